@@ -1,0 +1,1 @@
+"""The running program: clock, entropy, disk, network, store, search, interfaces."""

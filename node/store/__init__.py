@@ -1,0 +1,1 @@
+"""The encrypted libSQL store: capture, change log, row state, merge, snapshot."""
