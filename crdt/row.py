@@ -1,0 +1,132 @@
+"""A row's state: causal length decides its life, its cells merge alone, and one canonical spelling is hashed.
+
+Rules
+- A generation is a causal length: odd = alive, even = deleted (insert 1, delete 2, re-insert 3). A higher generation
+  wins whole; within one generation cells merge one by one. No clock decides life or death.
+- `born` is the least stamp of all changes that reached this generation; a cell that was written by that very change
+  does not repeat it.
+- A change is itself a row state of the cells it wrote, so applying a batch and joining a snapshot are one operation.
+
+Spelling: msgpack array [row id, generation, payload of each column in order of name]. The columns with their strategies are
+the layout; its digest, `born` and the stamps of the cells that differ from `born` complete the state.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
+
+import msgspec
+
+from crdt.errors import MergeError
+from crdt.identifiers import STAMP_BYTES, RowId, Stamp, exact_bytes
+from crdt.strategies import CellState, strategy_of
+from crdt.strategies.register import Register
+
+#: The columns of a row state: ((name, strategy code), …) in order of name.
+Layout = tuple[tuple[str, int], ...]
+
+ROW_HASH_BYTES = 32
+_encode = msgspec.msgpack.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowState:
+    """A generation, the least stamp that reached it, and a state for each column known."""
+
+    generation: int
+    born: Stamp
+    code_by_column: Mapping[str, int]
+    cell_by_column: Mapping[str, CellState]
+
+    @property
+    def alive(self) -> bool:
+        """Tell whether the row is in its table."""
+        return self.generation % 2 == 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpelledRow:
+    """A row state in bytes: `body` is the msgpack array, `stamp_by_index` the stamps that differ from `born`."""
+
+    layout: Layout
+    born: Stamp
+    body: bytes
+    stamp_by_index: Mapping[int, Stamp]
+
+
+def join_rows(a: RowState, b: RowState) -> RowState:
+    """Return the merged state of one row; commutative, associative, idempotent.
+
+    Raises MergeError where the two give one column different strategies.
+    """
+    if a.generation != b.generation:
+        return a if a.generation > b.generation else b
+    codes = {**a.code_by_column, **b.code_by_column}
+    cells = dict(a.cell_by_column)
+    for column, cell in b.cell_by_column.items():
+        if a.code_by_column.get(column, codes[column]) != codes[column]:
+            raise MergeError(f"column {column} came with another strategy than it has")
+        mine = cells.get(column)
+        cells[column] = cell if mine is None else strategy_of(codes[column]).join(mine, cell)
+    return RowState(
+        generation=a.generation, born=min(a.born, b.born), code_by_column=codes, cell_by_column=cells
+    )
+
+
+def spell_row(row_id: RowId, row: RowState) -> SpelledRow:
+    """Return the canonical bytes of a row state."""
+    columns = sorted(row.cell_by_column)
+    layout = tuple((column, row.code_by_column[column]) for column in columns)
+    values: list[object] = [row_id, row.generation]
+    stamp_by_index: dict[int, Stamp] = {}
+    for index, column in enumerate(columns):
+        cell = row.cell_by_column[column]
+        values.append(strategy_of(row.code_by_column[column]).to_wire(cell))
+        if isinstance(cell, Register) and cell.stamp != row.born:
+            stamp_by_index[index] = cell.stamp
+    return SpelledRow(layout=layout, born=row.born, body=_encode(values), stamp_by_index=stamp_by_index)
+
+
+def read_row(
+    layout: Layout, values: list[object], born: Stamp, stamp_by_index: Mapping[int, Stamp]
+) -> tuple[RowId, RowState]:
+    """Return the row that decoded `values` ([row id, generation, payload…]) spell, else raise MergeError."""
+    if len(values) != len(layout) + 2:
+        raise MergeError("a row has as many payloads as its layout has columns")
+    row_id = RowId(exact_bytes(values[0], 16, "row id"))
+    generation = values[1]
+    if not isinstance(generation, int) or not 1 <= generation < 2**31:
+        raise MergeError("a generation is a positive number")
+    exact_bytes(born, STAMP_BYTES, "stamp")
+    cells = {
+        column: strategy_of(code).from_wire(payload, stamp_by_index.get(index, born))
+        for index, ((column, code), payload) in enumerate(zip(layout, values[2:], strict=True))
+    }
+    return row_id, RowState(generation=generation, born=born, code_by_column=dict(layout), cell_by_column=cells)
+
+
+@lru_cache(maxsize=1024)
+def layout_digest(table: str, layout: Layout) -> bytes:
+    """Return 32 bytes that name a table and a layout."""
+    spelled = _encode([table, [list(column) for column in layout]])
+    return blake2b(spelled, digest_size=32, person=b"nuthatch-layout").digest()
+
+
+def hash_prefix(table: str, layout: Layout, born: Stamp) -> bytes:
+    """Return what stands before the body in the hash of a row none of whose cells has a stamp of its own."""
+    return layout_digest(table, layout) + born
+
+
+def hash_body(prefix: bytes, body: bytes) -> bytes:
+    """Return the 32-byte row hash of `body` under a prefix from `hash_prefix`."""
+    return blake2b(prefix + body, digest_size=ROW_HASH_BYTES, person=b"nuthatch-row").digest()
+
+
+def hash_row(table: str, row: SpelledRow) -> bytes:
+    """Return the 32-byte row hash: BLAKE2b of layout, born, the cells' own stamps, and body."""
+    prefix = hash_prefix(table, row.layout, row.born)
+    if not row.stamp_by_index:
+        return hash_body(prefix, row.body)
+    stamps = _encode(sorted([index, stamp] for index, stamp in row.stamp_by_index.items()))
+    return blake2b(prefix + stamps + row.body, digest_size=ROW_HASH_BYTES, person=b"nuthatch-row+").digest()
