@@ -1,0 +1,124 @@
+"""A home: the directory that holds all of one device's data, its paths, and the lock that gives it one owner.
+
+Every file in it is readable by its person alone (directory 0700, files 0600) and nothing in it is plaintext except the public
+device id in the key file and the port and token of the local API while a node runs.
+"""
+
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from node.errors import NotRunningError, RefusedError, StorageError, StoreLockedError
+
+DIRECTORY_MODE = 0o700
+FILE_MODE = 0o600
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The paths of one device's home."""
+
+    directory: Path
+
+    @property
+    def key_file(self) -> Path:
+        """The slots that wrap the device's master key, and the device's sealed secret keys."""
+        return self.directory / "device.key"
+
+    @property
+    def owner_key_file(self) -> Path:
+        """The owner key, wrapped by the owner's passphrase; only where the realm was founded."""
+        return self.directory / "owner.key"
+
+    @property
+    def store_file(self) -> Path:
+        """The encrypted database."""
+        return self.directory / "store.db"
+
+    @property
+    def lock_file(self) -> Path:
+        """The file whose lock says who owns this home."""
+        return self.directory / "lock"
+
+    @property
+    def api_file(self) -> Path:
+        """Address and token of the running node's local API."""
+        return self.directory / "api.json"
+
+    def exists(self) -> bool:
+        """Say whether a device was set up here."""
+        return self.key_file.exists()
+
+    def require(self) -> None:
+        """Raise `NotRunningError` with advice if no device was set up here."""
+        if not self.exists():
+            raise NotRunningError(
+                f"There is no device in {self.directory}. Run `nuthatch init`, or `nuthatch join` to add it to your devices."
+            )
+
+    def create_directory(self) -> None:
+        """Make the directory for a new device; raises `RefusedError` if one is there already."""
+        if self.exists() or self.store_file.exists():
+            raise RefusedError(f"{self.directory} already holds a device; nothing was changed. Choose another --home.")
+        try:
+            self.directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+            self.directory.chmod(DIRECTORY_MODE)
+        except OSError as error:
+            raise StorageError(f"The directory {self.directory} cannot be made: {error.strerror}.") from error
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Own this home while the block runs; raises `StoreLockedError` if another process owns it.
+
+        The lock is the kernel's, on the open file: it goes with the process however that ends, so a stale file locks nobody out.
+        """
+        try:
+            descriptor = os.open(self.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        except OSError as error:
+            raise StorageError(f"The home {self.directory} cannot be locked: {error.strerror}.") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            raise StoreLockedError(
+                f"Another process owns the home {self.directory}. Stop the node that runs there, or choose another --home."
+            ) from error
+        try:
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def write_private_file(path: Path, content: bytes) -> None:
+    """Write a file durably and whole: after a crash at any point either the old or the new content is there.
+
+    The new content goes to a file of its own with mode 0600, is flushed to the disk, and takes the name in one step; then the
+    directory is flushed, since the name is part of it. Raises `StorageError`.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        _flush_directory(path.parent)
+    except OSError as error:
+        raise StorageError(f"The file {path} cannot be written: {error.strerror}.") from error
+
+
+def _flush_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

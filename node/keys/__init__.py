@@ -1,0 +1,1 @@
+"""A device's keys at rest: the key file with its slots, and the wrapped owner key."""
