@@ -20,8 +20,8 @@ class HybridClock:
 
     __slots__ = ("last",)
 
-    def __init__(self, last: HybridTime = HybridTime(0)) -> None:
-        self.last = last
+    def __init__(self, last: int = 0) -> None:
+        self.last = HybridTime(last)
 
     def observe(self, seen: HybridTime) -> None:
         """Take note of an applied stamp; never clamps, or a causally later edit could lose."""

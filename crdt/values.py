@@ -1,5 +1,7 @@
 """The values that a cell can hold, and one total order over them."""
 
+from math import isnan
+
 from crdt.errors import MergeError
 
 Scalar = None | int | float | str | bytes
@@ -37,7 +39,7 @@ def check_scalar(value: object) -> Scalar:
             raise MergeError("an integer does not fit in 64 bits")
         return value
     if isinstance(value, float):
-        if value != value:
+        if isnan(value):
             raise MergeError("a cell cannot hold NaN")
         return value
     raise MergeError(f"a cell cannot hold a {type(value).__name__}")

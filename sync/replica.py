@@ -15,7 +15,7 @@ from crdt.hybrid_clock import hybrid_milliseconds
 from sync.batch import BatchHeader
 from sync.frontier import PREFIX_BYTES, Frontier
 from sync.identifiers import BatchHash
-from sync.limits import HOLD_FUTURE_MILLISECONDS
+from sync.limits import CLOCK_AHEAD_MILLISECONDS_MAX
 
 
 class Verdict(Enum):
@@ -51,6 +51,6 @@ def admit(header: BatchHeader, batch_hash: BatchHash, frontier: Frontier, now_mi
         return Admission(Verdict.REFUSE, "it does not follow the batch that is held of its author")
     if not all(frontier.covers(origin, seq) for origin, seq in header.deps):
         return Admission(Verdict.HOLD, "a batch it builds on is missing")
-    if hybrid_milliseconds(header.hlc) > now_milliseconds + HOLD_FUTURE_MILLISECONDS:
+    if hybrid_milliseconds(header.hlc) > now_milliseconds + CLOCK_AHEAD_MILLISECONDS_MAX:
         return Admission(Verdict.HOLD, "its clock is more than 24 hours ahead")
     return Admission(Verdict.APPLY)

@@ -1,0 +1,233 @@
+"""Delta batches: what one author's transaction changed in one stream, signed once, verified before anything is read.
+
+Format (msgpack arrays; PROTOCOL.md section 8)
+    batch  = [header bytes, signature 64, codec, body bytes]      codec 0 = plain, 1 = zstd
+    header = [origin, stream, seq, prev, [[origin, seq]…], hlc, [[component, version]…], group, layouts, count, body length]
+    layout = [table, [[column, strategy code]…]]                  columns in order of name
+    body   = [change…]; change = [layout index, salt 16, row] or, once forgotten, the 32 bytes of its hash
+    row    = [row id, generation, payload…] as crdt.row spells it; its stamps are (hlc, origin, seq) of the header
+
+The signature covers header and change hashes: a forgotten change is replaced by its hash and the batch still
+verifies. The salt keeps a short forgotten text from being guessed from that hash.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import msgspec
+
+from crdt.errors import MergeError
+from crdt.identifiers import (
+    ORIGIN_BYTES,
+    SEQUENCE_MAX,
+    DeviceId,
+    HybridTime,
+    Origin,
+    Stamp,
+    make_stamp,
+    origin_device,
+)
+from crdt.row import Layout
+from crdt.strategies import strategy_of
+from sync import crypto
+from sync.errors import LocalProtocolError, RemoteProtocolError
+from sync.identifiers import HASH_BYTES, BatchHash, RealmId
+from sync.limits import BATCH_RAW_BYTES_MAX, CHANGES_PER_BATCH_MAX, LAYOUTS_PER_BATCH_MAX
+from sync.packing import pack, unpack
+from sync.streams import Stream
+
+SALT_BYTES = 16
+NO_PREVIOUS = BatchHash(bytes(HASH_BYTES))
+
+#: One change as its author makes it: (layout index, spelled row).
+OwnChange = tuple[int, bytes]
+#: One change as it travels: (layout index, salt, spelled row), or its bare hash.
+Change = tuple[int, bytes, bytes] | bytes
+
+
+class UnknownAuthor(Exception):
+    """The roster held here does not know the batch's author; not an offence, the roster may follow."""
+
+
+class BatchHeader(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Everything about a batch but its changes; times are hybrid, `group` joins the batches of one transaction."""
+
+    origin: Origin
+    stream: Stream
+    seq: int
+    prev: BatchHash
+    deps: tuple[tuple[Origin, int], ...]
+    hlc: int
+    schemas: tuple[tuple[str, int], ...]
+    group: bytes
+    layouts: tuple[tuple[str, tuple[tuple[str, int], ...]], ...]
+    count: int
+    body_bytes: int
+
+    @property
+    def stamp(self) -> Stamp:
+        """The stamp of every cell that this batch writes."""
+        return make_stamp(self.hlc, self.origin, self.seq)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """A verified batch."""
+
+    header: BatchHeader
+    hash: BatchHash
+    changes: Sequence[Change]
+    raw: bytes
+
+    @property
+    def author(self) -> DeviceId:
+        """The device that signed it."""
+        return origin_device(self.header.origin)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchDraft:
+    """What the author knows of a batch before it is signed."""
+
+    origin: Origin
+    stream: Stream
+    seq: int
+    prev: BatchHash
+    deps: tuple[tuple[Origin, int], ...]
+    hlc: HybridTime
+    schemas: tuple[tuple[str, int], ...]
+    group: bytes
+    layouts: tuple[tuple[str, Layout], ...]
+    changes: Sequence[OwnChange]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_batch = msgspec.msgpack.Decoder(tuple[bytes, bytes, int, bytes]).decode
+_decode_header = msgspec.msgpack.Decoder(BatchHeader).decode
+_decode_changes = msgspec.msgpack.Decoder(list[tuple[int, bytes, bytes] | bytes]).decode
+
+
+def hash_change(layout_index: int, salt: bytes, row: bytes) -> bytes:
+    """Return the salted 32-byte hash under which a change is signed."""
+    return blake2b(layout_index.to_bytes(2, "big") + row, salt=salt, person=b"nuthatch-change", digest_size=32).digest()
+
+
+def _root(header: bytes, hashes: Sequence[bytes]) -> BatchHash:
+    body = crypto.hash256(b"".join(hashes), person=b"nuthatch-body")
+    return BatchHash(crypto.hash256(crypto.hash256(header, person=b"nuthatch-header") + body, person=b"nuthatch-batch"))
+
+
+def make_batch(draft: BatchDraft, *, salts: bytes, realm_id: RealmId, sign_seed: bytes) -> tuple[bytes, BatchHash]:
+    """Return (raw batch, its hash); `salts` is 16 fresh random bytes for each change.
+
+    Raises LocalProtocolError where the transaction is larger than a batch may be.
+    """
+    changes: list[tuple[int, bytes, bytes]] = []
+    hashes: list[bytes] = []
+    for position, (layout_index, row) in enumerate(draft.changes):
+        salt = salts[position * SALT_BYTES : (position + 1) * SALT_BYTES]
+        changes.append((layout_index, salt, row))
+        hashes.append(hash_change(layout_index, salt, row))
+    body = _encode(changes)
+    if len(body) > BATCH_RAW_BYTES_MAX or len(changes) > CHANGES_PER_BATCH_MAX:
+        raise LocalProtocolError(
+            f"This transaction changes {len(changes):,} rows ({len(body) / 2**20:.1f} MiB) of one stream; "
+            f"the most is {CHANGES_PER_BATCH_MAX:,} rows and {BATCH_RAW_BYTES_MAX // 2**20} MiB. Write in several transactions."
+        )
+    header = _encode(
+        BatchHeader(
+            origin=draft.origin,
+            stream=draft.stream,
+            seq=draft.seq,
+            prev=draft.prev,
+            deps=draft.deps,
+            hlc=draft.hlc,
+            schemas=draft.schemas,
+            group=draft.group,
+            layouts=draft.layouts,
+            count=len(changes),
+            body_bytes=len(body),
+        )
+    )
+    batch_hash = _root(header, hashes)
+    signature = crypto.sign(sign_seed, crypto.signed_message("batch", realm_id, batch_hash))
+    codec, packed = pack(body)
+    return _encode((header, signature, codec, packed)), batch_hash
+
+
+def open_batch(raw: bytes, realm_id: RealmId, sign_public: Callable[[DeviceId], bytes | None]) -> Batch:
+    """Return the verified batch that `raw` holds.
+
+    Raises RemoteProtocolError for anything malformed or wrongly signed, UnknownAuthor where `sign_public` gives no key.
+    """
+    try:
+        header_bytes, signature, codec, packed = _decode_batch(raw)
+        header = _decode_header(header_bytes)
+    except msgspec.DecodeError as error:
+        raise RemoteProtocolError("a batch is malformed") from error
+    _check_header(header)
+    public = sign_public(origin_device(header.origin))
+    if public is None:
+        raise UnknownAuthor
+    body = unpack(codec, packed, header.body_bytes)
+    try:
+        changes = _decode_changes(body)
+    except msgspec.DecodeError as error:
+        raise RemoteProtocolError("a batch's changes are malformed") from error
+    batch_hash = _root(header_bytes, _change_hashes(header, changes))
+    crypto.verify(public, signature, crypto.signed_message("batch", realm_id, batch_hash))
+    return Batch(header=header, hash=batch_hash, changes=changes, raw=raw)
+
+
+def _change_hashes(header: BatchHeader, changes: Sequence[Change]) -> list[bytes]:
+    if len(changes) != header.count:
+        raise RemoteProtocolError("a batch holds another number of changes than it says")
+    layouts = len(header.layouts)
+    hashes: list[bytes] = []
+    for change in changes:
+        if isinstance(change, bytes):
+            if len(change) != HASH_BYTES:
+                raise RemoteProtocolError("a forgotten change stands as its 32-byte hash")
+            hashes.append(change)
+            continue
+        layout_index, salt, row = change
+        if not 0 <= layout_index < layouts or len(salt) != SALT_BYTES:
+            raise RemoteProtocolError("a change names no layout or has no salt")
+        hashes.append(hash_change(layout_index, salt, row))
+    return hashes
+
+
+def _check_header(header: BatchHeader) -> None:
+    deps = [origin for origin, _ in header.deps]
+    if (
+        len(header.origin) != ORIGIN_BYTES
+        or not 1 <= header.seq <= SEQUENCE_MAX
+        or len(header.prev) != HASH_BYTES
+        or (header.seq == 1) != (header.prev == NO_PREVIOUS)
+        or not 0 < header.hlc < 2**64
+        or len(header.group) not in (0, 16)
+        or not 1 <= header.count <= CHANGES_PER_BATCH_MAX
+        or not 0 < header.body_bytes <= BATCH_RAW_BYTES_MAX
+        or not 1 <= len(header.layouts) <= LAYOUTS_PER_BATCH_MAX
+        or deps != sorted(set(deps))
+        or any(len(origin) != ORIGIN_BYTES or not 1 <= seq <= SEQUENCE_MAX for origin, seq in header.deps)
+    ):
+        raise RemoteProtocolError("a batch's header is out of bounds")
+    own = dict(header.deps).get(header.origin, 0)
+    if own != header.seq - 1:
+        raise RemoteProtocolError("a batch does not build on its author's last one")
+    for _, layout in header.layouts:
+        check_layout(layout)
+
+
+def check_layout(layout: Layout) -> None:
+    """Raise RemoteProtocolError unless columns stand in order, each once, with strategies that exist."""
+    names = [column for column, _ in layout]
+    if names != sorted(set(names)):
+        raise RemoteProtocolError("a layout's columns stand in order, each once")
+    try:
+        for _, code in layout:
+            strategy_of(code)
+    except MergeError as error:
+        raise RemoteProtocolError("a layout names an unknown strategy") from error

@@ -1,0 +1,137 @@
+"""Snapshot pages: row states of one stream, signed by the device that sends them, joined by the one that receives.
+
+Format (msgpack arrays)
+    page   = [header bytes, signature 64, codec, body bytes]      codec 0 = plain, 1 = zstd
+    header = [sender, stream, snapshot id 16, index, layouts, count, body length, H(body)]
+    body   = [[layout index, born 56, row, [[column index, stamp]…]]…]
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from crdt.identifiers import DEVICE_ID_BYTES, STAMP_BYTES, DeviceId
+from crdt.row import Layout
+from sync import crypto
+from sync.batch import check_layout
+from sync.errors import RemoteProtocolError
+from sync.frontier import Frontier
+from sync.identifiers import HASH_BYTES, RealmId
+from sync.limits import BATCH_RAW_BYTES_MAX, CHANGES_PER_BATCH_MAX, LAYOUTS_PER_BATCH_MAX
+from sync.packing import pack, unpack
+from sync.streams import Stream
+
+SNAPSHOT_ID_BYTES = 16
+
+#: (layout index, born, spelled row, ((column index, stamp), …))
+PageRow = tuple[int, bytes, bytes, tuple[tuple[int, bytes], ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What a snapshot is of: the frontier was read before its first page and is adopted after its last."""
+
+    stream: Stream
+    snapshot_id: bytes
+    frontier: Frontier
+    rows: int
+
+
+class PageHeader(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Everything about a page but its rows."""
+
+    sender: bytes
+    stream: Stream
+    snapshot_id: bytes
+    index: int
+    layouts: tuple[tuple[str, tuple[tuple[str, int], ...]], ...]
+    count: int
+    body_bytes: int
+    body_hash: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A verified page."""
+
+    header: PageHeader
+    rows: Sequence[PageRow]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_page = msgspec.msgpack.Decoder(tuple[bytes, bytes, int, bytes]).decode
+_decode_header = msgspec.msgpack.Decoder(PageHeader).decode
+_decode_rows = msgspec.msgpack.Decoder(list[tuple[int, bytes, bytes, tuple[tuple[int, bytes], ...]]]).decode
+
+
+def make_page(
+    *,
+    sender: DeviceId,
+    manifest: Manifest,
+    index: int,
+    layouts: tuple[tuple[str, Layout], ...],
+    rows: Sequence[PageRow],
+    realm_id: RealmId,
+    sign_seed: bytes,
+) -> bytes:
+    """Return the raw, signed page."""
+    body = _encode(rows)
+    header = _encode(
+        PageHeader(
+            sender=sender,
+            stream=manifest.stream,
+            snapshot_id=manifest.snapshot_id,
+            index=index,
+            layouts=layouts,
+            count=len(rows),
+            body_bytes=len(body),
+            body_hash=crypto.hash256(body, person=b"nuthatch-page"),
+        )
+    )
+    signature = crypto.sign(sign_seed, crypto.signed_message("page", realm_id, header))
+    return _encode((header, signature, *pack(body)))
+
+
+def open_page(raw: bytes, realm_id: RealmId, sender: DeviceId, sign_public: bytes) -> Page:
+    """Return the verified page that `sender` made, else raise RemoteProtocolError."""
+    try:
+        header_bytes, signature, codec, packed = _decode_page(raw)
+        header = _decode_header(header_bytes)
+    except msgspec.DecodeError as error:
+        raise RemoteProtocolError("a snapshot page is malformed") from error
+    if header.sender != sender or len(header.sender) != DEVICE_ID_BYTES:
+        raise RemoteProtocolError("a snapshot page is not from the device that sends it")
+    crypto.verify(sign_public, signature, crypto.signed_message("page", realm_id, header_bytes))
+    if (
+        len(header.snapshot_id) != SNAPSHOT_ID_BYTES
+        or not 0 <= header.index < 2**31
+        or not 0 <= header.count <= CHANGES_PER_BATCH_MAX
+        or not 0 < header.body_bytes <= BATCH_RAW_BYTES_MAX
+        or len(header.layouts) > LAYOUTS_PER_BATCH_MAX
+        or len(header.body_hash) != HASH_BYTES
+    ):
+        raise RemoteProtocolError("a snapshot page's header is out of bounds")
+    for _, layout in header.layouts:
+        check_layout(layout)
+    return Page(header=header, rows=_open_rows(header, codec, packed))
+
+
+def _open_rows(header: PageHeader, codec: int, packed: bytes) -> list[PageRow]:
+    body = unpack(codec, packed, header.body_bytes)
+    if crypto.hash256(body, person=b"nuthatch-page") != header.body_hash:
+        raise RemoteProtocolError("a snapshot page's rows are not what its header says")
+    try:
+        rows = _decode_rows(body)
+    except msgspec.DecodeError as error:
+        raise RemoteProtocolError("a snapshot page's rows are malformed") from error
+    if len(rows) != header.count:
+        raise RemoteProtocolError("a snapshot page holds another number of rows than it says")
+    for layout_index, born, _, stamps in rows:
+        if (
+            not 0 <= layout_index < len(header.layouts)
+            or len(born) != STAMP_BYTES
+            or any(len(stamp) != STAMP_BYTES or not 0 <= index < 2**16 for index, stamp in stamps)
+        ):
+            raise RemoteProtocolError("a snapshot row is out of bounds")
+    return rows
