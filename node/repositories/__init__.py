@@ -1,0 +1,1 @@
+"""What the program asks of the store, in the person's words; SQL is hidden here."""

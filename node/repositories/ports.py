@@ -1,0 +1,45 @@
+"""The port through which repositories, search, importers and exporters reach the store."""
+
+from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from crdt.identifiers import RowId
+
+SqlValue = None | int | float | str | bytes
+SqlRow = tuple[SqlValue, ...]
+
+
+class WriteResult(Protocol):
+    """What a statement returned."""
+
+    @property
+    def rows(self) -> Sequence[SqlRow]:
+        """The rows that the statement returned."""
+
+    @property
+    def changes(self) -> int:
+        """How many rows it wrote."""
+
+
+class WriteTransaction(Protocol):
+    """One transaction: what it writes becomes a signed batch at its end, or nothing of it remains."""
+
+    def execute(self, sql: str, params: Sequence[SqlValue] = ()) -> WriteResult:
+        """Run one statement; raises StorageError."""
+
+
+class Database(Protocol):
+    """The part of the store that speaks SQL."""
+
+    def transaction(self) -> AbstractContextManager[WriteTransaction]:
+        """Open a transaction that commits at the end of the block and rolls back on an exception."""
+
+    def query(self, sql: str, params: Sequence[SqlValue] = ()) -> Sequence[SqlRow]:
+        """Run one reading statement; raises StorageError."""
+
+    def new_row_id(self) -> RowId:
+        """Return a fresh time-ordered id."""
+
+    def is_forgotten(self, table: str, row_ids: Collection[RowId]) -> set[RowId]:
+        """Return those of `row_ids` whose row was deleted on some device."""

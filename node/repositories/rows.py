@@ -1,0 +1,64 @@
+"""Writes rows of a table so that nothing is touched that did not change."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from msgspec import UnsetType
+
+from crdt.identifiers import RowId
+from node.repositories.ports import SqlValue, WriteTransaction
+
+#: Rows in one INSERT: the binding prepares a statement anew at each call, and more rows gain nothing.
+ROWS_PER_STATEMENT = 100
+
+
+def insert_row(transaction: WriteTransaction, table: str, cells: Mapping[str, SqlValue]) -> None:
+    """Insert one row; columns that are None are left to their default."""
+    known = {column: value for column, value in cells.items() if value is not None}
+    insert_rows(transaction, table, tuple(known), [tuple(known.values())])
+
+
+def insert_rows(
+    transaction: WriteTransaction, table: str, columns: Sequence[str], rows: Sequence[Sequence[SqlValue]]
+) -> None:
+    """Insert many rows of the same columns."""
+    place = "(" + ", ".join("?" * len(columns)) + ")"
+    head = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "
+    for start in range(0, len(rows), ROWS_PER_STATEMENT):
+        part = rows[start : start + ROWS_PER_STATEMENT]
+        transaction.execute(head + ", ".join([place] * len(part)), [value for row in part for value in row])
+
+
+def update_changed(
+    transaction: WriteTransaction, table: str, row_id: RowId, cells: Mapping[str, SqlValue], *, updated_at: str | None
+) -> bool:
+    """Write those cells that differ from the row's and, if there are any, `updated_at`; return whether the row exists.
+
+    An unchanged cell that is written again would get a new stamp and beat an edit made elsewhere meanwhile.
+    """
+    columns = tuple(cells)
+    rows = transaction.execute(f"SELECT {', '.join(('id', *columns))} FROM {table} WHERE id = ?", (row_id,)).rows
+    if not rows:
+        return False
+    before = rows[0][1:]
+    changed = [column for column, old in zip(columns, before, strict=True) if old != cells[column]]
+    if changed:
+        values = [cells[column] for column in changed]
+        if updated_at is not None:
+            changed.append("updated_at")
+            values.append(updated_at)
+        assignments = ", ".join(f"{column} = ?" for column in changed)
+        transaction.execute(f"UPDATE {table} SET {assignments} WHERE id = ?", (*values, row_id))
+    return True
+
+
+def delete_row(transaction: WriteTransaction, table: str, row_id: RowId) -> bool:
+    """Delete one row and what hangs on it; return whether it existed."""
+    exists = bool(transaction.execute(f"SELECT 1 FROM {table} WHERE id = ?", (row_id,)).rows)
+    if exists:
+        transaction.execute(f"DELETE FROM {table} WHERE id = ?", (row_id,))
+    return exists
+
+
+def given_cells(cells: Iterable[tuple[str, SqlValue | UnsetType]]) -> dict[str, SqlValue]:
+    """Return the cells that an edit names, without those that it leaves alone."""
+    return {column: value for column, value in cells if not isinstance(value, UnsetType)}

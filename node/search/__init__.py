@@ -1,0 +1,1 @@
+"""Finding what the person remembers by what they ask for."""
