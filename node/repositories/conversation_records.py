@@ -72,11 +72,11 @@ class ConversationEdit:
 
     namespace: str | UnsetType = UNSET
     title: str | UnsetType = UNSET
-    project_id: RowId | None | UnsetType = UNSET
-    provider: str | None | UnsetType = UNSET
-    model: str | None | UnsetType = UNSET
+    project_id: RowId | UnsetType | None = UNSET
+    provider: str | UnsetType | None = UNSET
+    model: str | UnsetType | None = UNSET
     status: str | UnsetType = UNSET
-    summary: str | None | UnsetType = UNSET
+    summary: str | UnsetType | None = UNSET
     tags: tuple[str, ...] | UnsetType = UNSET
     settings: JsonObject | UnsetType = UNSET
     metadata: JsonObject | UnsetType = UNSET
@@ -125,10 +125,10 @@ class MessageEdit:
     """The fields of a turn to change; who said it and when never change."""
 
     content: str | UnsetType = UNSET
-    parent_id: RowId | None | UnsetType = UNSET
-    tokens: int | None | UnsetType = UNSET
-    cost_millionths: int | None | UnsetType = UNSET
-    sentiment: float | None | UnsetType = UNSET
+    parent_id: RowId | UnsetType | None = UNSET
+    tokens: int | UnsetType | None = UNSET
+    cost_millionths: int | UnsetType | None = UNSET
+    sentiment: float | UnsetType | None = UNSET
     metadata: JsonObject | UnsetType = UNSET
 
 

@@ -73,13 +73,13 @@ class MemoryEdit:
 
     namespace: str | UnsetType = UNSET
     kind: str | UnsetType = UNSET
-    title: str | None | UnsetType = UNSET
+    title: str | UnsetType | None = UNSET
     content: str | UnsetType = UNSET
     importance: int | UnsetType = UNSET
     tags: tuple[str, ...] | UnsetType = UNSET
     metadata: JsonObject | UnsetType = UNSET
-    project_id: RowId | None | UnsetType = UNSET
-    person_id: RowId | None | UnsetType = UNSET
+    project_id: RowId | UnsetType | None = UNSET
+    person_id: RowId | UnsetType | None = UNSET
     status: str | UnsetType = UNSET
 
 

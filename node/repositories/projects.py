@@ -45,7 +45,7 @@ class ProjectEdit:
     """The fields of a project to change; what is not given is left alone."""
 
     name: str | UnsetType = UNSET
-    description: str | None | UnsetType = UNSET
+    description: str | UnsetType | None = UNSET
     status: str | UnsetType = UNSET
     settings: JsonObject | UnsetType = UNSET
 
@@ -88,7 +88,7 @@ class ProjectFileEdit:
     content_hash: bytes | UnsetType = UNSET
     size_bytes: int | UnsetType = UNSET
     status: str | UnsetType = UNSET
-    error: str | None | UnsetType = UNSET
+    error: str | UnsetType | None = UNSET
     chunk_count: int | UnsetType = UNSET
 
 
