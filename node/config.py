@@ -1,4 +1,4 @@
-"""The settings of this device: frozen, resolved once, from the command line and `NUTHATCH_*` variables; never secrets."""
+"""The settings of one process: frozen, resolved once, from the command line and `NUTHATCH_*` variables; never secrets."""
 
 import os
 from collections.abc import Mapping
@@ -14,8 +14,8 @@ from node.errors import ConfigError
 class PassphraseCost(Enum):
     """What guessing a passphrase costs: Argon2id operations and bytes of memory, libsodium's three profiles.
 
-    INTERACTIVE (about 0.1 s) is the least that a key file may state, fit for homes that are thrown away; MODERATE (0.4 s) guards a
-    device, SENSITIVE (3.5 s, 1 GiB) the owner key.
+    INTERACTIVE (about 0.1 s) is the least that a key file may state, fit for homes that are thrown away; MODERATE
+    (0.4 s) guards a device, SENSITIVE (3.5 s, 1 GiB) the owner key.
     """
 
     INTERACTIVE = (2, 64 * 2**20)
@@ -45,8 +45,8 @@ class NodeConfig:
 def load_config(environment: Mapping[str, str] = os.environ, *, home_directory: Path | None = None) -> NodeConfig:
     """Resolve the settings; a directory given on the command line wins over `NUTHATCH_HOME`.
 
-    `NUTHATCH_PASSPHRASE_COST` (interactive, moderate, sensitive) sets the cost of both passphrases of homes made by this process.
-    Raises `ConfigError` for a value that is not one of these.
+    `NUTHATCH_PASSPHRASE_COST` (interactive, moderate, sensitive) sets the cost of both passphrases of homes made by
+    this process. Raises `ConfigError` for a value that is not one of these.
     """
     chosen = home_directory or Path(environment.get("NUTHATCH_HOME") or user_data_dir("nuthatch", appauthor=False))
     directory = chosen.expanduser().absolute()

@@ -1,7 +1,7 @@
 """A home: the directory that holds all of one device's data, its paths, and the lock that gives it one owner.
 
-Every file in it is readable by its person alone (directory 0700, files 0600) and nothing in it is plaintext except the public
-device id in the key file and the port and token of the local API while a node runs.
+Every file in it is readable by its person alone (directory 0700, files 0600) and nothing in it is plaintext except
+the public device id in the key file and the port and token of the local API while a node runs.
 """
 
 import fcntl
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from node.errors import NotRunningError, RefusedError, StorageError, StoreLockedError
+from node.errors import RefusedError, StorageError, StoreLockedError, UsageError
 
 DIRECTORY_MODE = 0o700
 FILE_MODE = 0o600
@@ -54,10 +54,10 @@ class Home:
         return self.key_file.exists()
 
     def require(self) -> None:
-        """Raise `NotRunningError` with advice if no device was set up here."""
+        """Raise `UsageError` with advice if no device was set up here."""
         if not self.exists():
-            raise NotRunningError(
-                f"There is no device in {self.directory}. Run `nuthatch init`, or `nuthatch join` to add it to your devices."
+            raise UsageError(
+                f"There is no device in {self.directory}. Run `nuthatch init`, or `nuthatch join` to add one."
             )
 
     def create_directory(self) -> None:
@@ -74,7 +74,8 @@ class Home:
     def locked(self) -> Iterator[None]:
         """Own this home while the block runs; raises `StoreLockedError` if another process owns it.
 
-        The lock is the kernel's, on the open file: it goes with the process however that ends, so a stale file locks nobody out.
+        The lock is the kernel's, on the open file: it goes with the process however that ends, so a stale file locks
+        nobody out.
         """
         try:
             descriptor = os.open(self.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
@@ -85,7 +86,7 @@ class Home:
         except OSError as error:
             os.close(descriptor)
             raise StoreLockedError(
-                f"Another process owns the home {self.directory}. Stop the node that runs there, or choose another --home."
+                f"Another process owns the home {self.directory}. Stop it, or choose another --home."
             ) from error
         try:
             yield
@@ -96,8 +97,8 @@ class Home:
 def write_private_file(path: Path, content: bytes) -> None:
     """Write a file durably and whole: after a crash at any point either the old or the new content is there.
 
-    The new content goes to a file of its own with mode 0600, is flushed to the disk, and takes the name in one step; then the
-    directory is flushed, since the name is part of it. Raises `StorageError`.
+    The new content goes to a file of its own with mode 0600, is flushed to the disk, and takes the name in one step;
+    then the directory is flushed, since the name is part of it. Raises `StorageError`.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:

@@ -1,4 +1,4 @@
-"""The client of a running node's local API: sends requests, and rebuilds the node's errors as the exceptions they were."""
+"""The client of a running node's local API: sends requests and raises the node's errors as the exceptions they were."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager

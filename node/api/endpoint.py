@@ -1,4 +1,4 @@
-"""Where a running node's local API listens and the token that opens it: one file of the home, there while the node runs."""
+"""Where a running node's local API listens, and the token that opens it: a file of the home, there while it runs."""
 
 import msgspec
 

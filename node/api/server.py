@@ -1,0 +1,150 @@
+"""The local API of a running node: JSON over HTTP on loopback, for programs of this device that hold the token.
+
+`POST /v1/<operation>` with the request as JSON answers with the response as JSON, or, for an operation that streams,
+with one event a line. A browser is kept out three times: by the token, by refusing any request that carries an
+`Origin`, and by refusing a `Host` that is not this listener (a foreign name that resolves to loopback is the DNS-
+rebinding attack).
+"""
+
+import hmac
+import ipaddress
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+
+import msgspec
+from aiohttp import web
+
+from node.api.endpoint import Endpoint, remove_endpoint, write_endpoint
+from node.api.wire import encode_error
+from node.entropy import Entropy
+from node.errors import ConfigError, HostError, RefusedError, TransportError, UsageError
+from node.home import Home
+from node.operations import OPERATION_BY_NAME, STREAM_BY_NAME
+from node.requests import Caller, Operation, StreamOperation
+
+_LOG = logging.getLogger(__name__)
+
+# Four times the largest transaction: what a statement's parameters may need as base64 in JSON, with room.
+REQUEST_BYTES_MAX = 32 * 2**20
+_TOKEN_BYTES = 32
+_STATUS_BY_EXIT_CODE: Mapping[int, int] = {1: 500, 2: 400, 3: 403, 4: 409, 5: 403}
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """Return host and port of `HOST:PORT` (an IPv6 host in brackets); raises `ConfigError`."""
+    host, separator, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not separator or not host or not (port.isascii() and port.isdigit()) or int(port) > 65_535:
+        raise ConfigError(f"{text!r} is not an address; write HOST:PORT, for example 127.0.0.1:8470.")
+    return host, int(port)
+
+
+@asynccontextmanager
+async def serve_api(home: Home, caller: Caller, *, address: str, entropy: Entropy) -> AsyncIterator[str]:
+    """Serve the operations of `caller` while the block runs and yield the address that is listened on.
+
+    Raises `ConfigError` for an address that is not loopback, `TransportError` if the port is in use.
+    """
+    host, port = parse_address(address)
+    if not _is_loopback(host):
+        raise ConfigError(f"The local API listens on this device alone; {host} is not a loopback address.")
+    token = entropy.take(_TOKEN_BYTES).hex()
+    handler = _Handler(caller, token)
+    application = web.Application(client_max_size=REQUEST_BYTES_MAX)
+    application.router.add_route("*", "/{path:.*}", handler.answer)
+    runner = web.AppRunner(application, handler_cancellation=True, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port)
+        try:
+            await site.start()
+        except OSError as error:
+            raise TransportError(f"The local API cannot listen on {address}: {error.strerror}.") from error
+        bound = runner.addresses[0]
+        handler.address = f"[{bound[0]}]:{bound[1]}" if ":" in bound[0] else f"{bound[0]}:{bound[1]}"
+        write_endpoint(home, Endpoint(address=handler.address, token=token))
+        yield handler.address
+    finally:
+        remove_endpoint(home)
+        await runner.cleanup()
+
+
+class _Handler:
+    """Checks who asks, then performs what is asked."""
+
+    def __init__(self, caller: Caller, token: str) -> None:
+        self.address = ""
+        self._caller = caller
+        self._authorization = f"Bearer {token}".encode()
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """Answer one HTTP request; whatever goes wrong becomes an error reply and the node lives."""
+        try:
+            self._admit(request)
+            name = request.path.removeprefix("/v1/")
+            if operation := OPERATION_BY_NAME.get(name):
+                return await self._call(operation, await request.read())
+            if stream := STREAM_BY_NAME.get(name):
+                return await self._stream(request, stream, await request.read())
+            raise UsageError(f"There is no operation {name!r}.")
+        except HostError as error:
+            return _error_reply(error)
+        except web.HTTPException as error:
+            return _error_reply(UsageError(f"The request was not understood: {error.reason}."))
+        except Exception:  # noqa: BLE001  the outermost boundary: a defect in one request must not end the node
+            _LOG.exception("a defect ended a local request", extra={"operation": request.path})
+            return _error_reply(HostError("The node met a defect in itself; its log tells where."))
+
+    def _admit(self, request: web.Request) -> None:
+        if "Origin" in request.headers or request.host != self.address:
+            raise RefusedError("The local API does not answer browsers.")
+        given = request.headers.get("Authorization", "").encode("utf-8", errors="replace")
+        if not hmac.compare_digest(given, self._authorization):
+            raise RefusedError("The token is wrong; the running node keeps it in api.json in its home.")
+        if request.method != "POST" or not request.path.startswith("/v1/"):
+            raise UsageError("The local API takes POST /v1/<operation>.")
+
+    async def _call(self, operation: Operation[msgspec.Struct, msgspec.Struct], body: bytes) -> web.Response:
+        response = await self._caller.call(operation, _decoded(body, operation.request))
+        return web.Response(body=msgspec.json.encode(response), content_type="application/json")
+
+    async def _stream(
+        self, request: web.Request, operation: StreamOperation[msgspec.Struct, object], body: bytes
+    ) -> web.StreamResponse:
+        decoded = _decoded(body, operation.request)
+        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+        await response.prepare(request)
+        try:
+            async with aclosing(self._caller.stream(operation, decoded)) as events:
+                async for event in events:
+                    await response.write(msgspec.json.encode(event) + b"\n")
+        except HostError as error:
+            await response.write(encode_error(error) + b"\n")
+        except Exception:  # noqa: BLE001  see above; the status line is sent, so the error is the last line
+            _LOG.exception("a defect ended a local stream", extra={"operation": operation.name})
+            defect = HostError("The node met a defect in itself; its log tells where.")
+            await response.write(encode_error(defect) + b"\n")
+        await response.write_eof()
+        return response
+
+
+def _decoded(body: bytes, kind: type[msgspec.Struct]) -> msgspec.Struct:
+    try:
+        return msgspec.json.decode(body or b"{}", type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise UsageError(f"The request is malformed: {error}.") from error
+
+
+def _error_reply(error: HostError) -> web.Response:
+    status = _STATUS_BY_EXIT_CODE[error.exit_code]
+    return web.Response(status=status, body=encode_error(error), content_type="application/json")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

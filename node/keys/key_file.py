@@ -1,0 +1,196 @@
+"""The device's key file: slots that wrap its master key, and the device's secret keys sealed under that.
+
+    passphrase ─Argon2id─▶ slot key ─▶ master key (32 random bytes)
+    master key ─BLAKE2b─▶ database key (libSQL's page cipher)
+               ─BLAKE2b─▶ identity-wrap key ─▶ the device's three secret keys
+               ─BLAKE2b─▶ owner-wrap key (mixed into the owner key's slot)
+
+The file is JSON, so that a person can see what it states; bytes are base64. It holds no name and nothing of the realm
+in the clear.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from crdt.identifiers import DEVICE_ID_BYTES, DeviceId
+from node.config import PassphraseCost
+from node.entropy import Entropy
+from node.errors import ConfigError, NewerStoreError, StorageError, WrongPassphraseError
+from node.home import write_private_file
+from node.keys.passphrase_slot import PassphraseSlot, unwrap_secret, wrap_secret
+from sync.crypto import AEAD_NONCE_BYTES, KEY_BYTES, aead_decrypt, aead_encrypt, derive_key
+from sync.errors import Rejected
+from sync.identifiers import REALM_ID_BYTES, RealmId
+from sync.identity import DeviceKeys
+from sync.wire import length_prefixed
+
+KEY_FILE_VERSION = 1
+_KIND = "device"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MasterKey:
+    """32 random bytes from which every key at rest of this device is derived, each for one purpose."""
+
+    secret: bytes = field(repr=False)
+
+    @property
+    def database_key(self) -> bytes:
+        """The key of the encrypted store."""
+        return derive_key(self.secret, "database")
+
+    @property
+    def identity_wrap_key(self) -> bytes:
+        """The key that seals the device's secret keys."""
+        return derive_key(self.secret, "identity-wrap")
+
+    @property
+    def owner_wrap_key(self) -> bytes:
+        """Mixed into the owner key's slot: the stolen file is useless without this device's passphrase."""
+        return derive_key(self.secret, "owner-wrap")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnlockedKeys:
+    """What a device holds once its passphrase was given."""
+
+    device_id: DeviceId
+    realm_id: RealmId
+    device_keys: DeviceKeys = field(repr=False)
+    master_key: MasterKey = field(repr=False)
+
+
+class _SealedIdentity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    nonce: bytes
+    sealed: bytes
+
+
+class _KeyFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    version: int
+    device_id: bytes
+    passphrase_slots: list[PassphraseSlot]
+    identity: _SealedIdentity
+
+
+class _Version(msgspec.Struct, frozen=True):
+    version: int
+
+
+def create_key_file(
+    path: Path,
+    *,
+    device_keys: DeviceKeys,
+    realm_id: RealmId,
+    passphrase: str,
+    cost: PassphraseCost,
+    entropy: Entropy,
+) -> UnlockedKeys:
+    """Write the key file of a new device and return its keys unlocked; raises `StorageError` or `UsageError`."""
+    device_id = device_keys.device_id
+    master_key = MasterKey(secret=entropy.take(KEY_BYTES))
+    slot = wrap_secret(
+        master_key.secret, passphrase=passphrase, kind=_KIND, device_id=device_id, cost=cost, entropy=entropy
+    )
+    nonce = entropy.take(AEAD_NONCE_BYTES)
+    content = realm_id + device_keys.sign_seed + device_keys.noise_secret + device_keys.seal_secret
+    sealed = aead_encrypt(master_key.identity_wrap_key, nonce, content, _identity_associated_data(device_id))
+    _write(
+        path,
+        _KeyFile(
+            version=KEY_FILE_VERSION,
+            device_id=device_id,
+            passphrase_slots=[slot],
+            identity=_SealedIdentity(nonce=nonce, sealed=sealed),
+        ),
+    )
+    return UnlockedKeys(device_id=device_id, realm_id=realm_id, device_keys=device_keys, master_key=master_key)
+
+
+def unlock_key_file(path: Path, *, passphrase: str) -> UnlockedKeys:
+    """Return the keys of this device.
+
+    Raises `WrongPassphraseError`, `ConfigError` for a damaged file, `NewerStoreError` for one of a later version.
+    """
+    stored = _read(path)
+    device_id = DeviceId(stored.device_id)
+    master_key = MasterKey(secret=_unwrap_any(stored, passphrase, device_id))
+    return _open_identity(stored, device_id, master_key)
+
+
+def change_passphrase(
+    path: Path, *, passphrase: str, new_passphrase: str, cost: PassphraseCost, entropy: Entropy
+) -> None:
+    """Rewrite the slot of the passphrase; the master key and all that it protects stay as they are.
+
+    Raises what `unlock_key_file` raises, and `StorageError`.
+    """
+    stored = _read(path)
+    device_id = DeviceId(stored.device_id)
+    secret = _unwrap_any(stored, passphrase, device_id)
+    slot = wrap_secret(secret, passphrase=new_passphrase, kind=_KIND, device_id=device_id, cost=cost, entropy=entropy)
+    _write(path, msgspec.structs.replace(stored, passphrase_slots=[slot]))
+
+
+def read_device_id(path: Path) -> DeviceId:
+    """Return the public id that the key file states; needs no passphrase, proves nothing."""
+    return DeviceId(_read(path).device_id)
+
+
+def _unwrap_any(stored: _KeyFile, passphrase: str, device_id: DeviceId) -> bytes:
+    refusal: WrongPassphraseError | None = None
+    for slot in stored.passphrase_slots:
+        try:
+            return unwrap_secret(slot, passphrase=passphrase, kind=_KIND, device_id=device_id)
+        except WrongPassphraseError as error:
+            refusal = error
+    raise refusal or ConfigError("The key file has no passphrase slot. Restore it from a backup.")
+
+
+def _open_identity(stored: _KeyFile, device_id: DeviceId, master_key: MasterKey) -> UnlockedKeys:
+    damaged = ConfigError("The device's keys inside the key file are damaged. Restore the file from a backup.")
+    try:
+        content = aead_decrypt(
+            master_key.identity_wrap_key,
+            stored.identity.nonce,
+            stored.identity.sealed,
+            _identity_associated_data(device_id),
+        )
+    except Rejected:
+        raise damaged from None
+    if len(content) != REALM_ID_BYTES + 3 * KEY_BYTES:
+        raise damaged
+    realm_id, secrets = RealmId(content[:REALM_ID_BYTES]), content[REALM_ID_BYTES:]
+    device_keys = DeviceKeys(
+        sign_seed=secrets[:KEY_BYTES],
+        noise_secret=secrets[KEY_BYTES : 2 * KEY_BYTES],
+        seal_secret=secrets[2 * KEY_BYTES :],
+    )
+    if device_keys.device_id != device_id:
+        raise damaged
+    return UnlockedKeys(device_id=device_id, realm_id=realm_id, device_keys=device_keys, master_key=master_key)
+
+
+def _identity_associated_data(device_id: bytes) -> bytes:
+    return length_prefixed(b"nuthatch/identity/v1", device_id)
+
+
+def _write(path: Path, content: _KeyFile) -> None:
+    write_private_file(path, msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
+
+
+def _read(path: Path) -> _KeyFile:
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise StorageError(f"The key file {path} cannot be read: {error.strerror}.") from error
+    try:
+        if msgspec.json.decode(raw, type=_Version).version > KEY_FILE_VERSION:
+            raise NewerStoreError("This home was made by a newer version of Nuthatch; update this device's copy.")
+        stored = msgspec.json.decode(raw, type=_KeyFile)
+    except msgspec.MsgspecError as error:
+        raise ConfigError(f"The key file {path} is damaged or cut off. Restore it from a backup.") from error
+    if stored.version != KEY_FILE_VERSION or len(stored.device_id) != DEVICE_ID_BYTES:
+        raise ConfigError(f"The key file {path} is damaged. Restore it from a backup.")
+    return stored
