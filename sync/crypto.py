@@ -55,7 +55,8 @@ class KeyPair:
     secret: bytes = field(repr=False)
 
 
-def _require(value: object, exact_bytes: int) -> None:
+def require_length(value: object, exact_bytes: int) -> None:
+    """Raise Rejected unless ``value`` is ``bytes`` of exactly this length."""
     if not isinstance(value, bytes) or len(value) != exact_bytes:
         raise Rejected
 
@@ -86,20 +87,20 @@ def _person(label: str) -> bytes:
 
 
 def hash256(data: bytes, *, person: bytes, key: bytes = b"", salt: bytes = b"") -> bytes:
-    """Return the 32-byte BLAKE2b of ``data`` under a purpose: ``person`` 1 to 16 bytes, ``key`` 0 to 64, ``salt`` 0 to 16.
+    """Return the 32-byte BLAKE2b of ``data`` for the purpose named by ``person`` (1 to 16 bytes).
 
-    Raises LocalProtocolError without a purpose, Rejected for a key or salt of a wrong type or length.
+    ``key`` is 0 to 64 bytes, ``salt`` 0 to 16. Raises LocalProtocolError without a purpose, Rejected for wrong lengths.
     """
-    if not isinstance(person, bytes) or not 0 < len(person) <= _PERSON_BYTES_MAX:
+    _require_bytes(data, key, salt, person)
+    if not 0 < len(person) <= _PERSON_BYTES_MAX:
         raise LocalProtocolError("A hash needs a purpose of 1 to 16 bytes.")
-    _require_bytes(data, key, salt)
     with _rejecting():
         return blake2b(data, digest_size=HASH_BYTES, person=person, key=key, salt=salt).digest()
 
 
 def derive_key(key: bytes, label: str, context: bytes = b"") -> bytes:
     """Return 32 bytes for one purpose: keyed BLAKE2b-256 of LP(context) with ``label`` (1 to 16 ASCII) as person."""
-    _require(key, KEY_BYTES)
+    require_length(key, KEY_BYTES)
     _require_bytes(context)
     return blake2b(length_prefixed(context), digest_size=HASH_BYTES, key=key, person=_person(label)).digest()
 
@@ -110,7 +111,7 @@ def argon2id(passphrase: bytes, salt: bytes, operations: int, memory_bytes: int)
     ``operations`` are passes, 1 to 16; ``memory_bytes`` 8 KiB to 2 GiB. What a stored key must at least have cost is
     the key file's rule, not this function's. Raises Rejected outside these bounds or if the memory is not to be had.
     """
-    _require(salt, SALT_BYTES)
+    require_length(salt, SALT_BYTES)
     _require_bytes(passphrase)
     if type(operations) is not int or type(memory_bytes) is not int or len(passphrase) > PASSPHRASE_BYTES_MAX:
         raise Rejected
@@ -127,7 +128,7 @@ def argon2id(passphrase: bytes, salt: bytes, operations: int, memory_bytes: int)
 
 def sign_keypair(seed: bytes) -> KeyPair:
     """Return the Ed25519 key pair of a 32-byte seed."""
-    _require(seed, KEY_BYTES)
+    require_length(seed, KEY_BYTES)
     with _rejecting():
         public, _ = crypto_sign_seed_keypair(seed)
     return KeyPair(public=public, secret=seed)
@@ -135,7 +136,7 @@ def sign_keypair(seed: bytes) -> KeyPair:
 
 def sign(seed: bytes, message: bytes) -> bytes:
     """Return the 64-byte signature of ``message``, which should come from ``signed_message``."""
-    _require(seed, KEY_BYTES)
+    require_length(seed, KEY_BYTES)
     _require_bytes(message)
     with _rejecting():
         _, secret = crypto_sign_seed_keypair(seed)
@@ -147,8 +148,8 @@ def verify(public: bytes, signature: bytes, message: bytes) -> None:
 
     libsodium refuses small-order keys and signatures whose scalar is not reduced.
     """
-    _require(public, KEY_BYTES)
-    _require(signature, SIGNATURE_BYTES)
+    require_length(public, KEY_BYTES)
+    require_length(signature, SIGNATURE_BYTES)
     _require_bytes(message)
     with _rejecting():
         crypto_sign_open(signature + message, public)
@@ -159,7 +160,7 @@ def signed_message(label: str, realm_id: bytes, body: bytes) -> bytes:
 
     The label keeps a signature of one kind from being offered as another, the realm one person's from another's.
     """
-    _require(realm_id, REALM_ID_BYTES)
+    require_length(realm_id, REALM_ID_BYTES)
     _require_bytes(body)
     return domain(label) + realm_id + body
 
@@ -176,15 +177,15 @@ def domain(label: str) -> bytes:
 
 def x25519_keypair(secret: bytes) -> KeyPair:
     """Return the X25519 key pair of a 32-byte secret."""
-    _require(secret, KEY_BYTES)
+    require_length(secret, KEY_BYTES)
     with _rejecting():
         return KeyPair(public=crypto_scalarmult_base(secret), secret=secret)
 
 
 def x25519(secret: bytes, public: bytes) -> bytes:
     """Return the 32-byte shared secret. Raises Rejected for a low-order point, whose result would be all zeros."""
-    _require(secret, KEY_BYTES)
-    _require(public, KEY_BYTES)
+    require_length(secret, KEY_BYTES)
+    require_length(public, KEY_BYTES)
     with _rejecting():
         return crypto_scalarmult(secret, public)
 
@@ -193,9 +194,9 @@ def x25519(secret: bytes, public: bytes) -> bytes:
 
 
 def aead_encrypt(key: bytes, nonce: bytes, plaintext: bytes, associated_data: bytes) -> bytes:
-    """Return the XChaCha20-Poly1305-IETF ciphertext, 16 bytes longer. ``nonce`` is 24 random bytes, never used twice."""
-    _require(key, KEY_BYTES)
-    _require(nonce, AEAD_NONCE_BYTES)
+    """Return the XChaCha20-Poly1305-IETF ciphertext, 16 bytes longer. ``nonce`` is 24 random bytes, used once."""
+    require_length(key, KEY_BYTES)
+    require_length(nonce, AEAD_NONCE_BYTES)
     _require_bytes(plaintext, associated_data)
     with _rejecting():
         return crypto_aead_xchacha20poly1305_ietf_encrypt(plaintext, associated_data, nonce, key)
@@ -203,8 +204,8 @@ def aead_encrypt(key: bytes, nonce: bytes, plaintext: bytes, associated_data: by
 
 def aead_decrypt(key: bytes, nonce: bytes, ciphertext: bytes, associated_data: bytes) -> bytes:
     """Return the plaintext, or raise Rejected if key, nonce, ciphertext or associated data is not as encrypted."""
-    _require(key, KEY_BYTES)
-    _require(nonce, AEAD_NONCE_BYTES)
+    require_length(key, KEY_BYTES)
+    require_length(nonce, AEAD_NONCE_BYTES)
     _require_bytes(ciphertext, associated_data)
     if len(ciphertext) < TAG_BYTES:
         raise Rejected
@@ -214,8 +215,8 @@ def aead_decrypt(key: bytes, nonce: bytes, ciphertext: bytes, associated_data: b
 
 def chacha20poly1305_encrypt(key: bytes, nonce: bytes, plaintext: bytes, associated_data: bytes) -> bytes:
     """Return the ChaCha20-Poly1305 ciphertext (RFC 8439), 16 bytes longer. ``nonce`` is Noise's 12-byte counter."""
-    _require(key, KEY_BYTES)
-    _require(nonce, NOISE_NONCE_BYTES)
+    require_length(key, KEY_BYTES)
+    require_length(nonce, NOISE_NONCE_BYTES)
     _require_bytes(plaintext, associated_data)
     with _rejecting():
         return crypto_aead_chacha20poly1305_ietf_encrypt(plaintext, associated_data, nonce, key)
@@ -223,8 +224,8 @@ def chacha20poly1305_encrypt(key: bytes, nonce: bytes, plaintext: bytes, associa
 
 def chacha20poly1305_decrypt(key: bytes, nonce: bytes, ciphertext: bytes, associated_data: bytes) -> bytes:
     """Return the plaintext, or raise Rejected if key, nonce, ciphertext or associated data is not as encrypted."""
-    _require(key, KEY_BYTES)
-    _require(nonce, NOISE_NONCE_BYTES)
+    require_length(key, KEY_BYTES)
+    require_length(nonce, NOISE_NONCE_BYTES)
     _require_bytes(ciphertext, associated_data)
     if len(ciphertext) < TAG_BYTES:
         raise Rejected
@@ -242,7 +243,7 @@ def seal(recipient_public: bytes, ephemeral_secret: bytes, plaintext: bytes) -> 
     format is libsodium's: ephemeral_public ‖ crypto_box with nonce BLAKE2b-192(ephemeral_public ‖ recipient_public).
     ``ephemeral_secret`` is 32 random bytes, used for this one box.
     """
-    _require(recipient_public, KEY_BYTES)
+    require_length(recipient_public, KEY_BYTES)
     _require_bytes(plaintext)
     ephemeral = x25519_keypair(ephemeral_secret)
     nonce = blake2b(ephemeral.public + recipient_public, digest_size=AEAD_NONCE_BYTES).digest()

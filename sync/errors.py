@@ -1,7 +1,7 @@
 """Names who broke the protocol: our own code or the peer.
 
-The split is h11's. A caller catches ``RemoteProtocolError`` around everything that touches a peer's bytes and closes the
-link; a ``LocalProtocolError`` is a defect of this program and is never caught on the way up.
+The split is h11's. A caller catches ``RemoteProtocolError`` around everything that touches a peer's bytes and closes
+the link; a ``LocalProtocolError`` is a defect of this program and is never caught on the way up.
 """
 
 
@@ -26,3 +26,10 @@ class Rejected(RemoteProtocolError):
 
     def __init__(self) -> None:
         super().__init__("A cryptographic check failed; the data was refused.")
+
+
+class UnknownKeyEpoch(RemoteProtocolError):
+    """An envelope is sealed under a key epoch that this device does not hold: its statement has not arrived yet."""
+
+    def __init__(self) -> None:
+        super().__init__("The envelope is sealed under a key epoch that this device does not hold.")

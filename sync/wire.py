@@ -36,10 +36,12 @@ def length_prefixed(*parts: bytes) -> bytes:
 
 def join_length_prefixed(parts: Iterable[bytes]) -> bytes:
     """As ``length_prefixed``, for many parts at once."""
+    pack_length = _UINT32.pack
     pieces: list[bytes] = []
     for part in parts:
-        pieces.append(encode_uint32(len(part)))
-        pieces.append(part)
+        if len(part) > UINT32_MAX:
+            raise LocalProtocolError("A length-prefixed string has less than 4 GiB.")
+        pieces += (pack_length(len(part)), part)
     return b"".join(pieces)
 
 
