@@ -17,7 +17,7 @@ class RemoteProtocolError(ProtocolError):
     """Bytes of a peer break the protocol. The only exceptions that a peer's bytes may cause are of this class."""
 
 
-class Rejected(RemoteProtocolError):
+class Rejected(RemoteProtocolError):  # noqa: N818 - a verdict on data, not a failure of the program
     """A cryptographic check failed.
 
     It carries no detail: which of the checks failed is what an attacker would like to learn, and an exception that
@@ -28,7 +28,7 @@ class Rejected(RemoteProtocolError):
         super().__init__("A cryptographic check failed; the data was refused.")
 
 
-class UnknownKeyEpoch(RemoteProtocolError):
+class UnknownKeyEpoch(RemoteProtocolError):  # noqa: N818 - names what is missing
     """An envelope is sealed under a key epoch that this device does not hold: its statement has not arrived yet."""
 
     def __init__(self) -> None:

@@ -200,13 +200,14 @@ class NoiseHandshake:
         tokens = self._next_tokens(writing=True)
         parts: list[bytes] = []
         for token in tokens:
-            if token == "e":
-                parts.append(self._ephemeral.public)
-                self._mix_ephemeral(self._ephemeral.public)
-            elif token == "s":
-                parts.append(self._symmetric.encrypt_and_hash(self._static.public))
-            else:
-                self._mix_secret(token)
+            match token:
+                case "e":
+                    parts.append(self._ephemeral.public)
+                    self._mix_ephemeral(self._ephemeral.public)
+                case "s":
+                    parts.append(self._symmetric.encrypt_and_hash(self._static.public))
+                case _:
+                    self._mix_secret(token)
         parts.append(self._symmetric.encrypt_and_hash(payload))
         message = b"".join(parts)
         if len(message) > NOISE_MESSAGE_BYTES_MAX:
@@ -228,21 +229,21 @@ class NoiseHandshake:
             raise Rejected
         offset = 0
         for token in tokens:
-            if token == "e":
-                self._remote_ephemeral = message[offset : offset + KEY_BYTES]
-                offset += KEY_BYTES
-                if len(self._remote_ephemeral) != KEY_BYTES:
-                    raise Rejected
-                self._mix_ephemeral(self._remote_ephemeral)
-            elif token == "s":
-                sealed = message[offset : offset + KEY_BYTES + TAG_BYTES]
-                offset += KEY_BYTES + TAG_BYTES
-                remote_static = self._symmetric.decrypt_and_hash(sealed)
-                if len(remote_static) != KEY_BYTES:
-                    raise Rejected
-                self._remote_static = remote_static
-            else:
-                self._mix_secret(token)
+            match token:
+                case "e":
+                    self._remote_ephemeral = message[offset : offset + KEY_BYTES]
+                    offset += KEY_BYTES
+                    require_length(self._remote_ephemeral, KEY_BYTES)
+                    self._mix_ephemeral(self._remote_ephemeral)
+                case "s":
+                    # A shorter rest decrypts to a shorter key or not at all; either way it is no key.
+                    self._remote_static = self._symmetric.decrypt_and_hash(
+                        message[offset : offset + KEY_BYTES + TAG_BYTES]
+                    )
+                    offset += KEY_BYTES + TAG_BYTES
+                    require_length(self._remote_static, KEY_BYTES)
+                case _:
+                    self._mix_secret(token)
         payload = self._symmetric.decrypt_and_hash(message[offset:])
         self._broken = False
         self._messages += 1
@@ -271,10 +272,12 @@ class NoiseHandshake:
 
     def _mix_secret(self, token: _Token) -> None:
         """Mix the pre-shared key, or the shared secret of the two keys that ``token`` names, initiator's first."""
-        if token == "psk":
-            self._symmetric.mix_key_and_hash(self._psk)
-            return
-        mine, theirs = (token[0], token[1]) if self._initiator else (token[1], token[0])
+        match token:
+            case "psk":
+                self._symmetric.mix_key_and_hash(self._psk)
+                return
+            case _:
+                mine, theirs = (token[0], token[1]) if self._initiator else (token[1], token[0])
         secret = (self._ephemeral if mine == "e" else self._static).secret
         remote = self._remote_ephemeral if theirs == "e" else self._remote_static
         if remote is None:
