@@ -1,13 +1,13 @@
 """What can be asked of a node and what it answers: one typed request and response for each operation.
 
-The same values travel over the local HTTP API and, when no node runs, straight into the service of a command. This module knows
-no store and no network, so that a command which only talks to a running node loads neither.
+The same values travel over the local HTTP API and, when no node runs, straight into the service of a command. This
+module knows no store and no network, so that a command which only talks to a running node loads neither.
 
-An `Operation` is answered once; a `StreamOperation` answers with a series of events, each a JSON object whose field `event`
-names its kind.
+An `Operation` is answered once; a `StreamOperation` answers with a series of events, each a JSON object whose field
+`event` names its kind.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -42,7 +42,7 @@ class Caller(Protocol):
     async def call(self, operation: Operation[Q, R], request: Q) -> R:
         """Perform an operation; raises the `HostError` that the node raised."""
 
-    def stream(self, operation: StreamOperation[Q, E], request: Q) -> AsyncIterator[E]:
+    def stream(self, operation: StreamOperation[Q, E], request: Q) -> AsyncGenerator[E, None]:
         """Perform an operation that answers with events; raises the `HostError` that the node raised."""
 
 
@@ -152,8 +152,11 @@ class RecallResult(_Response, frozen=True, kw_only=True):
     table: str
     text: str
     score: float
-    created_at: str | None = None
-    namespace: str | None = None
+    title: str | None
+    namespace: str | None
+    tags: list[str]
+    speaker: str | None
+    created_at: str | None
 
 
 class Recalled(_Response, frozen=True, kw_only=True):
@@ -176,8 +179,8 @@ class MemoryReport(_Response, frozen=True, kw_only=True):
     text: str
     namespace: str
     tags: list[str]
-    created_at: str
-    updated_at: str
+    created_at: str | None
+    updated_at: str | None
 
 
 class MemoryList(_Response, frozen=True, kw_only=True):
@@ -220,10 +223,10 @@ class ForgetRequest(_Request, frozen=True, kw_only=True):
 
 
 class Forgotten(_Response, frozen=True, kw_only=True):
-    """The id of what was forgotten, and how many rows went, with those that belonged to it."""
+    """What was forgotten, together with the rows that belonged to it."""
 
     id: str
-    rows: int
+    table: str
 
 
 # SQL, import, export

@@ -1,6 +1,6 @@
 """The client of a running node's local API: sends requests and raises the node's errors as the exceptions they were."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import aiohttp
@@ -35,7 +35,7 @@ class Client:
                 raise _rebuilt(body)
             return msgspec.json.decode(body, type=operation.response)
 
-    async def stream(self, operation: StreamOperation[Q, E], request: Q) -> AsyncIterator[E]:
+    async def stream(self, operation: StreamOperation[Q, E], request: Q) -> AsyncGenerator[E, None]:
         """Yield the events of an operation as they come; raises the `HostError` that ended it."""
         async with self._post(operation.name, request) as response:
             if response.status != 200:

@@ -20,7 +20,7 @@ from node.api.wire import encode_error
 from node.entropy import Entropy
 from node.errors import ConfigError, HostError, RefusedError, TransportError, UsageError
 from node.home import Home
-from node.operations import OPERATION_BY_NAME, STREAM_BY_NAME
+from node.operations.table import OPERATION_BY_NAME, STREAM_BY_NAME
 from node.requests import Caller, Operation, StreamOperation
 
 _LOG = logging.getLogger(__name__)

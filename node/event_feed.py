@@ -1,0 +1,42 @@
+"""Hands what happens on a node to everyone who follows it.
+
+Events are hints: whoever follows too slowly loses the oldest ones and can always ask for the present state instead.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+
+from node.requests import NodeEvent
+
+# Enough for a burst of links and commits between two turns of a reader; each event is some 200 bytes.
+PENDING_EVENTS_MAX = 1_000
+
+
+class EventFeed:
+    """One writer, any number of followers, all on one event loop."""
+
+    def __init__(self) -> None:
+        self._queues: set[asyncio.Queue[NodeEvent]] = set()
+
+    def publish(self, event: NodeEvent) -> None:
+        """Hand an event to every follower; never waits."""
+        for queue in self._queues:
+            if queue.full():
+                queue.get_nowait()
+            queue.put_nowait(event)
+
+    @contextmanager
+    def follow(self) -> Iterator[AsyncIterator[NodeEvent]]:
+        """Collect events from now on and yield them as they are asked for."""
+        queue: asyncio.Queue[NodeEvent] = asyncio.Queue(PENDING_EVENTS_MAX)
+        self._queues.add(queue)
+        try:
+            yield _drained(queue)
+        finally:
+            self._queues.discard(queue)
+
+
+async def _drained(queue: asyncio.Queue[NodeEvent]) -> AsyncIterator[NodeEvent]:
+    while True:
+        yield await queue.get()

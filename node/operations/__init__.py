@@ -1,0 +1,1 @@
+"""What a node does when asked: one function for each operation."""

@@ -1,0 +1,126 @@
+"""Answers about this device, its peers and its realm."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+from node.repositories.values import instant_text
+from node.requests import (
+    DeviceList,
+    DeviceReport,
+    DevicesRequest,
+    EventsRequest,
+    NodeEvent,
+    PairAnswered,
+    PairAnswerRequest,
+    PairEvent,
+    PairRequest,
+    PeerReport,
+    StatusReport,
+    StatusRequest,
+    StreamReport,
+)
+from node.service import PeerState, Service
+from sync.streams import Stream
+
+WAIT_SECONDS_MAX = 24 * 3600.0
+
+
+async def status(service: Service, request: StatusRequest) -> StatusReport:
+    """Return how this device stands, as soon as it is in sync with every peer or after the time to wait."""
+    seconds = min(max(request.wait_seconds, 0.0), WAIT_SECONDS_MAX)
+    if service.links is not None and seconds:
+        with service.events.follow() as events:
+            try:
+                async with asyncio.timeout(seconds):
+                    while not all(peer.in_sync for peer in service.links.peers()):
+                        await anext(events)
+            except TimeoutError:
+                pass  # The report says which peer is not in sync, and why.
+    return _report(service)
+
+
+async def devices(service: Service, request: DevicesRequest) -> DeviceList:
+    """Return the devices of the realm: active ones first, then by name."""
+    membership = service.membership
+    reports = [
+        DeviceReport(
+            device_id=device_id.hex(),
+            name=certificate.name,
+            platform=certificate.platform,
+            active=membership.is_active(device_id),
+            this_device=device_id == service.keys.device_id,
+        )
+        for device_id, certificate in membership.roster.certificate_by_device.items()
+    ]
+    return DeviceList(devices=sorted(reports, key=lambda report: (not report.active, report.name, report.device_id)))
+
+
+async def events(service: Service, request: EventsRequest) -> AsyncGenerator[NodeEvent, None]:
+    """Yield what happens from now on, without end."""
+    with service.events.follow() as followed:
+        async for event in followed:
+            yield event
+
+
+async def pair(service: Service, request: PairRequest) -> AsyncGenerator[PairEvent, None]:
+    """Open a pairing window and yield what happens in it, until a device was added or the window closed."""
+    async for event in service.require_pairing().pair(request.owner_passphrase):
+        yield event
+
+
+async def pair_answer(service: Service, request: PairAnswerRequest) -> PairAnswered:
+    """Take the person's answer to the six digits."""
+    service.require_pairing().answer(accept=request.accept)
+    return PairAnswered(accepted=request.accept)
+
+
+def _report(service: Service) -> StatusReport:
+    links = service.links
+    view = service.store.view()
+    return StatusReport(
+        device_id=service.keys.device_id.hex(),
+        name=service.device_name(service.keys.device_id),
+        realm_id=service.keys.realm_id.hex(),
+        running=links is not None,
+        peers=_offline_peers(service) if links is None else [_peer(service, peer) for peer in links.peers()],
+        streams=[
+            _stream(stream, state.rows, state.digest, links.pending(stream) if links else (0, 0))
+            for stream, state in sorted(view.streams.items())
+        ],
+        conflicts=service.store.conflict_count(),
+        held=links.held() if links else 0,
+    )
+
+
+def _stream(stream: Stream, rows: int, digest: bytes, pending: tuple[int, int]) -> StreamReport:
+    pending_in, pending_out = pending
+    return StreamReport(
+        name=stream.title, rows=rows, digest=digest.hex(), pending_in=pending_in, pending_out=pending_out
+    )
+
+
+def _peer(service: Service, peer: PeerState) -> PeerReport:
+    seen_at = peer.last_seen_milliseconds
+    return PeerReport(
+        device_id=peer.device_id.hex(),
+        name=service.device_name(peer.device_id),
+        connected=peer.connected,
+        in_sync=peer.in_sync,
+        why=peer.why,
+        last_seen=None if seen_at is None else instant_text(seen_at),
+    )
+
+
+def _offline_peers(service: Service) -> list[PeerReport]:
+    return [
+        PeerReport(
+            device_id=device_id.hex(),
+            name=service.device_name(device_id),
+            connected=False,
+            in_sync=False,
+            why="no node runs on this home",
+            last_seen=None,
+        )
+        for device_id in sorted(service.membership.roster.active)
+        if device_id != service.keys.device_id
+    ]

@@ -1,0 +1,137 @@
+"""The one writer of a home: the open store, the device's keys, the realm's members and, in a running node, its links."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+from crdt.identifiers import DeviceId
+from node.clock import Clock
+from node.entropy import Entropy
+from node.errors import NotRunningError
+from node.event_feed import EventFeed
+from node.home import Home
+from node.keys.key_file import UnlockedKeys
+from node.repositories.conversations import Conversations
+from node.repositories.memories import Memories
+from node.requests import RowsChanged
+from node.search.recall import Recall
+from node.store.store import ChangeNotice, Store
+from sync.membership import Membership, open_membership
+from sync.streams import Stream
+
+if TYPE_CHECKING:
+    from node.pairing_host import PairingHost
+
+
+class PeerState(Protocol):
+    """Another active device as the runtime knows it."""
+
+    @property
+    def device_id(self) -> DeviceId:
+        """Who it is."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether a session is open."""
+
+    @property
+    def in_sync(self) -> bool:
+        """Whether both replicas provably agree: equal frontiers and equal digests."""
+
+    @property
+    def why(self) -> str:
+        """One plain line, unless in sync."""
+
+    @property
+    def last_seen_milliseconds(self) -> int | None:
+        """When it was last heard of, in milliseconds since 1970."""
+
+
+class Links(Protocol):
+    """The part of a running node's runtime that operations ask."""
+
+    def peers(self) -> Sequence[PeerState]:
+        """Return every other active device of the realm, connected or not."""
+
+    def pending(self, stream: Stream) -> tuple[int, int]:
+        """Return how many batches are known to be missing here, and at the connected peer that lacks most."""
+
+    def held(self) -> int:
+        """Return how many batches wait for another batch, for their author's admission, or for their time."""
+
+
+class Service:
+    """What operations work on.
+
+    1. One process and one thread own it: store calls are synchronous, made from the event loop.
+    2. `links` and `pairing` are set only while a node runs; an operation that needs them says so otherwise.
+    """
+
+    def __init__(self, *, home: Home, keys: UnlockedKeys, store: Store, clock: Clock, entropy: Entropy) -> None:
+        self.home = home
+        self.keys = keys
+        self.store = store
+        self.clock = clock
+        self.entropy = entropy
+        self.events = EventFeed()
+        self.links: Links | None = None
+        self.pairing: PairingHost | None = None
+        self._membership: Membership | None = None
+        self._stop_listening: Callable[[], None] = store.subscribe(self._store_changed)
+
+    @property
+    def membership(self) -> Membership:
+        """The members of the realm; evaluated anew when statements have come."""
+        statements = self.store.statements()
+        if self._membership is None or len(self._membership.statement_by_hash) != len(statements):
+            self._membership = open_membership(
+                realm_id=self.keys.realm_id,
+                device_id=self.keys.device_id,
+                seal_secret=self.keys.device_keys.seal_secret,
+                statements=statements,
+            )
+        return self._membership
+
+    @cached_property
+    def memories(self) -> Memories:
+        """The memories of this device."""
+        return Memories(self.store, self.clock)
+
+    @cached_property
+    def conversations(self) -> Conversations:
+        """The conversations of this device."""
+        return Conversations(self.store, self.clock)
+
+    @cached_property
+    def recall(self) -> Recall:
+        """Search over both."""
+        return Recall(self.store)
+
+    def device_name(self, device_id: DeviceId) -> str:
+        """Return the name that a device was given when it joined."""
+        certificate = self.membership.roster.certificate_by_device.get(device_id)
+        return certificate.name if certificate else device_id.hex()[:12]
+
+    def require_pairing(self) -> "PairingHost":
+        """Return the pairing host; raises `NotRunningError` if no node runs here."""
+        if self.pairing is None:
+            raise NotRunningError("Pairing needs a running node. Start one with `nuthatch run`.")
+        return self.pairing
+
+    def close(self) -> None:
+        """Close the store; what was acknowledged is on the disk already."""
+        self._stop_listening()
+        self.store.close()
+
+    def _store_changed(self, notice: ChangeNotice) -> None:
+        self.events.publish(RowsChanged(local=notice.local, rows_by_table=dict(notice.rows_by_table)))
+
+
+@contextmanager
+def closing(service: Service) -> Iterator[Service]:
+    """Close the service at the end of the block."""
+    try:
+        yield service
+    finally:
+        service.close()
