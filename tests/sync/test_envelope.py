@@ -31,9 +31,9 @@ def unseal(raw: bytes) -> list[bytes]:
     return open_envelope(realm_id=REALM, epoch_key_by_key_id=HELD, raw=raw)
 
 
-def sealed_plaintext(plaintext: bytes) -> bytes:
+def sealed_plaintext(plaintext: bytes, *, fixed_header: bytes = b"NUB1\x01\0\0\0") -> bytes:
     """Seal what a member with the key, but not with our code, could."""
-    header = b"NUB1\x01\0\0\0" + epoch_key_id(KEY) + NONCE
+    header = fixed_header + epoch_key_id(KEY) + NONCE
     associated_data = length_prefixed(b"nuthatch/batch/v1") + REALM + header
     return header + aead_encrypt(derive_key(KEY, "batch-key"), NONCE, plaintext, associated_data)
 
@@ -141,6 +141,16 @@ def test_a_key_filed_under_a_wrong_id_is_our_own_error_and_opens_nothing() -> No
 def test_a_list_that_a_member_sealed_wrongly_is_refused(plaintext: bytes) -> None:
     with pytest.raises(RemoteProtocolError):
         unseal(sealed_plaintext(plaintext))
+
+
+@pytest.mark.parametrize("position", range(8))
+def test_a_member_cannot_bring_in_another_suite_flag_or_reserved_bit(position: int) -> None:
+    fixed_header = bytearray(b"NUB1\x01\0\0\0")
+    plaintext = (encode_uint32(1) + length_prefixed(b"one")).ljust(1024, b"\0")
+    assert unseal(sealed_plaintext(plaintext, fixed_header=bytes(fixed_header))) == [b"one"]
+    fixed_header[position] ^= 1
+    with pytest.raises(RemoteProtocolError):
+        unseal(sealed_plaintext(plaintext, fixed_header=bytes(fixed_header)))
 
 
 @given(st.binary(max_size=1200))
