@@ -105,6 +105,11 @@ class Certificate(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tr
     platform: Annotated[str, Meta(min_length=1, max_length=PLATFORM_CHARACTERS_MAX)]
 
     @property
+    def public(self) -> DevicePublic:
+        """The three keys."""
+        return DevicePublic(sign=self.sign, noise=self.noise, seal=self.seal)
+
+    @property
     def device_id(self) -> DeviceId:
         """The id that the keys make; it is never sent, so it cannot lie."""
         return device_id_of(self.sign, self.noise, self.seal)

@@ -78,6 +78,7 @@ class RosterState:
     epochs: tuple[EpochRecord, ...]
     heard_at_by_device: Mapping[DeviceId, int]
     heads: tuple[StatementHash, ...] = field(repr=False)
+    known_by_heads: frozenset[StatementHash] = field(repr=False)
     digest: bytes
     raw_by_hash: Mapping[StatementHash, bytes] = field(repr=False)
     ignored: Mapping[StatementHash, str]
@@ -139,6 +140,7 @@ def evaluate(realm_id: RealmId, statements: Iterable[bytes]) -> RosterState:
     rotations = {link.hash for link in authority.chain() if link.previous is not None}
     in_force = rotations.union((add.hash for add in adds), (revoke.hash for revoke in revokes))
     hashes = sorted(evidence.statement_by_hash)
+    heads = _heads(evidence, active)
     certificates = {add.body.certificate.device_id: add.body.certificate for add in reversed(adds)}
     return RosterState(
         realm_id=realm_id,
@@ -149,7 +151,8 @@ def evaluate(realm_id: RealmId, statements: Iterable[bytes]) -> RosterState:
         revocation_by_device={device: _revocation(evidence, revokes, device, active) for device in sorted(revoked)},
         epochs=_epochs(evidence, in_force),
         heard_at_by_device=_heard_at(evidence),
-        heads=_heads(evidence, active),
+        heads=heads,
+        known_by_heads=frozenset(evidence.ancestors(heads)),
         digest=hash256(b"".join(hashes), person=b"nuthatch-roster"),
         raw_by_hash={found: evidence.statement_by_hash[found].raw for found in hashes},
         ignored=evidence.ignored,

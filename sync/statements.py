@@ -34,7 +34,8 @@ from sync.streams import Stream
 HEADS_MAX = 32
 # An Epoch for this many devices, with all heads, is the largest statement and fits STATEMENT_BYTES_MAX.
 ACTIVE_DEVICES_MAX = 64
-WRAP_BYTES_MAX = SEALED_OVERHEAD_BYTES + 148
+# LP("nuthatch/wrap/v1"), then realm id, key id, recipient and secret of 32 bytes each, sealed.
+WRAP_BYTES = SEALED_OVERHEAD_BYTES + 20 + 4 * 32
 
 Hash = Annotated[StatementHash, Meta(min_length=HASH_BYTES, max_length=HASH_BYTES)]
 DeviceIdField = Annotated[DeviceId, Meta(min_length=DEVICE_ID_BYTES, max_length=DEVICE_ID_BYTES)]
@@ -111,14 +112,14 @@ class Wrap(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """A key epoch's secret, sealed for one device."""
 
     device_id: DeviceIdField
-    sealed: Annotated[bytes, Meta(min_length=SEALED_OVERHEAD_BYTES, max_length=WRAP_BYTES_MAX)]
+    sealed: Annotated[bytes, Meta(min_length=WRAP_BYTES, max_length=WRAP_BYTES)]
 
 
 class Epoch(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, kw_only=True, tag=4):
     """Begins a key epoch. Signed by `author`; `key_id` commits to the secret, so every wrap holds the same one."""
 
     author: DeviceIdField
-    number: Annotated[int, Meta(ge=1, lt=2**63)]
+    number: Annotated[int, Meta(ge=1, le=2**63 - 1)]
     key_id: Annotated[bytes, Meta(min_length=HASH_BYTES, max_length=HASH_BYTES)]
     minted_at_milliseconds: Milliseconds
     wraps: Annotated[tuple[Wrap, ...], Meta(min_length=1, max_length=ACTIVE_DEVICES_MAX)]
