@@ -1,0 +1,1 @@
+"""Giving everything back to the person in a form that other programs read."""

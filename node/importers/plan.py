@@ -1,0 +1,79 @@
+"""What an importer makes of a file before anything is written: rows with their ids, checked against the schema."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Protocol
+
+from crdt.identifiers import RowId, uuid7
+from node.errors import InputError
+from node.repositories.ports import SqlValue
+
+#: The adapter to the database takes no integer beyond this.
+INTEGER_MAX = 2**53
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedRow:
+    """One row to be added unless its id is known or was forgotten; columns that are not named keep their default."""
+
+    table: str
+    id: RowId
+    cells: Mapping[str, SqlValue]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportPlan:
+    """All rows of one file."""
+
+    rows: tuple[ImportedRow, ...]
+
+
+class Importer(Protocol):
+    """Reads one format. Reading writes nothing; the same bytes always give the same plan, ids included."""
+
+    def read(self, content: bytes, file_name: str) -> ImportPlan:
+        """Return the plan; raises InputError that names the line and the field which is malformed."""
+
+
+def content_row_id(unix_milliseconds: int, *parts: str) -> RowId:
+    """Return the id of what was imported: a UUIDv7 of its time whose random bits are the hash of `parts`.
+
+    The same content always gets the same id, so a second import finds it; and ids are in the order of time, which
+    the database's indexes need to be fast.
+    """
+    digest = blake2b(digest_size=10, person=b"nuthatch-import")
+    for part in parts:
+        encoded = part.encode()
+        digest.update(len(encoded).to_bytes(4, "big") + encoded)
+    return uuid7(unix_milliseconds, digest.digest())
+
+
+def text_problem(text: str) -> str | None:
+    """Return why the database cannot hold `text`, or None if it can."""
+    if "\0" in text:
+        return "holds a NUL character"
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        return "holds half of a character (a lone surrogate)"
+    return None
+
+
+def cell_problem(value: SqlValue) -> str | None:
+    """Return why the database cannot hold `value`, or None if it can."""
+    match value:
+        case str():
+            return text_problem(value)
+        case int() if abs(value) > INTEGER_MAX:
+            return "is an integer beyond ±2^53"
+        case float() if math.isnan(value):
+            return "is not a number"
+        case _:
+            return None
+
+
+def malformed(file_name: str, line: int | None, field: str | None, problem: str) -> InputError:
+    """Return the error that names file, line and field, and promises that nothing was taken."""
+    place = file_name if line is None else f"{file_name}, line {line}"
+    named = "" if field is None else f", field {field}"
+    return InputError(f"{place}{named}: {problem}. Nothing was imported.")
