@@ -1,0 +1,76 @@
+"""The command line as a whole: global options, and which function answers which command."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+from typer import Context, Exit, Option, Typer, echo
+
+from node.cli.data_commands import export, import_file, sql
+from node.cli.demo_command import demo
+from node.cli.device_commands import devices, status
+from node.cli.failures import exit_code_of
+from node.cli.invocation import make_invocation
+from node.cli.memory_commands import edit, forget, list_memories, recall, remember, show
+from node.cli.pairing_commands import join, pair
+from node.cli.setup_commands import init, run
+from node.errors import UsageError
+
+_EPILOG = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 wrong or missing passphrase, 4 no node runs, 5 refused."
+
+application = Typer(
+    name="nuthatch",
+    invoke_without_command=True,
+    add_completion=False,
+    # A traceback with local variables would show passphrases and memories.
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+@application.callback(epilog=_EPILOG)
+def global_options(
+    context: Context,
+    home: Annotated[
+        Path | None,
+        Option("--home", metavar="DIR", help="Where this device keeps its data; NUTHATCH_HOME says the same."),
+    ] = None,
+    json: Annotated[bool, Option("--json", help="Answer with one JSON object a line.")] = False,
+    version: Annotated[bool, Option("--version", help="Show the version.")] = False,
+) -> None:
+    """A private memory that lives on all of your devices and nowhere else."""
+    invocation = context.obj = make_invocation(home_directory=home, json=json)
+    if version:
+        from node.cli.version import installed_version, render_version
+
+        invocation.output.show(installed_version(), render_version)
+        raise Exit
+    if context.invoked_subcommand is None:
+        if not json:
+            echo(context.get_help())
+        raise UsageError("Which command? None was given.")
+
+
+_COMMAND_BY_NAME_BY_PANEL: Mapping[str, Mapping[str, Callable[..., None]]] = {
+    "Begin": {"init": init, "run": run, "demo": demo},
+    "Devices": {"pair": pair, "join": join, "devices": devices, "status": status},
+    "Memory": {
+        "remember": remember,
+        "recall": recall,
+        "list": list_memories,
+        "show": show,
+        "edit": edit,
+        "forget": forget,
+    },
+    "Data": {"import": import_file, "export": export, "sql": sql},
+}
+for _panel, _command_by_name in _COMMAND_BY_NAME_BY_PANEL.items():
+    for _name, _command in _command_by_name.items():
+        application.command(_name, rich_help_panel=_panel)(_command)
+
+
+def run_command_line(arguments: Sequence[str]) -> int:
+    """Perform the command that the arguments name; return the exit code of the process."""
+    return exit_code_of(
+        lambda: application(args=list(arguments), prog_name="nuthatch", standalone_mode=False), arguments
+    )

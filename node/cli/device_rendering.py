@@ -1,0 +1,106 @@
+"""How devices look to a person: status, list, and what a running node tells."""
+
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from node.cli.plain_text import plain
+from node.cli.rendering import plain_table, short_time
+from node.requests import DeviceList, Notice, PeerChanged, PeerReport, RowsChanged, StatusReport, StreamReport
+
+if TYPE_CHECKING:
+    from node.requests import NodeEvent
+    from node.running import Ready
+
+# Enough of a digest to compare two screens by eye; programs get all of it.
+_DIGEST_CHARACTERS = 16
+
+
+def render_devices(value: DeviceList) -> RenderableType:
+    """Draw the devices of the realm."""
+    table = plain_table("Name", "Platform", "Device", "")
+    for device in value.devices:
+        remark = "this device" if device.this_device else "" if device.active else "no longer trusted"
+        table.add_row(
+            Text(plain(device.name), style="bold" if device.this_device else ""),
+            Text(plain(device.platform)),
+            Text(device.device_id, style="dim"),
+            Text(remark),
+        )
+    return table
+
+
+def render_status(value: StatusReport) -> RenderableType:
+    """Draw how this device stands with every other, and the digest of each stream."""
+    running = ("running", "green") if value.running else ("not running", "yellow")
+    parts: list[RenderableType] = [
+        Text.assemble((plain(value.name), "bold"), "  ", running),
+        Text(f"device {value.device_id}\nrealm  {value.realm_id}\n", style="dim"),
+        _peers(value.peers) if value.peers else Text("No other device yet. Add one: nuthatch pair", style="dim"),
+        Text(),
+        _streams(value.streams),
+    ]
+    if value.conflicts or value.held:
+        parts.append(Text(f"\n{value.conflicts:,} conflicts kept, {value.held:,} batches held back", style="yellow"))
+    return Group(*parts)
+
+
+def render_node_event(value: "Ready | NodeEvent") -> RenderableType:
+    """Draw one line of a running node's life."""
+    match value:
+        case RowsChanged():
+            counts = ", ".join(f"{count:,} in {table}" for table, count in sorted(value.rows_by_table.items()))
+            return Text.assemble(("changed here  " if value.local else "changed there ", "dim"), counts)
+        case PeerChanged():
+            return Text.assemble(
+                _mark(connected=value.connected, in_sync=value.in_sync), plain(value.name), _why(value)
+            )
+        case Notice():
+            return Text(plain(value.text), style="yellow")
+        case _:
+            return _ready(value)
+
+
+def _ready(value: "Ready") -> RenderableType:
+    return Text.assemble(
+        ("Running. ", "bold green"),
+        f"Other devices reach this one at {value.listen}; its own programs at {value.api}. Ctrl-C stops it.",
+    )
+
+
+def _peers(peers: list[PeerReport]) -> Table:
+    table = plain_table("Device", "State", "Last seen")
+    for peer in peers:
+        table.add_row(
+            Text.assemble(_mark(connected=peer.connected, in_sync=peer.in_sync), (plain(peer.name), "bold")),
+            _why(peer),
+            Text("now" if peer.connected else short_time(peer.last_seen) or "never", style="dim"),
+        )
+    return table
+
+
+def _streams(streams: list[StreamReport]) -> Table:
+    table = plain_table("Stream", "Rows", "Digest", "To come", "To send")
+    for column in (1, 3, 4):
+        table.columns[column].justify = "right"
+    for stream in streams:
+        table.add_row(
+            stream.name,
+            f"{stream.rows:,}",
+            Text(stream.digest[:_DIGEST_CHARACTERS], style="cyan"),
+            f"{stream.pending_in:,}",
+            f"{stream.pending_out:,}",
+        )
+    return table
+
+
+def _why(peer: PeerReport | PeerChanged) -> Text:
+    if peer.in_sync:
+        return Text("in sync", style="green")
+    return Text(plain(peer.why), style="yellow" if peer.connected else "dim")
+
+
+def _mark(*, connected: bool, in_sync: bool) -> tuple[str, str]:
+    return ("● " if connected else "○ ", "green" if in_sync else "yellow" if connected else "dim")

@@ -1,0 +1,154 @@
+"""How results look to a person: one function for each kind of value, each returning something that rich can draw."""
+
+from datetime import UTC, datetime
+
+import msgspec
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from node.cli.export_file import Exported
+from node.cli.plain_text import plain, plain_line
+from node.requests import (
+    Edited,
+    Forgotten,
+    Imported,
+    MemoryList,
+    Recalled,
+    Remembered,
+    Shown,
+    SqlResult,
+)
+
+_SNIPPET_CHARACTERS = 400
+_CELL_CHARACTERS = 200
+
+
+def render_remembered(value: Remembered) -> RenderableType:
+    """Draw the id of a new memory."""
+    return _done("Remembered", value.id)
+
+
+def render_edited(value: Edited) -> RenderableType:
+    """Draw the id of what was changed."""
+    return _done("Changed", value.id)
+
+
+def render_forgotten(value: Forgotten) -> RenderableType:
+    """Draw what is gone."""
+    return Text.assemble(_done("Forgotten", value.id), ". It will not come back on any device.")
+
+
+def render_recalled(value: Recalled) -> RenderableType:
+    """Draw the hits, best first, each with its text and where it comes from."""
+    if not value.results:
+        return Text("Nothing found. Fewer or other words may help.", style="dim")
+    parts: list[RenderableType] = []
+    for number, hit in enumerate(value.results, start=1):
+        origin = " · ".join(filter(None, (hit.table, plain(hit.namespace or ""), short_time(hit.created_at), hit.id)))
+        parts.append(
+            Text.assemble((f"{number:>2}  ", "bold cyan"), plain_line(hit.text, _SNIPPET_CHARACTERS), overflow="fold")
+        )
+        parts.append(Text(f"    {origin}", style="dim", overflow="fold"))
+    return Group(*parts)
+
+
+def render_memories(value: MemoryList) -> RenderableType:
+    """Draw memories as a table."""
+    if not value.memories:
+        return Text("Nothing is kept here yet. Try: nuthatch remember 'The key is under the third pot.'", style="dim")
+    table = plain_table("Id", "Text", "Namespace", "Tags", "Created")
+    for memory in value.memories:
+        table.add_row(
+            Text(memory.id, style="dim", no_wrap=True),
+            Text(plain_line(memory.text, _CELL_CHARACTERS)),
+            Text(plain(memory.namespace)),
+            Text(plain(", ".join(memory.tags))),
+            Text(short_time(memory.created_at), no_wrap=True),
+        )
+    return table
+
+
+def render_record(value: Shown) -> RenderableType:
+    """Draw one record, a field a line."""
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    table.add_row("table", value.table)
+    table.add_row("id", value.id)
+    for name, field in value.fields.items():
+        if name != "id":
+            table.add_row(Text(plain(name)), _cell(field))
+    return table
+
+
+def render_sql(value: SqlResult) -> RenderableType:
+    """Draw the rows of a statement, or how many it changed."""
+    if not value.columns:
+        return Text(f"{_counted(value.changes, 'row')} changed.", style="green")
+    table = plain_table(*(plain(column) for column in value.columns))
+    for row in value.rows:
+        table.add_row(*(_cell(field) for field in row))
+    return Group(table, Text(_counted(len(value.rows), "row"), style="dim"))
+
+
+def render_imported(value: Imported) -> RenderableType:
+    """Draw what an import did."""
+    text = Text.assemble(("Imported: ", "bold green"), f"{value.added:,} added, {value.unchanged:,} already here")
+    if value.skipped:
+        text.append(f", {value.skipped:,} left out because you forgot them")
+    return text.append(".")
+
+
+def render_exported(value: Exported) -> RenderableType:
+    """Draw where the export is, and that it is readable."""
+    return Text.assemble(
+        ("Exported ", "bold green"),
+        f"{_counted(value.lines, 'record')} to {value.path}. ",
+        ("The file is plain text: keep it where only you can read it.", "yellow"),
+    )
+
+
+def short_time(instant: str | None) -> str:
+    """Return an instant of the store in this device's time zone, to the minute."""
+    if not instant:
+        return ""
+    try:
+        parsed = datetime.fromisoformat(instant)
+    except ValueError:
+        return plain(instant)
+    if parsed.tzinfo is None:
+        parsed = parsed.replace(tzinfo=UTC)
+    return parsed.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def indented(content: RenderableType) -> RenderableType:
+    """Set something off from the text around it."""
+    return Padding(content, (1, 0, 1, 4))
+
+
+def plain_table(*headings: str) -> Table:
+    """Return an empty table without lines, in the manner of all of them."""
+    table = Table(box=None, header_style="bold dim", padding=(0, 2, 0, 0))
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    return table
+
+
+def _done(verb: str, record_id: str) -> Text:
+    return Text.assemble((f"{verb} ", "bold green"), (plain(record_id), "bold"))
+
+
+def _cell(field: object) -> Text:
+    match field:
+        case None:
+            return Text("null", style="dim")
+        case str():
+            return Text(plain(field))
+        case _:
+            return Text(plain(msgspec.json.encode(field).decode()))
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,77 @@
+"""Commands that begin and run a device: init, run."""
+
+import asyncio
+import signal
+from typing import Annotated
+
+from typer import Context, Option
+
+from node.cli.invocation import Invocation, invocation_of
+from node.cli.options import DeviceName, OwnerPassphraseFile, PassphraseFile, Peers
+from node.cli.passphrase import read_new_passphrase, read_owner_passphrase_or, read_passphrase
+
+
+def init(
+    context: Context,
+    name: DeviceName,
+    passphrase_file: PassphraseFile = None,
+    owner_passphrase_file: OwnerPassphraseFile = None,
+) -> None:
+    """Make this your first device.
+
+    The passphrase opens this device; the owner's passphrase adds devices later. One may serve for both.
+    """
+    from node.cli.pairing_rendering import render_initialised
+    from node.composition import init_home
+
+    invocation = invocation_of(context)
+    config, standard_input = invocation.config(), invocation.standard_input
+    passphrase = read_new_passphrase(
+        passphrase_file, standard_input, prompt="New passphrase for this device: ", option="--passphrase-file"
+    )
+    if owner_passphrase_file is None:
+        owner_passphrase = passphrase if passphrase_file else read_owner_passphrase_or(passphrase, standard_input)
+    elif owner_passphrase_file == passphrase_file:
+        owner_passphrase = passphrase
+    else:
+        owner_passphrase = read_passphrase(
+            owner_passphrase_file, standard_input, prompt="Owner passphrase: ", option="--owner-passphrase-file"
+        )
+    made = init_home(config, name=name, passphrase=passphrase, owner_passphrase=owner_passphrase)
+    invocation.output.show(made, render_initialised)
+
+
+def run(
+    context: Context,
+    passphrase_file: PassphraseFile = None,
+    listen: Annotated[
+        str,
+        Option("--listen", metavar="HOST:PORT", help="Where other devices reach this one; port 0 takes a free one."),
+    ] = "0.0.0.0:0",
+    api: Annotated[
+        str, Option("--api", metavar="HOST:PORT", help="Where programs of this device reach the node; loopback only.")
+    ] = "127.0.0.1:0",
+    peer: Peers = None,
+) -> None:
+    """Run the node: keep this device in sync and serve its programs, until Ctrl-C."""
+    from node.home import Home
+
+    invocation = invocation_of(context)
+    Home(invocation.config().home_directory).require()
+    passphrase = read_passphrase(
+        passphrase_file, invocation.standard_input, prompt="Passphrase: ", option="--passphrase-file"
+    )
+    asyncio.run(_run(invocation, passphrase=passphrase, listen=listen, api=api, peers=peer or []))
+
+
+async def _run(invocation: Invocation, *, passphrase: str, listen: str, api: str, peers: list[str]) -> None:
+    from node.cli.device_rendering import render_node_event
+    from node.running import run_node
+
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async for event in run_node(
+        invocation.config(), passphrase=passphrase, stop=stop, listen=listen, api=api, peers=peers
+    ):
+        invocation.output.show(event, render_node_event)
