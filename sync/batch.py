@@ -28,8 +28,10 @@ from crdt.identifiers import (
     make_stamp,
     origin_device,
 )
+from crdt.identifiers import Sequence as SequenceNumber
 from crdt.row import Layout
 from crdt.strategies import strategy_of
+from crdt.version_vector import VersionVector
 from sync import crypto
 from sync.errors import LocalProtocolError, RemoteProtocolError
 from sync.identifiers import HASH_BYTES, BatchHash, RealmId
@@ -69,6 +71,11 @@ class BatchHeader(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
     def stamp(self) -> Stamp:
         """The stamp of every cell that this batch writes."""
         return make_stamp(self.hlc, self.origin, self.seq)
+
+    @property
+    def vector(self) -> VersionVector:
+        """What its author had seen of the stream."""
+        return VersionVector({origin: SequenceNumber(seq) for origin, seq in self.deps})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

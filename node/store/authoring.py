@@ -1,0 +1,323 @@
+"""Turns what a local transaction touched into row states, changes and signed batches, before it commits."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from crdt.digest import sum_hashes
+from crdt.errors import MergeError
+from crdt.identifiers import HybridTime, Origin, RowId, Stamp, make_stamp
+from crdt.row import Layout, RowState, hash_body, hash_prefix, join_rows, spell_row
+from crdt.strategies import CellState
+from crdt.strategies.register import Register
+from crdt.version_vector import VersionVector
+from node.errors import ConstraintError, StorageError
+from node.store import full_text
+from node.store.capture import Capture, TouchedRow, TouchedTable
+from node.store.catalogue import Catalogue, ReplicatedTable
+from node.store.change_log import Progress, RowsMoved
+from node.store.conflict_log import purge_conflicts
+from node.store.database import Database, Row
+from node.store.literals import parse_literal
+from node.store.references import check_references, settle_references
+from node.store.row_state import RowStates, StoredRow
+from sync.batch import SALT_BYTES, BatchDraft, OwnChange, make_batch
+from sync.errors import LocalProtocolError
+from sync.identifiers import RealmId
+from sync.streams import Stream
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Author:
+    """Who writes: this device in this realm; the store adds its own incarnation."""
+
+    device_id: bytes
+    realm_id: RealmId
+    sign_seed: bytes = field(repr=False)
+
+
+@dataclass(slots=True)
+class _Draft:
+    """The changes of one stream's batch as they are collected."""
+
+    stamp: Stamp
+    vector: VersionVector
+    layouts: dict[tuple[str, Layout], int] = field(default_factory=dict)
+    changes: list[OwnChange] = field(default_factory=list)
+    moved: RowsMoved = field(default_factory=RowsMoved)
+
+    def layout_index(self, table: str, layout: Layout) -> int:
+        return self.layouts.setdefault((table, layout), len(self.layouts))
+
+    def add(self, table: ReplicatedTable, row_id: RowId, row: RowState) -> None:
+        spelled = spell_row(row_id, row)
+        self.changes.append((self.layout_index(table.name, spelled.layout), spelled.body))
+
+
+class Authoring:
+    """Everything that happens between a person's SQL and COMMIT."""
+
+    __slots__ = ("_author", "_capture", "_catalogue", "_database", "_full_text", "_origin", "_states", "_take")
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        catalogue: Catalogue,
+        capture: Capture,
+        states: RowStates,
+        author: Author,
+        origin: Origin,
+        take_entropy: Callable[[int], bytes],
+        index_text: bool,
+    ) -> None:
+        """Write as `author` under `origin`."""
+        self._database = database
+        self._catalogue = catalogue
+        self._capture = capture
+        self._states = states
+        self._author = author
+        self._origin = origin
+        self._take = take_entropy
+        self._full_text = index_text
+
+    def flush(self, progress: Progress, hlc: HybridTime) -> dict[str, int]:
+        """Author everything the open transaction touched; return the number of changes by table.
+
+        `hlc` exceeds every time applied. Raises ConstraintError for a broken rule, StorageError for what is too large.
+        """
+        touched = self._capture.touched()
+        if not touched:
+            return {}
+        settle_references(self._database, self._catalogue, touched)
+        by_stream: dict[Stream, list[ReplicatedTable]] = {}
+        for table in self._capture.touched():
+            by_stream.setdefault(table.stream, []).append(table)
+        group = self._take(16) if len(by_stream) > 1 else b""
+        counts: dict[str, int] = {}
+        self._capture.silence()
+        for stream, tables in sorted(by_stream.items()):
+            counts |= self._author_stream(progress, stream, tables, hlc, group)
+        self._capture.speak()
+        return counts
+
+    def _author_stream(
+        self, progress: Progress, stream: Stream, tables: Sequence[ReplicatedTable], hlc: HybridTime, group: bytes
+    ) -> dict[str, int]:
+        state = progress.state(stream)
+        seq = state.frontier.entry(self._origin).seq + 1
+        draft = _Draft(make_stamp(hlc, self._origin, seq), state.frontier.vector())
+        counts: dict[str, int] = {}
+        for table in tables:
+            before = len(draft.changes)
+            self._author_table(draft, table)
+            counts[table.name] = len(draft.changes) - before
+            self._capture.clear(table)
+        if not draft.changes:
+            return {}
+        deps = tuple((origin, entry.seq) for origin, entry in sorted(state.frontier.entries.items()))
+        try:
+            raw, batch_hash = make_batch(
+                BatchDraft(
+                    origin=self._origin,
+                    stream=stream,
+                    seq=seq,
+                    prev=progress.head(stream, self._origin),
+                    deps=deps,
+                    hlc=hlc,
+                    schemas=self._catalogue.schemas,
+                    group=group,
+                    layouts=tuple(draft.layouts),
+                    changes=draft.changes,
+                ),
+                salts=self._take(SALT_BYTES * len(draft.changes)),
+                realm_id=self._author.realm_id,
+                sign_seed=self._author.sign_seed,
+            )
+        except LocalProtocolError as error:
+            raise StorageError(str(error)) from error
+        progress.touch(stream, draft.moved)
+        progress.append(stream, self._origin, seq, batch_hash, raw, hlc)
+        return counts
+
+    def _author_table(self, draft: _Draft, table: ReplicatedTable) -> None:
+        self._refuse_nul(table)
+        touched = self._capture.collect(table)
+        check_references(self._database, touched)
+        plain, stated = _split(table, touched.fresh)
+        if plain:
+            self._author_plain(draft, table, plain)
+        if stated or touched.others:
+            try:
+                self._author_others(draft, table, stated, touched)
+            except MergeError as error:
+                raise ConstraintError(f"A value written to {table.name} cannot be stored: {error}.") from error
+        if self._full_text:
+            full_text.index_captured(self._database, table)
+
+    def _author_plain(self, draft: _Draft, table: ReplicatedTable, rows: Sequence[Row]) -> None:
+        """Author new rows whose spelling is just their values: the path that bulk writes take."""
+        prefix = hash_prefix(table.name, table.layout, draft.stamp)
+        index = draft.layout_index(table.name, table.layout)
+        bodies = [_encode(row) for row in rows]
+        hashes = [hash_body(prefix, body) for body in bodies]
+        draft.changes.extend((index, body) for body in bodies)
+        records = b"".join(row[0] + row_hash for row, row_hash in zip(rows, hashes, strict=True))
+        self._states.insert_fresh(table, records, draft.stamp)
+        draft.moved += RowsMoved(added=sum_hashes(hashes), rows=len(rows))
+
+    def _author_others(
+        self, draft: _Draft, table: ReplicatedTable, stated: Sequence[Row], touched: TouchedTable
+    ) -> None:
+        old_by_id = self._states.read(table, [row.row_id for row in touched.others], draft.vector)
+        new: dict[RowId, RowState] = {}
+        shown: list[tuple[str, object, RowId]] = []
+        gone: list[bytes] = []
+        removed = rows = 0
+        for values in stated:
+            row_id = RowId(values[0])
+            state = _new_row(table, 1, values[2:], draft.stamp)
+            draft.add(table, row_id, state)
+            new[row_id] = state
+            rows += 1
+            shown += _corrections(table, row_id, state, values[2:])
+        for row in touched.others:
+            row_id = RowId(row.row_id)
+            old = old_by_id.get(row.row_id)
+            change = _change_of(table, row, old, draft.stamp)
+            if change is None:
+                shown += _corrections(table, row_id, old.row, row.values) if old and row.after else []
+                continue
+            draft.add(table, row_id, change)
+            merged = join_rows(_with_old_values(table, row, old.row), change) if old else change
+            new[row_id] = merged
+            removed += int.from_bytes(old.hash, "big") if old else 0
+            rows += int(merged.alive) - int(old is not None and old.row.alive)
+            if merged.alive:
+                shown += _corrections(table, row_id, merged, row.values)
+            else:
+                gone.append(row_id)
+        for column, value, row_id in shown:
+            self._database.change(f"UPDATE {table.name} SET {column} = ? WHERE id = ?", (value, row_id))
+        if gone:
+            purge_conflicts(self._database, gone)
+        hashes = self._states.write(table, new)
+        draft.moved += RowsMoved(added=sum_hashes(hashes), removed=removed, rows=rows)
+
+    def _refuse_nul(self, table: ReplicatedTable) -> None:
+        texts = [column.name for column in table.columns if column.type == "TEXT"]
+        if not texts:
+            return
+        # One OR over all text columns; the binding would cut such a text on reading, so it is looked for in SQL.
+        test = " OR ".join(f"instr(t.{name}, char(0))" for name in texts)
+        name = table.name
+        found = self._database.query(
+            f"SELECT EXISTS (SELECT 1 FROM temp._ins_{name} i JOIN main.{name} t ON t.rowid = i.rid WHERE {test})"
+            f" OR EXISTS (SELECT 1 FROM temp._bef_{name} b JOIN main.{name} t ON t.id = b.id WHERE {test})"
+        )
+        if found[0][0]:
+            raise ConstraintError(f"A text written to {name} holds a NUL character; remove it first.")
+
+
+def _split(table: ReplicatedTable, fresh: Sequence[Row]) -> tuple[Sequence[Row], Sequence[Row]]:
+    if not table.stated_indexes:
+        return fresh, ()
+    plain: list[Row] = []
+    stated: list[Row] = []
+    for row in fresh:
+        untouched = all(row[index + 2] is None for index in table.stated_indexes)
+        (plain if untouched else stated).append(row)
+    return plain, stated
+
+
+def _new_row(table: ReplicatedTable, generation: int, values: Sequence[Any], stamp: Stamp) -> RowState:
+    cells: dict[str, CellState] = {}
+    for name, strategy, value in zip(table.column_names, table.strategies, values, strict=True):
+        if strategy.stamped:
+            cells[name] = Register(stamp, value)
+        else:
+            untouched = strategy.from_wire(None, stamp)
+            cells[name] = untouched if value is None else strategy.delta(None, value, stamp) or untouched
+    return RowState(generation=generation, born=stamp, code_by_column=dict(table.layout), cell_by_column=cells)
+
+
+def _change_of(table: ReplicatedTable, row: TouchedRow, old: StoredRow | None, stamp: Stamp) -> RowState | None:
+    """Return the change that a touched row amounts to, None for nothing."""
+    if row.before is None:
+        if row.after is None:
+            return None
+        return _new_row(table, old.row.generation + 1 if old else 1, row.values, stamp)
+    if old is None or not old.row.alive:
+        raise StorageError(f"A row of {table.name} has no state; the store is damaged. Restore a backup or pair anew.")
+    if row.after is None:
+        return _tombstone(table, row.before, old.row.generation + 1, stamp)
+    cells = _written_cells(table, row, old.row, stamp)
+    if not cells:
+        return None
+    codes = {name: table.strategy_by_column[name].code for name in cells}
+    return RowState(generation=old.row.generation, born=stamp, code_by_column=codes, cell_by_column=cells)
+
+
+def _written_cells(table: ReplicatedTable, row: TouchedRow, old: RowState, stamp: Stamp) -> dict[str, CellState]:
+    cells: dict[str, CellState] = {}
+    assert row.before is not None and row.after is not None
+    for index, (name, strategy) in enumerate(zip(table.column_names, table.strategies, strict=True)):
+        if row.before[index] == row.after[index]:
+            continue
+        if strategy.name == "immutable":
+            raise ConstraintError(f"The column {name} of {table.name} is set once and cannot be changed.")
+        state = old.cell_by_column.get(name)
+        value: Any = parse_literal(row.after[index])
+        if strategy.stamped and state is not None:
+            state = Register(_stamp_of(state), parse_literal(row.before[index]))
+        cell = strategy.delta(state, value, stamp)
+        if cell is not None and cell != state:
+            cells[name] = cell
+    return cells
+
+
+def _with_old_values(table: ReplicatedTable, row: TouchedRow, old: RowState) -> RowState:
+    """Return the old state with the values that stood before (the table shows the new ones by now)."""
+    if row.before is None or not old.alive:
+        return old
+    cells = dict(old.cell_by_column)
+    for index, name in enumerate(table.column_names):
+        cell = cells.get(name)
+        if isinstance(cell, Register):
+            cells[name] = Register(cell.stamp, parse_literal(row.before[index]))
+    return RowState(
+        generation=old.generation, born=old.born, code_by_column=old.code_by_column, cell_by_column=cells
+    )
+
+
+def _stamp_of(state: CellState) -> Stamp:
+    assert isinstance(state, Register)
+    return state.stamp
+
+
+def _tombstone(table: ReplicatedTable, before: Sequence[str], generation: int, stamp: Stamp) -> RowState:
+    """Return a deleted row: id, generation, stamp and references, no content."""
+    cells: dict[str, CellState] = {}
+    for reference in table.references:
+        index = table.column_names.index(reference.column)
+        cells[reference.column] = Register(stamp, parse_literal(before[index]))
+    codes = {name: table.strategy_by_column[name].code for name in cells}
+    return RowState(generation=generation, born=stamp, code_by_column=codes, cell_by_column=cells)
+
+
+def _corrections(
+    table: ReplicatedTable, row_id: RowId, state: RowState, values: Sequence[Any]
+) -> list[tuple[str, object, RowId]]:
+    """Return the cells whose merged, canonical value is not what the table shows."""
+    corrections: list[tuple[str, object, RowId]] = []
+    for name, strategy, written in zip(table.column_names, table.strategies, values, strict=True):
+        if strategy.name not in ("set", "max") or name not in state.cell_by_column:
+            continue
+        value = strategy.value(state.cell_by_column[name])
+        if value != ("[]" if strategy.name == "set" and written is None else written):
+            corrections.append((name, value, row_id))
+    return corrections

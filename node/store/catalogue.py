@@ -1,0 +1,200 @@
+"""The replicated tables as the store works with them: columns in order of name, decoders, SQL texts."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any
+
+import msgspec
+
+from crdt.row import Layout
+from crdt.strategies import STRATEGY_BY_NAME, Strategy
+from crdt.values import INTEGER_MAX, INTEGER_MIN
+from node.errors import StorageError
+from node.store.schema import Column, Component, Reference, Table
+from sync.streams import Stream
+
+_Integer = Annotated[int, msgspec.Meta(ge=INTEGER_MIN, le=INTEGER_MAX)]
+_PYTHON_TYPE: dict[str, object] = {"TEXT": str, "INTEGER": _Integer, "REAL": float, "BLOB": bytes}
+# What an untouched set or counter shows; on wire and in hashes it stands as nil.
+UNTOUCHED = {"set": "'[]'", "counter": "0"}
+
+
+class NewerSchemaError(Exception):
+    """A batch or page speaks of a table or column that this version does not know."""
+
+
+@dataclass(frozen=True)
+class ReplicatedTable:
+    """One declared table with everything that is derived from its declaration."""
+
+    declaration: Table
+
+    @property
+    def name(self) -> str:
+        """The table's SQL name."""
+        return self.declaration.name
+
+    @property
+    def stream(self) -> Stream:
+        """The stream it belongs to."""
+        return self.declaration.stream
+
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        """All columns but the id, in order of name."""
+        return tuple(sorted(self.declaration.columns, key=lambda column: column.name))
+
+    @cached_property
+    def column_names(self) -> tuple[str, ...]:
+        """The names of `columns`."""
+        return tuple(column.name for column in self.columns)
+
+    @cached_property
+    def strategies(self) -> tuple[Strategy, ...]:
+        """The strategy of each of `columns`."""
+        return tuple(STRATEGY_BY_NAME[column.strategy] for column in self.columns)
+
+    @cached_property
+    def strategy_by_column(self) -> dict[str, Strategy]:
+        """The strategy by column name."""
+        return dict(zip(self.column_names, self.strategies, strict=True))
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The layout of a row of which every column is known."""
+        return tuple((column.name, strategy.code) for column, strategy in zip(self.columns, self.strategies, strict=True))
+
+    @cached_property
+    def stated_indexes(self) -> tuple[int, ...]:
+        """The positions in `columns` of sets and counters, whose state is more than the value shown."""
+        return tuple(index for index, strategy in enumerate(self.strategies) if not strategy.stamped)
+
+    @cached_property
+    def references(self) -> tuple[Reference, ...]:
+        """The logical references of the table."""
+        return self.declaration.references
+
+    @cached_property
+    def row_table(self) -> str:
+        """The table of row states."""
+        return f"_row_{self.name}"
+
+    @cached_property
+    def full_text_table(self) -> str | None:
+        """The full-text table, where the declaration asks for one."""
+        return f"_fts_{self.name}" if self.declaration.full_text else None
+
+    @cached_property
+    def selected(self) -> str:
+        """`t.a, t.b, …` of all columns, an untouched set or counter as NULL."""
+        return ", ".join(
+            f"nullif(t.{column.name}, {UNTOUCHED[column.strategy]})" if column.strategy in UNTOUCHED else f"t.{column.name}"
+            for column in self.columns
+        )
+
+    @cached_property
+    def _decoders(self) -> dict[Layout, Callable[[bytes], Sequence[Any]]]:
+        return {}
+
+    def decoder(self, layout: Layout) -> Callable[[bytes], Sequence[Any]]:
+        """Return the typed decoder of rows spelled in `layout`.
+
+        Raises NewerSchemaError where it names a column that is not declared here, or another strategy for one that is.
+        """
+        if layout not in self._decoders:
+            known = {column.name: column for column in self.columns}
+            types: list[object] = []
+            for name, code in layout:
+                if name not in known or self.strategy_by_column[name].code != code:
+                    raise NewerSchemaError
+                types.append(_payload_type(known[name]))
+            row_type = tuple[(bytes, int, *types)]  # type: ignore[valid-type]
+            self._decoders[layout] = msgspec.msgpack.Decoder(row_type).decode
+        return self._decoders[layout]
+
+
+def _payload_type(column: Column) -> object:
+    if column.strategy in UNTOUCHED:
+        return list[Any] | None
+    python_type = _PYTHON_TYPE[column.type]
+    return python_type if column.default is not None else python_type | None  # type: ignore[operator]
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All replicated tables of all components."""
+
+    components: tuple[Component, ...]
+
+    @cached_property
+    def tables(self) -> tuple[ReplicatedTable, ...]:
+        """All tables, those that others refer to before them where the declarations are in such order."""
+        return tuple(
+            ReplicatedTable(table)
+            for component in sorted(self.components, key=lambda component: (component.priority, component.name))
+            for table in component.tables
+        )
+
+    @cached_property
+    def table_by_name(self) -> dict[str, ReplicatedTable]:
+        """The tables by SQL name."""
+        return {table.name: table for table in self.tables}
+
+    @cached_property
+    def children(self) -> dict[str, tuple[tuple[ReplicatedTable, Reference], ...]]:
+        """For each table those that refer to it."""
+        return {
+            parent.name: tuple(
+                (child, reference)
+                for child in self.tables
+                for reference in child.references
+                if reference.table == parent.name
+            )
+            for parent in self.tables
+        }
+
+    @cached_property
+    def schemas(self) -> tuple[tuple[str, int], ...]:
+        """(component, version) of all components, as batches carry them."""
+        return tuple(sorted((component.name, component.version) for component in self.components))
+
+    def table(self, name: str) -> ReplicatedTable:
+        """Return the table `name`; raises NewerSchemaError where none is declared."""
+        try:
+            return self.table_by_name[name]
+        except KeyError:
+            raise NewerSchemaError from None
+
+
+def check_declarations(components: Sequence[Component]) -> None:
+    """Raise StorageError for a declaration that could not merge."""
+    names = [table.name for component in components for table in component.tables]
+    if len(set(names)) != len(names):
+        raise StorageError("Two components declare a table of the same name.")
+    for component in components:
+        for table in component.tables:
+            _check_table(component, table, set(names))
+
+
+def _check_table(component: Component, table: Table, names: set[str]) -> None:
+    where = f"Component {component.name}, table {table.name}"
+    columns = {column.name: column for column in table.columns}
+    if not all(name.isidentifier() and not name.startswith("_") for name in (table.name, *columns)):
+        raise StorageError(f"{where}: names are plain and do not begin with an underscore.")
+    if component.kind == "plugin" and not table.name.startswith(f"{component.name}_"):
+        raise StorageError(f"{where}: a plugin's tables begin with {component.name}_.")
+    if len(columns) != len(table.columns) or "id" in columns or not columns:
+        raise StorageError(f"{where}: columns are named once, and `id` is added by itself.")
+    for column in table.columns:
+        needs = {"set": ("TEXT", "'[]'"), "counter": ("INTEGER", "0")}.get(column.strategy)
+        if needs is not None and (column.type, column.default) != needs:
+            raise StorageError(f"{where}: a {column.strategy} is declared as {needs[0]} with default {needs[1]}.")
+    for reference in table.references:
+        child = columns.get(reference.column)
+        if child is None or child.type != "BLOB" or child.default is not None or reference.table not in names:
+            raise StorageError(f"{where}: {reference.column} must be a nullable BLOB column that names a declared table.")
+        if (reference.on_delete == "cascade") != (child.strategy == "immutable"):
+            raise StorageError(f"{where}: a cascading reference is immutable, and no other is.")
+        if reference.on_delete == "reparent" and reference.table != table.name:
+            raise StorageError(f"{where}: only a reference within one table can be re-parented.")

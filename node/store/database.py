@@ -1,0 +1,181 @@
+"""The adapter to libSQL: one encrypted file, one connection, one kind of error.
+
+The binding raises ValueError for every SQL error and a Rust panic (a BaseException) on corrupted text; both become
+StorageError here. It binds integers beyond 32 bits as REAL, cuts text at a NUL and silently writes plaintext under an
+empty key; all three are refused before they reach it.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import libsql_experimental
+
+from node.errors import ConstraintError, StorageError, WrongKeyError
+
+Row = tuple[Any, ...]
+
+KEY_BYTES = 32
+# Below 2^53 a REAL holds an integer exactly and an INTEGER column turns it back; above it digits would be lost.
+_EXACT_INTEGER_MAX = 2**53
+_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    # With WAL only FULL keeps every acknowledged commit through a power cut.
+    "PRAGMA synchronous=FULL",
+    "PRAGMA foreign_keys=OFF",
+    # Without it INSERT OR REPLACE deletes rows behind the back of the capture triggers.
+    "PRAGMA recursive_triggers=ON",
+    "PRAGMA temp_store=MEMORY",
+    "PRAGMA secure_delete=ON",
+    "PRAGMA cache_size=-65536",
+    "PRAGMA wal_autocheckpoint=4000",
+    "PRAGMA busy_timeout=0",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one statement gave: column names and rows of a query, the number of rows changed otherwise."""
+
+    columns: tuple[str, ...]
+    rows: list[Row]
+    changes: int
+
+
+class Database:
+    """An open, keyed database with its one connection."""
+
+    __slots__ = ("_connection", "_in_transaction", "path")
+
+    def __init__(self, path: Path, key: bytes) -> None:
+        """Open or create the file at `path`; `key` is 32 random bytes.
+
+        Raises WrongKeyError where the file exists under another key, StorageError for anything else.
+        """
+        if len(key) != KEY_BYTES:
+            raise StorageError("A store's key is 32 random bytes; an empty key would leave it unencrypted.")
+        self.path = path
+        self._in_transaction = False
+        with _translating():
+            self._connection = libsql_experimental.connect(
+                str(path), encryption_key=key.hex(), isolation_level=None
+            )
+            try:
+                self._connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
+            except ValueError as error:
+                if "not a database" not in str(error):
+                    raise
+                raise WrongKeyError(
+                    f"The store {path.name} cannot be opened with this key: it belongs to other keys, or it was damaged."
+                ) from error
+            for pragma in _PRAGMAS:
+                self._connection.execute(pragma).fetchall()
+            if self._connection.execute("PRAGMA recursive_triggers").fetchall() != [(1,)]:
+                raise StorageError("The database cannot fire triggers for replaced rows; edits would be missed.")
+
+    @property
+    def in_transaction(self) -> bool:
+        """Tell whether a transaction is open."""
+        return self._in_transaction
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
+        """Return all rows of one trusted statement; raises StorageError."""
+        with _translating():
+            rows: list[Row] = self._connection.execute(sql, tuple(parameters)).fetchall()
+            return rows
+
+    def change(self, sql: str, parameters: Sequence[object] = ()) -> int:
+        """Run one trusted statement and return the number of rows it changed; raises StorageError."""
+        with _translating():
+            changed: int = self._connection.execute(sql, tuple(parameters)).rowcount
+            return changed
+
+    def change_many(self, sql: str, parameter_rows: Sequence[Sequence[object]]) -> None:
+        """Run one trusted statement for each row of parameters; raises StorageError."""
+        if parameter_rows:
+            with _translating():
+                self._connection.executemany(sql, [tuple(row) for row in parameter_rows])
+
+    def execute(self, sql: str, parameters: Sequence[object] = ()) -> Result:
+        """Run one statement of a caller whose values are checked first; raises StorageError."""
+        checked = tuple(_checked(value) for value in parameters)
+        with _translating():
+            cursor = self._connection.execute(sql, checked)
+            description = cursor.description or ()
+            rows = cursor.fetchall() if description else []
+            return Result(tuple(column[0] for column in description), rows, 0 if description else max(cursor.rowcount, 0))
+
+    def begin(self) -> None:
+        """Open a write transaction; raises StorageError where one is open already."""
+        if self._in_transaction:
+            raise StorageError("A transaction is open already; end it before you begin another.")
+        self.change("BEGIN IMMEDIATE")
+        self._in_transaction = True
+
+    def commit(self) -> None:
+        """Make the open transaction durable; raises StorageError, and then it must be rolled back."""
+        self.change("COMMIT")
+        self._in_transaction = False
+
+    def rollback(self) -> None:
+        """Undo the open transaction; one that the engine has already undone by itself is no error."""
+        self._in_transaction = False
+        try:
+            self.change("ROLLBACK")
+        except StorageError as error:
+            # A full disk makes the engine roll back on its own.
+            if "no transaction is active" not in str(error.__cause__):
+                raise
+
+    def checkpoint(self) -> None:
+        """Move the write-ahead log into the file."""
+        self.query("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def close(self) -> None:
+        """Close the connection; nothing may be called afterwards."""
+        with _translating():
+            self._connection.close()
+
+
+def _checked(value: object) -> object:
+    match value:
+        case bool():
+            return int(value)
+        case int() if abs(value) > _EXACT_INTEGER_MAX:
+            raise ConstraintError(f"The integer {value} is beyond ±2^53 and would lose digits; write it as text.")
+        case str() if "\0" in value:
+            raise ConstraintError("A text cannot hold a NUL character; remove it first.")
+        case bytearray() | memoryview():
+            return bytes(value)
+        case None | int() | float() | str() | bytes():
+            return value
+        case _:
+            raise ConstraintError(f"A cell cannot hold a {type(value).__name__}.")
+
+
+@contextmanager
+def _translating() -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise _translated(str(error)) from error
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise StorageError(
+            "The store returned damaged data and the operation was stopped. Nothing was changed. "
+            "Restore a backup or pair this device anew."
+        ) from error
+
+
+def _translated(message: str) -> StorageError:
+    lower = message.lower()
+    if "constraint" in lower or "nuthatch:" in lower or "datatype mismatch" in lower:
+        return ConstraintError(message.removeprefix("nuthatch: "))
+    if "disk is full" in lower:
+        return StorageError("The disk is full; nothing was changed. Make room and try again.")
+    if "not a database" in lower or "malformed" in lower:
+        return StorageError("The store is damaged; nothing was changed. Restore a backup or pair this device anew.")
+    return StorageError(f"The store refused the operation: {message}")

@@ -1,0 +1,202 @@
+"""Applies verified batches and pages of peers: decodes their rows, checks them, and hands them to the merge."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from crdt.errors import MergeError
+from crdt.identifiers import RowId, Stamp, dot_origin, dot_seq, stamp_origin, stamp_seq
+from crdt.row import Layout, RowState, read_row
+from crdt.strategies.counter import Counter
+from crdt.strategies.observed_set import ObservedSet
+from crdt.version_vector import VersionVector
+from node.store.catalogue import Catalogue, ReplicatedTable
+from node.store.change_log import RowsMoved
+from node.store.merge import Merge, check_values
+from sync.batch import Batch
+from sync.errors import RemoteProtocolError
+from sync.snapshot import Page
+from sync.streams import Stream
+
+_encode = msgspec.msgpack.Encoder().encode
+
+#: For each table the decoded rows with the layout they came in.
+RowsByTable = dict[str, list[tuple[Layout, Sequence[Any]]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What a batch or page did: rows moved, and for each table the decoded rows (id, generation, payloads…)."""
+
+    moved: RowsMoved
+    rows_by_table: RowsByTable
+
+
+class Incoming:
+    """The way in for rows of peers."""
+
+    __slots__ = ("_catalogue", "_merge")
+
+    def __init__(self, catalogue: Catalogue, merge: Merge) -> None:
+        """Decode by `catalogue`, join by `merge`."""
+        self._catalogue = catalogue
+        self._merge = merge
+
+    def apply_batch(self, batch: Batch, my_vector: VersionVector) -> Applied:
+        """Join a batch's changes; capture is silent and a savepoint is open.
+
+        Raises RemoteProtocolError for what no honest author writes, NewerSchemaError for unknown tables or columns.
+        """
+        header = batch.header
+        stamp = header.stamp
+        their_vector = header.vector
+        bodies_by_layout: dict[int, list[bytes]] = {}
+        for change in batch.changes:
+            if not isinstance(change, bytes):
+                bodies_by_layout.setdefault(change[0], []).append(change[2])
+        moved = RowsMoved()
+        rows_by_table: RowsByTable = {}
+        for index, bodies in bodies_by_layout.items():
+            name, layout = header.layouts[index]
+            table = self._table(name, header.stream)
+            rows = _decode_rows(table, layout, bodies)
+            seen = rows_by_table.setdefault(name, [])
+            seen.extend((layout, row) for row in rows)
+            moved += self._join_changes(table, layout, rows, bodies, stamp, my_vector, their_vector)
+        for name, decoded in rows_by_table.items():
+            if len({row[0] for _, row in decoded}) != len(decoded):
+                raise RemoteProtocolError(f"a batch changes a row of {name} twice")
+        return Applied(moved=moved, rows_by_table=rows_by_table)
+
+    def _join_changes(
+        self,
+        table: ReplicatedTable,
+        layout: Layout,
+        rows: Sequence[Sequence[Any]],
+        bodies: Sequence[bytes],
+        stamp: Stamp,
+        my_vector: VersionVector,
+        their_vector: VersionVector,
+    ) -> RowsMoved:
+        known = self._merge.known(table, [row[0] for row in rows])
+        new: list[int] = []
+        others: dict[RowId, RowState] = {}
+        bulk = layout == table.layout
+        for position, row in enumerate(rows):
+            if bulk and row[1] == 1 and row[0] not in known and _untouched(table, row):
+                new.append(position)
+                continue
+            row_id, state = _read(layout, row, stamp, ())
+            _check_own(state, stamp, their_vector)
+            if row_id in others:
+                raise RemoteProtocolError("a batch changes a row twice")
+            others[row_id] = state
+        moved = RowsMoved()
+        if new:
+            if len({rows[position][0] for position in new}) != len(new):
+                raise RemoteProtocolError("a batch changes a row twice")
+            moved += self._merge.insert_new(table, [rows[p] for p in new], [bodies[p] for p in new], stamp)
+        if others:
+            moved += self._joined(table, others, my_vector, their_vector)
+        return moved
+
+    def apply_page(self, page: Page, my_vector: VersionVector, their_vector: VersionVector) -> Applied:
+        """Join a snapshot page's row states; `their_vector` is the manifest's frontier."""
+        header = page.header
+        by_layout: dict[int, list[int]] = {}
+        for position, page_row in enumerate(page.rows):
+            by_layout.setdefault(page_row[0], []).append(position)
+        moved = RowsMoved()
+        rows_by_table: RowsByTable = {}
+        for index, positions in by_layout.items():
+            name, layout = header.layouts[index]
+            table = self._table(name, header.stream)
+            page_rows = [page.rows[position] for position in positions]
+            rows = _decode_rows(table, layout, [row[2] for row in page_rows])
+            rows_by_table.setdefault(name, []).extend((layout, row) for row in rows)
+            known = self._merge.known(table, [row[0] for row in rows])
+            new_by_stamp: dict[bytes, list[int]] = {}
+            others: dict[RowId, RowState] = {}
+            for position, row in enumerate(rows):
+                born, stamps = page_rows[position][1], page_rows[position][3]
+                plain = layout == table.layout and row[1] == 1 and not stamps and _untouched(table, row)
+                if plain and row[0] not in known:
+                    new_by_stamp.setdefault(born, []).append(position)
+                    continue
+                row_id, state = _read(layout, row, Stamp(born), stamps)
+                others[row_id] = _in_context(state, their_vector)
+            for born, group in new_by_stamp.items():
+                moved += self._merge.insert_new(
+                    table, [rows[p] for p in group], [page_rows[p][2] for p in group], Stamp(born)
+                )
+            if others:
+                moved += self._joined(table, others, my_vector, their_vector)
+        return Applied(moved=moved, rows_by_table=rows_by_table)
+
+    def _joined(
+        self, table: ReplicatedTable, rows: dict[RowId, RowState], mine: VersionVector, theirs: VersionVector
+    ) -> RowsMoved:
+        try:
+            return self._merge.join(table, rows, my_vector=mine, their_vector=theirs)
+        except MergeError as error:
+            raise RemoteProtocolError(f"a row of {table.name} cannot be merged") from error
+
+    def _table(self, name: str, stream: Stream) -> ReplicatedTable:
+        table = self._catalogue.table(name)
+        if table.stream != stream:
+            raise RemoteProtocolError(f"{name} came in a stream that it does not belong to")
+        return table
+
+
+def _decode_rows(table: ReplicatedTable, layout: Layout, bodies: Iterable[bytes]) -> list[Sequence[Any]]:
+    decode = table.decoder(layout)
+    rows: list[Sequence[Any]] = []
+    try:
+        for body in bodies:
+            row = decode(body)
+            # Row hashes are taken over these bytes; only one spelling of a row may exist.
+            if len(row[0]) != 16 or not 1 <= row[1] < 2**31 or _encode(row) != body:
+                raise RemoteProtocolError(f"a row of {table.name} is not spelled canonically")
+            rows.append(row)
+    except msgspec.DecodeError as error:
+        raise RemoteProtocolError(f"a row of {table.name} does not fit its columns") from error
+    check_values(table, [name for name, _ in layout], rows)
+    return rows
+
+
+def _untouched(table: ReplicatedTable, row: Sequence[Any]) -> bool:
+    return all(row[index + 2] is None for index in table.stated_indexes)
+
+
+def _read(
+    layout: Layout, row: Sequence[Any], born: Stamp, stamps: Iterable[tuple[int, bytes]]
+) -> tuple[RowId, RowState]:
+    try:
+        return read_row(layout, list(row), born, {index: Stamp(stamp) for index, stamp in stamps})
+    except MergeError as error:
+        raise RemoteProtocolError("a row's payload does not fit its strategy") from error
+
+
+def _in_context(state: RowState, vector: VersionVector) -> RowState:
+    cells = {
+        name: ObservedSet(cell.element_by_dot, vector) if isinstance(cell, ObservedSet) else cell
+        for name, cell in state.cell_by_column.items()
+    }
+    return RowState(
+        generation=state.generation, born=state.born, code_by_column=state.code_by_column, cell_by_column=cells
+    )
+
+
+def _check_own(state: RowState, stamp: Stamp, deps: VersionVector) -> None:
+    """Raise RemoteProtocolError where a change speaks for another device or of what its author had not seen."""
+    origin, seq = stamp_origin(stamp), stamp_seq(stamp)
+    for cell in state.cell_by_column.values():
+        if isinstance(cell, Counter) and any(other != origin for other in cell.totals_by_origin):
+            raise RemoteProtocolError("a change counts for another device")
+        if isinstance(cell, ObservedSet):
+            if any(dot_origin(dot) != origin or dot_seq(dot) != seq for dot in cell.element_by_dot):
+                raise RemoteProtocolError("a change adds to a set for another device")
+            if not all(deps.covers_dot(dot) for dot in cell.removed):
+                raise RemoteProtocolError("a change removes from a set what its author had not seen")

@@ -1,0 +1,171 @@
+"""Joins rows that came from elsewhere with the rows that stand here: set-based where they are new, one by one else."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import copysign, isnan
+from typing import Any
+
+from crdt.digest import sum_hashes
+from crdt.identifiers import RowId, Stamp
+from crdt.row import RowState, hash_body, hash_prefix, join_rows
+from crdt.strategies.observed_set import ObservedSet
+from crdt.version_vector import VersionVector
+from node.store import full_text
+from node.store.catalogue import UNTOUCHED, ReplicatedTable
+from node.store.change_log import RowsMoved
+from node.store.conflict_log import Conflict, find_conflicts, note_conflicts, purge_conflicts
+from node.store.database import Database
+from node.store.row_state import IDS, RowStates, ids_blob, upsert_rows
+from sync.errors import RemoteProtocolError
+
+# The binding turns integers beyond this into REAL; those travel as text and are cast by the column's placeholder.
+_BOUND_INTEGER_MAX = 2**31 - 1
+
+
+class Merge:
+    """The joining of incoming row states with one store's tables."""
+
+    __slots__ = ("_database", "_index_text", "_placeholders", "_states")
+
+    def __init__(self, database: Database, states: RowStates, *, index_text: bool) -> None:
+        """Work on `database`; capture is silent while anything here runs."""
+        self._database = database
+        self._states = states
+        self._index_text = index_text
+        self._placeholders: dict[str, str] = {}
+
+    def known(self, table: ReplicatedTable, row_ids: Sequence[bytes]) -> set[bytes]:
+        """Return those of `row_ids` that were ever seen here."""
+        return self._states.known(table, row_ids)
+
+    def insert_new(
+        self, table: ReplicatedTable, rows: Sequence[Sequence[Any]], bodies: Sequence[bytes], stamp: Stamp
+    ) -> RowsMoved:
+        """Insert rows (id, 1, payloads…) never seen here, of full layout, born whole under one stamp."""
+        prefix = hash_prefix(table.name, table.layout, stamp)
+        hashes = [hash_body(prefix, body) for body in bodies]
+        last = self._database.query(f"SELECT ifnull(max(rowid), 0) FROM {table.name}")[0][0]
+        self._upsert(table, [(row[0], *row[2:]) for row in rows])
+        records = b"".join(row[0] + row_hash for row, row_hash in zip(rows, hashes, strict=True))
+        self._states.insert_fresh(table, records, stamp)
+        if self._index_text:
+            full_text.index_after(self._database, table, last)
+        return RowsMoved(added=sum_hashes(hashes), rows=len(rows))
+
+    def join(
+        self,
+        table: ReplicatedTable,
+        incoming: Mapping[RowId, RowState],
+        *,
+        my_vector: VersionVector,
+        their_vector: VersionVector,
+    ) -> RowsMoved:
+        """Join row states with those that stand here; the vectors say what each side had seen.
+
+        Raises crdt.errors.MergeError where a state cannot be joined.
+        """
+        stored_by_id = self._states.read(table, list(incoming), my_vector)
+        merged_by_id: dict[RowId, RowState] = {}
+        conflicts: list[Conflict] = []
+        removed = rows = 0
+        for row_id, theirs in incoming.items():
+            stored = stored_by_id.get(row_id)
+            if stored is None:
+                merged_by_id[row_id] = _settled(theirs, my_vector)
+                rows += int(theirs.alive)
+                continue
+            merged = _settled(join_rows(stored.row, theirs), my_vector)
+            if merged == stored.row:
+                continue
+            conflicts += find_conflicts(
+                table, row_id, stored.row, theirs, merged, my_vector=my_vector, their_vector=their_vector
+            )
+            merged_by_id[row_id] = merged
+            removed += int.from_bytes(stored.hash, "big")
+            rows += int(merged.alive) - int(stored.row.alive)
+        self._show(table, merged_by_id)
+        note_conflicts(self._database, table, conflicts)
+        hashes = self._states.write(table, merged_by_id)
+        return RowsMoved(added=sum_hashes(hashes), removed=removed, rows=rows)
+
+    def _show(self, table: ReplicatedTable, states: Mapping[RowId, RowState]) -> None:
+        """Bring the table and its full text in step with merged states."""
+        row_ids = list(states)
+        if not row_ids:
+            return
+        if self._index_text:
+            full_text.unindex(self._database, table, row_ids)
+        dead = [row_id for row_id, state in states.items() if not state.alive]
+        if dead:
+            self._database.change(
+                f"DELETE FROM {table.name} WHERE id IN (SELECT k FROM {IDS})", (ids_blob(dead), len(dead))
+            )
+            purge_conflicts(self._database, dead)
+        alive = [row_id for row_id, state in states.items() if state.alive]
+        self._upsert(table, [(row_id, *_values(table, states[row_id])) for row_id in alive])
+        if self._index_text and alive:
+            full_text.index(self._database, table, alive)
+
+    def _upsert(self, table: ReplicatedTable, rows: Sequence[Sequence[Any]]) -> None:
+        placeholder = self._placeholders.get(table.name)
+        if placeholder is None:
+            placeholder = self._placeholders[table.name] = _placeholder(table)
+        upsert_rows(self._database, table.name, ("id", *table.column_names), _bindable(table, rows), placeholder)
+
+
+def _settled(state: RowState, vector: VersionVector) -> RowState:
+    """Return the state with every set in its stored form: its causal context is its stream's frontier."""
+    if not any(isinstance(cell, ObservedSet) for cell in state.cell_by_column.values()):
+        return state
+    cells = {
+        name: ObservedSet(cell.element_by_dot, vector) if isinstance(cell, ObservedSet) else cell
+        for name, cell in state.cell_by_column.items()
+    }
+    return RowState(
+        generation=state.generation, born=state.born, code_by_column=state.code_by_column, cell_by_column=cells
+    )
+
+
+def _placeholder(table: ReplicatedTable) -> str:
+    marks = ["?"]
+    for column in table.columns:
+        mark = "CAST(? AS INTEGER)" if column.type == "INTEGER" else "?"
+        marks.append(mark if column.default is None else f"ifnull({mark}, {UNTOUCHED.get(column.strategy, column.default)})")
+    return "(" + ", ".join(marks) + ")"
+
+
+def _values(table: ReplicatedTable, state: RowState) -> Iterable[object]:
+    for name, strategy in zip(table.column_names, table.strategies, strict=True):
+        cell = state.cell_by_column.get(name)
+        yield None if cell is None else strategy.value(cell)
+
+
+def _bindable(table: ReplicatedTable, rows: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
+    """Return the rows with integers too large for the binding as texts (rare: looked for a column at a time)."""
+    wide = [
+        index
+        for index, column in enumerate(table.columns, start=1)
+        if column.type == "INTEGER"
+        and any(row[index] is not None and abs(row[index]) > _BOUND_INTEGER_MAX for row in rows)
+    ]
+    if not wide:
+        return rows
+    return [
+        [str(value) if index in wide and value is not None else value for index, value in enumerate(row)] for row in rows
+    ]
+
+
+def check_values(table: ReplicatedTable, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Raise RemoteProtocolError for values of peers that a column could not give back as they came.
+
+    `rows` are (id, generation, payloads of `columns`…); types were checked by the decoder.
+    """
+    type_by_column = {column.name: column.type for column in table.columns}
+    by_column = list(zip(*rows, strict=True))[2:]
+    for name, values in zip(columns, by_column, strict=True):
+        kind = type_by_column[name]
+        if kind == "TEXT" and table.strategy_by_column[name].stamped and "\0" in "".join(filter(None, values)):
+            raise RemoteProtocolError("a text holds a NUL character")
+        if kind == "REAL" and any(
+            value is not None and (isnan(value) or (value == 0 and copysign(1, value) < 0)) for value in values
+        ):
+            raise RemoteProtocolError("a number is not in canonical form")

@@ -1,0 +1,227 @@
+"""Carries batches and pages of peers through admission, merge and log, within one open transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from crdt.digest import EMPTY_DIGEST, move_digest, sum_hashes
+from crdt.identifiers import DeviceId, Origin, origin_device
+from crdt.row import Layout
+from node.store.authoring import Author
+from node.store.capture import Capture
+from node.store.catalogue import Catalogue, NewerSchemaError
+from node.store.change_log import ChangeLog, Progress
+from node.store.database import Database
+from node.store.incoming import Applied, Incoming, RowsByTable
+from node.store.origins import Origins
+from sync.batch import Batch, UnknownAuthor, open_batch
+from sync.errors import RemoteProtocolError
+from sync.replica import UNKNOWN_AUTHOR, Verdict, admit
+from sync.roster import RosterState
+from sync.snapshot import Manifest, open_page
+from sync.streams import Stream
+
+_NEWER = "it was written by a newer version of Nuthatch; update this device"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldBatch:
+    """A batch that may be applied later; it is neither applied nor acknowledged."""
+
+    raw: bytes
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedBatch:
+    """A batch that will never be applied, and why."""
+
+    origin: Origin
+    seq: int
+    reason: str
+
+
+@dataclass(slots=True, kw_only=True)
+class ApplyReport:
+    """What became of the batches of one call."""
+
+    applied: int = 0
+    duplicates: int = 0
+    changes_by_table: dict[str, int] = field(default_factory=dict)
+    streams_changed: set[Stream] = field(default_factory=set)
+    held: list[HeldBatch] = field(default_factory=list)
+    refused: list[RefusedBatch] = field(default_factory=list)
+
+
+class Receiving:
+    """The passage of peers' batches into the store."""
+
+    __slots__ = ("_author", "_capture", "_catalogue", "_database", "_incoming", "_log", "_origins")
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        catalogue: Catalogue,
+        capture: Capture,
+        origins: Origins,
+        incoming: Incoming,
+        log: ChangeLog,
+        author: Author,
+    ) -> None:
+        """Receive for the replica of `author`."""
+        self._database = database
+        self._catalogue = catalogue
+        self._capture = capture
+        self._origins = origins
+        self._incoming = incoming
+        self._log = log
+        self._author = author
+
+    def open(self, raws: Sequence[bytes], roster: RosterState) -> tuple[list[Batch], ApplyReport]:
+        """Verify batches before any transaction; those of unknown authors are reported as held.
+
+        Raises RemoteProtocolError for the first that is malformed or wrongly signed.
+        """
+        report = ApplyReport()
+        batches: list[Batch] = []
+        for raw in raws:
+            try:
+                batches.append(open_batch(raw, self._author.realm_id, roster.sign_public))
+            except UnknownAuthor:
+                report.held.append(HeldBatch(raw=raw, reason=UNKNOWN_AUTHOR.reason))
+        return batches, report
+
+    def apply(
+        self, batches: Sequence[Batch], progress: Progress, roster: RosterState, now_milliseconds: int, report: ApplyReport
+    ) -> None:
+        """Apply verified batches in the given order, each whole or not at all, and say in `report` what became of them.
+
+        Raises RemoteProtocolError where a member signed what cannot be merged; the caller rolls everything back.
+        """
+        self._capture.silence()
+        arrived: RowsByTable = {}
+        for batch in batches:
+            header = batch.header
+            frontier = progress.state(header.stream).frontier
+            admission = admit(header, batch.hash, frontier, now_milliseconds)
+            if admission.verdict is Verdict.APPLY and not roster.accepts(header.stream, header.origin, header.seq):
+                report.refused.append(_refused(batch, "its author was revoked"))
+                continue
+            match admission.verdict:
+                case Verdict.DUPLICATE:
+                    report.duplicates += 1
+                case Verdict.HOLD:
+                    report.held.append(HeldBatch(raw=batch.raw, reason=admission.reason))
+                case Verdict.REFUSE:
+                    report.refused.append(_refused(batch, admission.reason))
+                case Verdict.APPLY:
+                    for name, rows in self._apply_one(batch, progress, report).items():
+                        arrived.setdefault(name, []).extend(rows)
+        self._capture.speak()
+        self._delete_orphans(arrived)
+
+    def _apply_one(self, batch: Batch, progress: Progress, report: ApplyReport) -> RowsByTable:
+        header = batch.header
+        vector = progress.state(header.stream).frontier.vector()
+        self._database.change("SAVEPOINT batch")
+        try:
+            applied = self._incoming.apply_batch(batch, vector)
+        except NewerSchemaError:
+            self._database.change("ROLLBACK TO batch")
+            self._origins.reload()
+            report.held.append(HeldBatch(raw=batch.raw, reason=_NEWER))
+            return {}
+        finally:
+            self._database.change("RELEASE batch")
+        progress.touch(header.stream, applied.moved)
+        progress.append(header.stream, header.origin, header.seq, batch.hash, batch.raw, header.hlc)
+        report.applied += 1
+        report.streams_changed.add(header.stream)
+        self._count(applied, report.changes_by_table)
+        return applied.rows_by_table
+
+    def apply_page(
+        self, raw: bytes, manifest: Manifest, sender: DeviceId, roster: RosterState, progress: Progress
+    ) -> dict[str, int]:
+        """Join a page of the snapshot that `manifest` announced; return its rows by table."""
+        public = roster.sign_public(sender)
+        if public is None:
+            raise RemoteProtocolError("a snapshot page comes from a device that is not known")
+        page = open_page(raw, self._author.realm_id, sender, public)
+        if page.header.snapshot_id != manifest.snapshot_id or page.header.stream != manifest.stream:
+            raise RemoteProtocolError("a page belongs to another snapshot")
+        self._capture.silence()
+        try:
+            applied = self._incoming.apply_page(
+                page, progress.state(manifest.stream).frontier.vector(), manifest.frontier.vector()
+            )
+        except NewerSchemaError as error:
+            raise RemoteProtocolError(f"a snapshot page cannot be read: {_NEWER}") from error
+        self._capture.speak()
+        progress.touch(manifest.stream, applied.moved)
+        for row in page.rows:
+            progress.observe(max((int.from_bytes(stamp[:8], "big") for _, stamp in row[3]), default=0))
+            progress.observe(int.from_bytes(row[1][:8], "big"))
+        counts: dict[str, int] = {}
+        self._count(applied, counts)
+        return counts
+
+    def adopt(self, manifest: Manifest, progress: Progress) -> None:
+        """Take over the frontier of a snapshot all of whose pages were applied."""
+        current = progress.state(manifest.stream).frontier
+        news = {
+            origin: entry for origin, entry in manifest.frontier.entries.items() if entry.seq > current.entry(origin).seq
+        }
+        self._log.raise_base(manifest.stream, manifest.frontier.__class__(news))
+        for origin, entry in news.items():
+            progress.advance(manifest.stream, origin, entry, entry.prefix)
+
+    def recompute_digest(self, stream: Stream) -> bytes:
+        """Return the sum of all stored row hashes of a stream."""
+        total = 0
+        for table in self._catalogue.tables:
+            if table.stream == stream:
+                total += sum_hashes(row[0] for row in self._database.query(f"SELECT hash FROM {table.row_table}"))
+        return move_digest(EMPTY_DIGEST, added=total, removed=0)
+
+    def _count(self, applied: Applied, counts: dict[str, int]) -> None:
+        for name, rows in applied.rows_by_table.items():
+            counts[name] = counts.get(name, 0) + len(rows)
+
+    def _delete_orphans(self, rows_by_table: RowsByTable) -> None:
+        """Delete arrived children of parents that this very device deleted: an ordinary, captured delete.
+
+        Their author had not seen the parent's end. Only the device that deleted the parent says so, or every device
+        would write the same delete.
+        """
+        for name, decoded in rows_by_table.items():
+            table = self._catalogue.table_by_name[name]
+            for reference in table.references:
+                if reference.on_delete != "cascade":
+                    continue
+                parents = _referred(decoded, reference.column)
+                gone = [parent for parent in parents if self._deleted_here(reference.table, parent)]
+                for parent in gone:
+                    self._database.change(f"DELETE FROM {name} WHERE {reference.column} = ?", (parent,))
+
+    def _deleted_here(self, table: str, row_id: bytes) -> bool:
+        rows = self._database.query(
+            f"SELECT origin FROM _row_{table} WHERE id = ? AND generation % 2 = 0", (row_id,)
+        )
+        return bool(rows) and origin_device(self._origins.origin(rows[0][0])) == self._author.device_id
+
+
+def _refused(batch: Batch, reason: str) -> RefusedBatch:
+    return RefusedBatch(origin=batch.header.origin, seq=batch.header.seq, reason=reason)
+
+
+def _referred(decoded: Sequence[tuple[Layout, Sequence[Any]]], column: str) -> set[bytes]:
+    """Return the distinct rows that `column` refers to in decoded rows (id, generation, payloads…)."""
+    found: set[bytes] = set()
+    for layout, row in decoded:
+        for index, (name, _) in enumerate(layout):
+            if name == column and row[1] % 2 == 1 and row[index + 2] is not None:
+                found.add(row[index + 2])
+    return found
+

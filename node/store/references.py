@@ -1,0 +1,88 @@
+"""Carries out what the logical references promise at a local write: existence, cascade, set-null, re-parenting.
+
+It runs once before the commit, over the netted transaction, and not by a trigger a row: INSERT OR REPLACE deletes and
+re-inserts a parent, and a trigger would take its children with it although the parent stands after as before.
+"""
+
+from collections.abc import Sequence
+
+from node.errors import ConstraintError
+from node.store.capture import TouchedTable
+from node.store.catalogue import Catalogue, ReplicatedTable
+from node.store.database import Database
+
+
+def _deleted(parent: ReplicatedTable) -> str:
+    return (
+        f"SELECT b.id FROM temp._bef_{parent.name} b WHERE NOT EXISTS (SELECT 1 FROM main.{parent.name} p WHERE p.id = b.id)"
+    )
+
+
+def settle_references(database: Database, catalogue: Catalogue, touched: Sequence[ReplicatedTable]) -> None:
+    """Delete, clear or re-parent the children of all rows that the open transaction deleted, to a fixed point."""
+    pending = list(touched)
+    cleared: list[ReplicatedTable] = []
+    while pending:
+        parent = pending.pop(0)
+        if not database.query(f"SELECT EXISTS ({_deleted(parent)})")[0][0]:
+            continue
+        cleared.append(parent)
+        for child, reference in catalogue.children[parent.name]:
+            if reference.on_delete == "cascade":
+                gone = database.change(f"DELETE FROM {child.name} WHERE {reference.column} IN ({_deleted(parent)})")
+                if gone:
+                    pending.append(child)
+    for name in dict.fromkeys(table.name for table in cleared):
+        _clear_children(database, catalogue, catalogue.table_by_name[name])
+
+
+def _clear_children(database: Database, catalogue: Catalogue, parent: ReplicatedTable) -> None:
+    for child, reference in catalogue.children[parent.name]:
+        column = reference.column
+        if reference.on_delete == "set_null":
+            database.change(f"UPDATE {child.name} SET {column} = NULL WHERE {column} IN ({_deleted(parent)})")
+        elif reference.on_delete == "reparent":
+            _reparent(database, parent, column)
+
+
+def _reparent(database: Database, table: ReplicatedTable, column: str) -> None:
+    """Give the children of deleted rows the nearest ancestor that still stands, if any."""
+    index = table.column_names.index(column)
+    grandparent = {
+        row_id: _blob(literal)
+        for row_id, literal in database.query(
+            f"SELECT b.id, json_extract(b.before, '$[{index}]') FROM temp._bef_{table.name} b WHERE b.id IN ({_deleted(table)})"
+        )
+    }
+    for row_id in grandparent:
+        ancestor, seen = grandparent[row_id], {row_id}
+        while ancestor in grandparent and ancestor not in seen:
+            seen.add(ancestor)
+            ancestor = grandparent[ancestor]
+        target = None if ancestor in grandparent else ancestor
+        database.change(f"UPDATE {table.name} SET {column} = ? WHERE {column} = ?", (target, row_id))
+
+
+def _blob(literal: str) -> bytes | None:
+    return None if literal == "NULL" else bytes.fromhex(literal[2:-1])
+
+
+def check_references(database: Database, touched: TouchedTable) -> None:
+    """Raise ConstraintError where a row written by the open transaction refers to a row that does not stand."""
+    table = touched.table
+    for reference in table.references:
+        index = table.column_names.index(reference.column)
+        wanted = {row[index + 2] for row in touched.fresh}
+        wanted |= {
+            row.values[index] for row in touched.others if row.after is not None and _moved(row.before, row.after, index)
+        }
+        wanted.discard(None)
+        for parent_id in wanted:
+            if not database.query(f"SELECT 1 FROM {reference.table} WHERE id = ?", (parent_id,)):
+                raise ConstraintError(
+                    f"A row of {table.name} refers by {reference.column} to a row of {reference.table} that does not exist."
+                )
+
+
+def _moved(before: list[str] | None, after: list[str], index: int) -> bool:
+    return before is None or before[index] != after[index]

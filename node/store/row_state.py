@@ -1,0 +1,163 @@
+"""Row states at rest: which stamps and dots belong to the values that stand in a table.
+
+A row whose every cell was written by one change needs only that change's stamp (hlc, origin, seq). Whatever else
+there is (cells with stamps of their own, sets, counters, tombstones' references, columns not yet known) lies in `cells`,
+a msgpack array [[[column, stamp]…], [[column, payload]…], [missing column…]].
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from crdt.identifiers import RowId, Stamp, make_stamp, stamp_hlc, stamp_origin, stamp_seq
+from crdt.row import RowState, hash_row, spell_row
+from crdt.strategies import CellState
+from crdt.strategies.observed_set import ObservedSet
+from crdt.strategies.register import Register
+from crdt.version_vector import VersionVector
+from node.store.catalogue import ReplicatedTable
+from node.store.database import Database, Row
+from node.store.origins import Origins
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(tuple[dict[str, bytes], dict[str, Any], list[str]]).decode
+
+# SQLite's limit is 32,766 parameters a statement; above some hundred rows nothing is gained.
+_ROWS_PER_STATEMENT = 500
+RECORD_BYTES = 48
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRow:
+    """A row state as read, its hash, and the values that stand in the table."""
+
+    row: RowState
+    hash: bytes
+
+
+def ids_blob(row_ids: Iterable[bytes]) -> bytes:
+    """Return 16-byte ids end to end, as the set-based statements take them."""
+    return b"".join(row_ids)
+
+
+#: Yields the ids in the blob ?1 of ?2 ids as `k`.
+IDS = "(SELECT substr(?1, value * 16 + 1, 16) AS k FROM generate_series(0, ?2 - 1))"
+
+
+class RowStates:
+    """Reads and writes the row states of all tables."""
+
+    __slots__ = ("_database", "_origins")
+
+    def __init__(self, database: Database, origins: Origins) -> None:
+        """Work on `database`, naming origins by their numbers in `origins`."""
+        self._database = database
+        self._origins = origins
+
+    def known(self, table: ReplicatedTable, row_ids: Sequence[bytes]) -> set[bytes]:
+        """Return those of `row_ids` that have a row state, alive or dead."""
+        rows = self._database.query(
+            f"SELECT r.id FROM {IDS} JOIN {table.row_table} r ON r.id = k", (ids_blob(row_ids), len(row_ids))
+        )
+        return {row[0] for row in rows}
+
+    def read(self, table: ReplicatedTable, row_ids: Sequence[bytes], vector: VersionVector) -> dict[bytes, StoredRow]:
+        """Return the row states of `row_ids` that exist; `vector` is the causal context of their stream."""
+        rows = self._database.query(
+            f"SELECT r.id, r.generation, r.hlc, r.origin, r.seq, r.cells, r.hash, {table.selected} FROM {IDS}"
+            f" JOIN {table.row_table} r ON r.id = k LEFT JOIN main.{table.name} t ON t.id = k",
+            (ids_blob(row_ids), len(row_ids)),
+        )
+        return {row[0]: self.from_row(table, row, vector) for row in rows}
+
+    def from_row(self, table: ReplicatedTable, row: Row, vector: VersionVector) -> StoredRow:
+        """Return the state in a row (id, generation, hlc, origin, seq, cells, hash, values…)."""
+        _, generation, hlc, origin, seq, cells, row_hash = row[:7]
+        born = make_stamp(int.from_bytes(hlc, "big"), self._origins.origin(origin), seq)
+        stamps, payloads, missing = _decode(cells) if cells is not None else ({}, {}, [])
+        by_column: dict[str, CellState] = {}
+        for name, strategy, value in zip(table.column_names, table.strategies, row[7:], strict=True):
+            if name in missing or (generation % 2 == 0 and name not in payloads):
+                continue
+            payload = payloads.get(name) if generation % 2 == 0 or not strategy.stamped else value
+            cell = strategy.from_wire(payload, Stamp(stamps.get(name, born)))
+            by_column[name] = ObservedSet(cell.element_by_dot, vector) if isinstance(cell, ObservedSet) else cell
+        codes = {name: table.strategy_by_column[name].code for name in by_column}
+        state = RowState(generation=generation, born=born, code_by_column=codes, cell_by_column=by_column)
+        return StoredRow(row=state, hash=row_hash)
+
+    def insert_fresh(self, table: ReplicatedTable, records: bytes, stamp: Stamp) -> None:
+        """Write states of rows that were just born under one stamp; a record is id 16 ‖ hash 32."""
+        self._database.change(
+            f"INSERT INTO {table.row_table} (id, generation, hlc, origin, seq, hash) SELECT"
+            f" substr(?1, value * {RECORD_BYTES} + 1, 16), 1, ?2, ?3, ?4, substr(?1, value * {RECORD_BYTES} + 17, 32)"
+            " FROM generate_series(0, ?5 - 1)",
+            (
+                records,
+                stamp_hlc(stamp).to_bytes(8, "big"),
+                self._origins.number(stamp_origin(stamp)),
+                stamp_seq(stamp),
+                len(records) // RECORD_BYTES,
+            ),
+        )
+
+    def write(self, table: ReplicatedTable, states: Mapping[RowId, RowState]) -> list[bytes]:
+        """Write merged states, alive or dead, and return their hashes in the same order."""
+        hashes: list[bytes] = []
+        rows: list[tuple[object, ...]] = []
+        for row_id, state in states.items():
+            row_hash = hash_row(table.name, spell_row(row_id, state))
+            hashes.append(row_hash)
+            born = state.born
+            rows.append(
+                (
+                    row_id,
+                    state.generation,
+                    stamp_hlc(born).to_bytes(8, "big"),
+                    self._origins.number(stamp_origin(born)),
+                    stamp_seq(born),
+                    _cells(table, state),
+                    row_hash,
+                )
+            )
+        upsert_rows(
+            self._database,
+            table.row_table,
+            ("id", "generation", "hlc", "origin", "seq", "cells", "hash"),
+            rows,
+        )
+        return hashes
+
+
+def _cells(table: ReplicatedTable, state: RowState) -> bytes | None:
+    stamps: dict[str, bytes] = {}
+    payloads: dict[str, object] = {}
+    for name, cell in state.cell_by_column.items():
+        strategy = table.strategy_by_column[name]
+        if isinstance(cell, Register):
+            if cell.stamp != state.born:
+                stamps[name] = cell.stamp
+            if not state.alive:
+                payloads[name] = cell.value
+        elif (payload := strategy.to_wire(cell)) is not None:
+            payloads[name] = payload
+    missing = [name for name in table.column_names if name not in state.cell_by_column] if state.alive else []
+    return _encode((stamps, payloads, missing)) if stamps or payloads or missing else None
+
+
+def upsert_rows(
+    database: Database, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]], values: str | None = None
+) -> None:
+    """Insert rows, or overwrite those whose id (the first column) stands already, many to a statement."""
+    sets = ", ".join(f"{name} = excluded.{name}" for name in columns[1:])
+    one = values or "(" + ", ".join("?" * len(columns)) + ")"
+    per_statement = min(_ROWS_PER_STATEMENT, 32_000 // len(columns))
+    for start in range(0, len(rows), per_statement):
+        chunk = rows[start : start + per_statement]
+        database.change(
+            f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([one] * len(chunk))}"
+            f" ON CONFLICT(id) DO UPDATE SET {sets}",
+            [value for row in chunk for value in row],
+        )

@@ -1,0 +1,136 @@
+"""Registers components' schemas: creates and migrates their tables, keeps versions, checksums and history.
+
+Each component's version is its own. A store whose component is newer than the program is refused untouched; a
+component whose declaration changed without a new version is schema drift and refused too.
+"""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+
+import msgspec
+
+from node.errors import NewerStoreError, StorageError
+from node.store.catalogue import ReplicatedTable, check_declarations
+from node.store.database import Database
+from node.store.schema import Component
+
+FORMAT_VERSION = 1
+
+_INTERNAL = (
+    "CREATE TABLE _meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT",
+    "CREATE TABLE _component (name TEXT PRIMARY KEY, version INTEGER NOT NULL, kind TEXT NOT NULL,"
+    " priority INTEGER NOT NULL, checksum BLOB NOT NULL) STRICT",
+    "CREATE TABLE _migration_history (number INTEGER PRIMARY KEY, component TEXT NOT NULL, version INTEGER NOT NULL,"
+    " description TEXT NOT NULL, applied_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ'))) STRICT",
+    "CREATE TABLE _origin (number INTEGER PRIMARY KEY, origin BLOB NOT NULL UNIQUE) STRICT",
+    "CREATE TABLE _stream (stream INTEGER PRIMARY KEY, digest BLOB NOT NULL, rows INTEGER NOT NULL,"
+    " clock BLOB NOT NULL) STRICT",
+    "CREATE TABLE _frontier (stream INTEGER NOT NULL, origin INTEGER NOT NULL, seq INTEGER NOT NULL,"
+    " hash BLOB NOT NULL, PRIMARY KEY (stream, origin)) STRICT, WITHOUT ROWID",
+    "CREATE TABLE _log_base (stream INTEGER NOT NULL, origin INTEGER NOT NULL, seq INTEGER NOT NULL,"
+    " prefix BLOB NOT NULL, PRIMARY KEY (stream, origin)) STRICT, WITHOUT ROWID",
+    "CREATE TABLE _batch (position INTEGER PRIMARY KEY, stream INTEGER NOT NULL, origin INTEGER NOT NULL,"
+    " seq INTEGER NOT NULL, hash BLOB NOT NULL, raw BLOB NOT NULL, UNIQUE (stream, origin, seq)) STRICT",
+    "CREATE TABLE _statement (hash BLOB PRIMARY KEY, raw BLOB NOT NULL) STRICT",
+    "CREATE TABLE _conflict (key BLOB PRIMARY KEY, table_name TEXT NOT NULL, row_id BLOB NOT NULL,"
+    " generation INTEGER NOT NULL, column_name TEXT NOT NULL, winner BLOB NOT NULL, loser BLOB NOT NULL,"
+    " value BLOB NOT NULL, noted_at TEXT NOT NULL) STRICT",
+    "CREATE INDEX _conflict_by_row ON _conflict (row_id)",
+)
+
+# A time-ordered UUIDv7 for rows that are inserted by plain SQL without an id.
+_NEW_ID = (
+    "(unhex(printf('%012x', CAST(unixepoch('subsec') * 1000 AS INTEGER)) || '7' || substr(hex(randomblob(2)), 2) ||"
+    " substr('89AB', 1 + (random() & 3), 1) || substr(hex(randomblob(8)), 2)))"
+)
+
+
+def create_internal_tables(database: Database) -> None:
+    """Lay out an empty database, within the open transaction."""
+    for statement in _INTERNAL:
+        database.change(statement)
+
+
+def register_schema(database: Database, components: Sequence[Component]) -> None:
+    """Create or migrate the tables of all components, each in a transaction of its own.
+
+    Raises NewerStoreError for a store written by a newer version, StorageError for drift or a failed migration.
+    """
+    check_declarations(components)
+    for component in sorted(components, key=lambda component: (component.priority, component.name)):
+        database.begin()
+        try:
+            _register(database, component)
+            database.commit()
+        except BaseException:
+            database.rollback()
+            raise
+
+
+def _register(database: Database, component: Component) -> None:
+    checksum = blake2b(msgspec.msgpack.encode(component), digest_size=32).digest()
+    rows = database.query("SELECT version, checksum FROM _component WHERE name = ?", (component.name,))
+    present, known = rows[0] if rows else (0, checksum)
+    if present > component.version:
+        raise NewerStoreError(
+            f"This store's {component.name} schema has version {present}, newer than this program's {component.version}. "
+            "Update Nuthatch on this device; nothing was changed."
+        )
+    if present == component.version:
+        if known != checksum:
+            raise StorageError(
+                f"The {component.name} schema was changed without a new version; restore its declaration or raise its version."
+            )
+        return
+    for table in component.tables:
+        _create_table(database, ReplicatedTable(table))
+    for migration in component.migrations:
+        if present < migration.version <= component.version:
+            for statement in migration.up:
+                database.change(statement)
+            _note(database, component.name, migration.version, migration.description)
+    database.change(
+        "INSERT INTO _component VALUES (?, ?, ?, ?, ?) ON CONFLICT(name) DO UPDATE"
+        " SET version = excluded.version, kind = excluded.kind, priority = excluded.priority, checksum = excluded.checksum",
+        (component.name, component.version, component.kind, component.priority, checksum),
+    )
+    _check_layout(database, component)
+    if present == 0:
+        _note(database, component.name, component.version, "created")
+
+
+def _note(database: Database, name: str, version: int, description: str) -> None:
+    database.change(
+        "INSERT INTO _migration_history (component, version, description) VALUES (?, ?, ?)", (name, version, description)
+    )
+
+
+def _create_table(database: Database, table: ReplicatedTable) -> None:
+    if database.query("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (table.name,)):
+        return
+    columns = ", ".join(
+        f"{column.name} {column.type}" + ("" if column.default is None else f" NOT NULL DEFAULT {column.default}")
+        for column in table.declaration.columns
+    )
+    database.change(
+        f"CREATE TABLE {table.name} (id BLOB PRIMARY KEY NOT NULL DEFAULT {_NEW_ID}, {columns}) STRICT"
+    )
+    database.change(
+        f"CREATE TABLE {table.row_table} (id BLOB PRIMARY KEY NOT NULL, generation INTEGER NOT NULL, hlc BLOB NOT NULL,"
+        " origin INTEGER NOT NULL, seq INTEGER NOT NULL, cells BLOB, hash BLOB NOT NULL) STRICT"
+    )
+    for index in table.declaration.indexes:
+        database.change(index)
+    if table.full_text_table:
+        database.change(
+            f"CREATE VIRTUAL TABLE {table.full_text_table} USING fts5({', '.join(table.declaration.full_text)},"
+            " content='', contentless_delete=1, tokenize='porter unicode61')"
+        )
+
+
+def _check_layout(database: Database, component: Component) -> None:
+    for table in component.tables:
+        present = {name: kind for name, kind in database.query(f"SELECT name, type FROM pragma_table_info('{table.name}')")}
+        declared = {"id": "BLOB"} | {column.name: column.type for column in table.columns}
+        if present != declared:
+            raise StorageError(f"After its migrations the table {table.name} is not what {component.name} declares.")

@@ -1,0 +1,368 @@
+"""One device's replica: plain SQL in, signed batches out, batches of peers merged; each in one durable transaction."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+
+from crdt.hybrid_clock import HybridClock
+from crdt.identifiers import INCARNATION_BYTES, DeviceId, Incarnation, Origin, RowId, make_origin, uuid7
+from node.clock import Clock
+from node.entropy import Entropy
+from node.errors import NewerStoreError, StorageError
+from node.store.authoring import Author, Authoring
+from node.store.capture import Capture
+from node.store.catalogue import Catalogue
+from node.store.change_log import ChangeLog, Progress, StoredBatch
+from node.store.conflict_log import count_conflicts
+from node.store.database import Database, Result, Row
+from node.store.incoming import Incoming
+from node.store.merge import Merge
+from node.store.origins import Origins
+from node.store.receiving import ApplyReport, Receiving
+from node.store.row_state import IDS, RowStates, ids_blob
+from node.store.schema import Component
+from node.store.schema_registry import FORMAT_VERSION, create_internal_tables, register_schema
+from node.store.snapshot import START, SnapshotReader
+from sync.frontier import Frontier, ReplicaView
+from sync.identifiers import RealmId
+from sync.roster import RosterState
+from sync.snapshot import Manifest, make_page
+from sync.streams import Stream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreOptions:
+    """What may differ between two stores of one realm without their rows differing."""
+
+    full_text: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeNotice:
+    """What a committed transaction changed, for whoever subscribed."""
+
+    streams: frozenset[Stream]
+    changes_by_table: dict[str, int]
+    local: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotPage:
+    """A signed page and where the next one begins (None after the last)."""
+
+    raw: bytes
+    next_cursor: bytes | None
+
+
+class Transaction:
+    """An open write transaction: plain SQL on the person's tables."""
+
+    __slots__ = ("_database",)
+
+    def __init__(self, database: Database) -> None:
+        """Write to `database`, whose transaction is open."""
+        self._database = database
+
+    def execute(self, sql: str, parameters: Sequence[object] = ()) -> Result:
+        """Run one statement; raises ConstraintError or StorageError."""
+        return self._database.execute(sql, parameters)
+
+    def execute_many(self, sql: str, parameter_rows: Sequence[Sequence[object]]) -> None:
+        """Run one statement for each row of parameters (values are not checked one by one)."""
+        self._database.change_many(sql, parameter_rows)
+
+
+@dataclass(slots=True)
+class _Parts:
+    """What a store is made of, wired once."""
+
+    database: Database
+    catalogue: Catalogue
+    origins: Origins
+    log: ChangeLog
+    authoring: Authoring
+    receiving: Receiving
+    reader: SnapshotReader
+    subscribers: list[Callable[[ChangeNotice], None]] = field(default_factory=list)
+
+
+class Store:
+    """The replica. Every call is synchronous and made from one thread: the binding holds the interpreter's lock."""
+
+    __slots__ = ("_author", "_clock", "_entropy", "_ids", "_parts", "origin")
+
+    def __init__(self, parts: _Parts, author: Author, origin: Origin, clock: Clock, entropy: Entropy) -> None:
+        """Use `create` or `open` instead."""
+        self._parts = parts
+        self._author = author
+        self._clock = clock
+        self._entropy = entropy
+        self._ids = HybridClock()
+        self.origin = origin
+
+    @classmethod
+    def create(
+        cls,
+        path: Path,
+        *,
+        key: bytes,
+        author: Author,
+        components: Sequence[Component],
+        clock: Clock,
+        entropy: Entropy,
+        options: StoreOptions = StoreOptions(),
+    ) -> "Store":
+        """Create the store file at `path` under a fresh incarnation; raises StorageError where one stands already."""
+        if path.exists():
+            raise StorageError(f"There is a store at {path.name} already; it was left as it is.")
+        database = Database(path, key)
+        incarnation = entropy.take(INCARNATION_BYTES)
+        database.begin()
+        create_internal_tables(database)
+        meta = {
+            "format": FORMAT_VERSION.to_bytes(4, "big"),
+            "realm": author.realm_id,
+            "device": author.device_id,
+            "incarnation": incarnation,
+        }
+        database.change_many("INSERT INTO _meta VALUES (?, ?)", list(meta.items()))
+        database.commit()
+        return cls._wired(database, author, Incarnation(incarnation), components, clock, entropy, options)
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        *,
+        key: bytes,
+        author: Author,
+        components: Sequence[Component],
+        clock: Clock,
+        entropy: Entropy,
+        options: StoreOptions = StoreOptions(),
+    ) -> "Store":
+        """Open the store file at `path`.
+
+        Raises WrongKeyError for another key, NewerStoreError for a newer version's store, StorageError else.
+        """
+        if not path.exists():
+            raise StorageError(f"There is no store at {path.name}; run `nuthatch init` or `nuthatch join` first.")
+        database = Database(path, key)
+        try:
+            meta: dict[str, bytes] = dict(database.query("SELECT key, value FROM _meta"))
+            if int.from_bytes(meta["format"], "big") > FORMAT_VERSION:
+                raise NewerStoreError("This store was written by a newer version of Nuthatch; update it on this device.")
+            if meta["realm"] != author.realm_id or meta["device"] != author.device_id:
+                raise StorageError("This store belongs to another device or realm; its keys were moved or mixed up.")
+            return cls._wired(database, author, Incarnation(meta["incarnation"]), components, clock, entropy, options)
+        except BaseException:
+            database.close()
+            raise
+
+    @classmethod
+    def _wired(
+        cls,
+        database: Database,
+        author: Author,
+        incarnation: Incarnation,
+        components: Sequence[Component],
+        clock: Clock,
+        entropy: Entropy,
+        options: StoreOptions,
+    ) -> "Store":
+        register_schema(database, components)
+        catalogue = Catalogue(tuple(components))
+        origin = make_origin(author.device_id, incarnation)
+        origins = Origins(database)
+        states = RowStates(database, origins)
+        capture = Capture(database, catalogue)
+        log = ChangeLog(database, origins)
+        authoring = Authoring(
+            database=database,
+            catalogue=catalogue,
+            capture=capture,
+            states=states,
+            author=author,
+            origin=origin,
+            take_entropy=entropy.take,
+            index_text=options.full_text,
+        )
+        merge = Merge(database, states, index_text=options.full_text)
+        receiving = Receiving(
+            database=database,
+            catalogue=catalogue,
+            capture=capture,
+            origins=origins,
+            incoming=Incoming(catalogue, merge),
+            log=log,
+            author=author,
+        )
+        reader = SnapshotReader(database, catalogue, states)
+        return cls(
+            _Parts(database, catalogue, origins, log, authoring, receiving, reader), author, origin, clock, entropy
+        )
+
+    @property
+    def realm_id(self) -> RealmId:
+        """The realm this replica belongs to."""
+        return self._author.realm_id
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The replicated tables."""
+        return self._parts.catalogue
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Open a write transaction; on leaving it everything is committed with its batches, or nothing is."""
+        with self._committing(local=True) as (_, counts):
+            yield Transaction(self._parts.database)
+            counts.clear()
+
+    @contextmanager
+    def _committing(self, *, local: bool) -> Iterator[tuple[Progress, dict[str, int]]]:
+        parts = self._parts
+        parts.database.begin()
+        counts: dict[str, int] = {}
+        progress = parts.log.progress()
+        before = dict(progress.states)
+        try:
+            yield progress, counts
+            clock = HybridClock(progress.clock)
+            authored = parts.authoring.flush(progress, clock.next(self._clock.now_milliseconds()))
+            progress.persist()
+            parts.database.commit()
+        except BaseException:
+            parts.database.rollback()
+            parts.origins.reload()
+            raise
+        parts.log.install(progress)
+        changed = frozenset(stream for stream, state in progress.states.items() if before.get(stream) is not state)
+        if changed:
+            for table, count in authored.items():
+                counts[table] = counts.get(table, 0) + count
+            self._notify(ChangeNotice(streams=changed, changes_by_table=counts, local=local))
+
+    def _notify(self, notice: ChangeNotice) -> None:
+        for subscriber in list(self._parts.subscribers):
+            subscriber(notice)
+
+    def subscribe(self, subscriber: Callable[[ChangeNotice], None]) -> Callable[[], None]:
+        """Call `subscriber` after every commit that changed a stream; returns what ends the subscription."""
+        self._parts.subscribers.append(subscriber)
+        return lambda: self._parts.subscribers.remove(subscriber)
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
+        """Return the rows of one reading statement."""
+        return self._parts.database.execute(sql, parameters).rows
+
+    def new_row_id(self) -> RowId:
+        """Return a UUIDv7 greater than the last one given, even within one millisecond."""
+        time = self._ids.next(self._clock.now_milliseconds())
+        # 12 bits of the hybrid counter take the place of rand_a (RFC 9562 section 6.2, method 1).
+        randomness = bytearray(self._entropy.take(10))
+        counter = time & 0x0FFF
+        randomness[0], randomness[1] = counter >> 8, counter & 0xFF
+        return uuid7((time >> 16) + ((time & 0xFFFF) >> 12), bytes(randomness))
+
+    def is_forgotten(self, table: str, row_ids: Sequence[bytes]) -> set[RowId]:
+        """Return those of `row_ids` that once stood in `table` and were deleted."""
+        if not row_ids:
+            return set()
+        row_table = self._parts.catalogue.table_by_name[table].row_table
+        rows = self._parts.database.query(
+            f"SELECT r.id FROM {IDS} JOIN {row_table} r ON r.id = k WHERE r.generation % 2 = 0",
+            (ids_blob(row_ids), len(row_ids)),
+        )
+        return {RowId(row[0]) for row in rows}
+
+    def view(self) -> ReplicaView:
+        """Return frontiers, digests and row counts of all streams, as of the last commit."""
+        return self._parts.log.view()
+
+    def conflicts(self) -> int:
+        """Return how many losing versions are kept."""
+        return count_conflicts(self._parts.database)
+
+    def log_base(self, stream: Stream) -> Frontier:
+        """Return what came by snapshot: batches that it covers are not in the log."""
+        return self._parts.log.base(stream)
+
+    def read_batches(self, stream: Stream, after: Frontier, bytes_max: int) -> list[StoredBatch]:
+        """Return batches not covered by `after`, in causal order, about `bytes_max` bytes, at least one if any."""
+        return self._parts.log.read(stream, after, bytes_max)
+
+    def apply_batches(self, raws: Sequence[bytes], roster: RosterState, now_milliseconds: int) -> ApplyReport:
+        """Verify and merge batches of peers in one durable transaction.
+
+        Raises RemoteProtocolError for a malformed or wrongly signed batch; then nothing of the call was applied.
+        """
+        batches, report = self._parts.receiving.open(raws, roster)
+        with self._committing(local=False) as (progress, counts):
+            self._parts.receiving.apply(batches, progress, roster, now_milliseconds, report)
+            counts.update(report.changes_by_table)
+        return report
+
+    def snapshot_manifest(self, stream: Stream) -> Manifest:
+        """Return what a snapshot begun now is of."""
+        return Manifest(
+            stream=stream,
+            snapshot_id=self._entropy.take(16),
+            frontier=self.view().stream(stream).frontier,
+            rows=self._parts.reader.count(stream),
+        )
+
+    def read_page(self, manifest: Manifest, index: int, cursor: bytes | None, bytes_max: int) -> SnapshotPage:
+        """Return the signed page `index` of a snapshot, from `cursor` on (None for the first)."""
+        vector = self.view().stream(manifest.stream).frontier.vector()
+        draft = self._parts.reader.read(manifest.stream, vector, cursor or START, bytes_max)
+        raw = make_page(
+            sender=DeviceId(self._author.device_id),
+            manifest=manifest,
+            index=index,
+            layouts=draft.layouts,
+            rows=draft.rows,
+            realm_id=self._author.realm_id,
+            sign_seed=self._author.sign_seed,
+        )
+        return SnapshotPage(raw=raw, next_cursor=draft.next_cursor)
+
+    def apply_page(self, raw: bytes, manifest: Manifest, sender: DeviceId, roster: RosterState) -> int:
+        """Join a page that `sender` made; return its number of rows. Raises RemoteProtocolError, and changes nothing."""
+        with self._committing(local=False) as (progress, counts):
+            counts.update(self._parts.receiving.apply_page(raw, manifest, sender, roster, progress))
+        return sum(counts.values())
+
+    def adopt_snapshot(self, manifest: Manifest) -> None:
+        """Take over the frontier of a snapshot all of whose pages were applied."""
+        with self._committing(local=False) as (progress, _):
+            self._parts.receiving.adopt(manifest, progress)
+
+    def statements(self) -> list[bytes]:
+        """Return all roster statements held."""
+        return [row[0] for row in self._parts.database.query("SELECT raw FROM _statement ORDER BY hash")]
+
+    def add_statements(self, raws: Sequence[bytes]) -> None:
+        """Keep roster statements, durably; those held already change nothing."""
+        rows = [(blake2b(raw, digest_size=32).digest(), raw) for raw in raws]
+        self._parts.database.begin()
+        try:
+            self._parts.database.change_many("INSERT OR IGNORE INTO _statement VALUES (?, ?)", rows)
+            self._parts.database.commit()
+        except BaseException:
+            self._parts.database.rollback()
+            raise
+
+    def recompute_digest(self, stream: Stream) -> bytes:
+        """Return the digest of a stream from its stored row hashes, for checks."""
+        return self._parts.receiving.recompute_digest(stream)
+
+    def checkpoint(self) -> None:
+        """Move the write-ahead log into the file."""
+        self._parts.database.checkpoint()
+
+    def close(self) -> None:
+        """Close the store; nothing may be called afterwards."""
+        self._parts.database.close()
