@@ -61,14 +61,29 @@ class Home:
             )
 
     def create_directory(self) -> None:
-        """Make the directory for a new device; raises `RefusedError` if one is there already."""
-        if self.exists() or self.store_file.exists():
-            raise RefusedError(f"{self.directory} already holds a device; nothing was changed. Choose another --home.")
+        """Make the directory for a new device; raises `RefusedError` if anything of one is there already.
+
+        Half a home is refused as well: a store whose key file is missing may wait for that file to be restored.
+        """
+        for path in (self.key_file, self.owner_key_file, self.store_file):
+            if path.exists():
+                raise RefusedError(
+                    f"{self.directory} already holds a device ({path.name} is there); nothing was changed. "
+                    "Choose another --home."
+                )
         try:
             self.directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
             self.directory.chmod(DIRECTORY_MODE)
         except OSError as error:
             raise StorageError(f"The directory {self.directory} cannot be made: {error.strerror}.") from error
+
+    def is_owned(self) -> bool:
+        """Say whether some process owns this home now."""
+        try:
+            with self.locked():
+                return False
+        except StoreLockedError:
+            return True
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -343,7 +343,7 @@ class RowsChanged(_Event, frozen=True, kw_only=True, tag="changed"):
     """Rows changed, here (`local`) or on another device; counts by table."""
 
     local: bool
-    rows_by_table: dict[str, int]
+    changes_by_table: dict[str, int]
 
 
 class PeerChanged(_Event, frozen=True, kw_only=True, tag="peer"):

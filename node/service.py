@@ -125,7 +125,7 @@ class Service:
         self.store.close()
 
     def _store_changed(self, notice: ChangeNotice) -> None:
-        self.events.publish(RowsChanged(local=notice.local, rows_by_table=dict(notice.rows_by_table)))
+        self.events.publish(RowsChanged(local=notice.local, changes_by_table=dict(notice.changes_by_table)))
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The client of a running node's local API: sends requests and raises the node's errors as the exceptions they were."""
 
+import io
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
@@ -50,7 +51,7 @@ class Client:
         try:
             async with self._session.post(
                 f"http://{self._endpoint.address}/v1/{name}",
-                data=msgspec.json.encode(request),
+                data=io.BytesIO(msgspec.json.encode(request)),
                 headers={"Authorization": f"Bearer {self._endpoint.token}", "Content-Type": "application/json"},
                 allow_redirects=False,
             ) as response:

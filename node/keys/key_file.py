@@ -78,34 +78,34 @@ class _Version(msgspec.Struct, frozen=True):
     version: int
 
 
-def create_key_file(
-    path: Path,
-    *,
-    device_keys: DeviceKeys,
-    realm_id: RealmId,
-    passphrase: str,
-    cost: PassphraseCost,
-    entropy: Entropy,
-) -> UnlockedKeys:
-    """Write the key file of a new device and return its keys unlocked; raises `StorageError` or `UsageError`."""
-    device_id = device_keys.device_id
-    master_key = MasterKey(secret=entropy.take(KEY_BYTES))
+def new_keys(device_keys: DeviceKeys, realm_id: RealmId, entropy: Entropy) -> UnlockedKeys:
+    """Return the keys of a new device, with a fresh master key; nothing is written."""
+    return UnlockedKeys(
+        device_id=device_keys.device_id,
+        realm_id=realm_id,
+        device_keys=device_keys,
+        master_key=MasterKey(secret=entropy.take(KEY_BYTES)),
+    )
+
+
+def write_key_file(path: Path, keys: UnlockedKeys, *, passphrase: str, cost: PassphraseCost, entropy: Entropy) -> None:
+    """Write the key file of a device with one slot, the passphrase's; raises `StorageError` or `UsageError`."""
+    device_keys, master_key = keys.device_keys, keys.master_key
     slot = wrap_secret(
-        master_key.secret, passphrase=passphrase, kind=_KIND, device_id=device_id, cost=cost, entropy=entropy
+        master_key.secret, passphrase=passphrase, kind=_KIND, device_id=keys.device_id, cost=cost, entropy=entropy
     )
     nonce = entropy.take(AEAD_NONCE_BYTES)
-    content = realm_id + device_keys.sign_seed + device_keys.noise_secret + device_keys.seal_secret
-    sealed = aead_encrypt(master_key.identity_wrap_key, nonce, content, _identity_associated_data(device_id))
+    content = keys.realm_id + device_keys.sign_seed + device_keys.noise_secret + device_keys.seal_secret
+    sealed = aead_encrypt(master_key.identity_wrap_key, nonce, content, _identity_associated_data(keys.device_id))
     _write(
         path,
         _KeyFile(
             version=KEY_FILE_VERSION,
-            device_id=device_id,
+            device_id=keys.device_id,
             passphrase_slots=[slot],
             identity=_SealedIdentity(nonce=nonce, sealed=sealed),
         ),
     )
-    return UnlockedKeys(device_id=device_id, realm_id=realm_id, device_keys=device_keys, master_key=master_key)
 
 
 def unlock_key_file(path: Path, *, passphrase: str) -> UnlockedKeys:

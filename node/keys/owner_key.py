@@ -26,7 +26,7 @@ class _OwnerKeyFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     slot: PassphraseSlot
 
 
-def create_owner_key_file(
+def write_owner_key_file(
     path: Path,
     *,
     owner_seed: bytes,

@@ -23,11 +23,12 @@ from node.keys.key_file import (
     MasterKey,
     UnlockedKeys,
     change_passphrase,
-    create_key_file,
+    new_keys,
     read_device_id,
     unlock_key_file,
+    write_key_file,
 )
-from node.keys.owner_key import create_owner_key_file, unlock_owner_key
+from node.keys.owner_key import unlock_owner_key, write_owner_key_file
 from sync.identifiers import RealmId
 from sync.identity import DeviceKeys
 
@@ -59,9 +60,9 @@ def path(tmp_path: Path) -> Path:
 
 def make_key_file(path: Path, entropy: CountingEntropy, passphrase: str = PASSPHRASE) -> UnlockedKeys:
     device_keys = DeviceKeys(sign_seed=entropy.take(32), noise_secret=entropy.take(32), seal_secret=entropy.take(32))
-    return create_key_file(
-        path, device_keys=device_keys, realm_id=REALM, passphrase=passphrase, cost=CHEAP, entropy=entropy
-    )
+    keys = new_keys(device_keys, REALM, entropy)
+    write_key_file(path, keys, passphrase=passphrase, cost=CHEAP, entropy=entropy)
+    return keys
 
 
 def altered(path: Path, change: dict[str, object], *, inside_slot: bool = False) -> None:
@@ -204,7 +205,7 @@ def test_a_failed_change_of_passphrase_leaves_the_file_as_it_was(path: Path, ent
 def test_the_owner_key_opens_for_its_passphrase_on_its_device_only(tmp_path: Path, entropy: CountingEntropy) -> None:
     keys = make_key_file(tmp_path / "device.key", entropy)
     owner_file, owner_seed = tmp_path / "owner.key", entropy.take(32)
-    create_owner_key_file(
+    write_owner_key_file(
         owner_file,
         owner_seed=owner_seed,
         passphrase="owner",
