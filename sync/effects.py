@@ -1,0 +1,128 @@
+"""What a session asks its runtime to do: frozen values, performed in order, whose results come back as inputs.
+
+A runtime performs an effect completely before the next one of the same session, and before it hands the session its
+next frame. That order is what lets a session send a key epoch and then a batch sealed under it.
+"""
+
+from dataclasses import dataclass, field
+
+from crdt.identifiers import DeviceId
+from sync.frontier import Frontier
+from sync.snapshot import Manifest
+from sync.streams import Stream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendFrame:
+    """Send these bytes as one WebSocket frame."""
+
+    frame: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerIdentified:
+    """The handshake is done and the peer is this device; before this nothing of the replica was used."""
+
+    device_id: DeviceId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadBatches:
+    """Read batches that `after` does not cover, seal them, and answer with Session.batches_read."""
+
+    stream: Stream
+    after: Frontier = field(repr=False)
+    bytes_max: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenSnapshot:
+    """Take the manifest of a snapshot of this stream and answer with Session.snapshot_opened."""
+
+    stream: Stream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadPage:
+    """Read one page of a snapshot from `cursor` on, seal it, and answer with Session.page_read."""
+
+    manifest: Manifest = field(repr=False)
+    cursor: bytes
+    bytes_max: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyBatches:
+    """Commit these raw batches durably and answer with Session.batches_applied; number 0 retries held batches."""
+
+    number: int
+    batches: tuple[bytes, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyPage:
+    """Join this raw page, signed by the peer, durably and answer with Session.page_applied."""
+
+    number: int
+    manifest: Manifest = field(repr=False)
+    page: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdoptSnapshot:
+    """Every page was committed: adopt the manifest's frontier durably and answer with Session.snapshot_adopted."""
+
+    manifest: Manifest = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyStatements:
+    """Store these roster statements durably, evaluate the roster, and answer with Session.statements_applied."""
+
+    statements: tuple[bytes, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerStatus:
+    """The status of the peer changed: whether both replicas provably agree and, if not, why in one plain line."""
+
+    in_sync: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockDiffers:
+    """The peer's clock is this far ahead of ours (negative: behind), more than batches are accepted with."""
+
+    ahead_milliseconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diverged:
+    """Both replicas hold the same batches of a stream but different rows: a defect that a person must hear of."""
+
+    stream: Stream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Close:
+    """Close the connection: the session is over, for this reason."""
+
+    reason: str
+
+
+Effect = (
+    SendFrame
+    | PeerIdentified
+    | ReadBatches
+    | OpenSnapshot
+    | ReadPage
+    | ApplyBatches
+    | ApplyPage
+    | AdoptSnapshot
+    | ApplyStatements
+    | PeerStatus
+    | ClockDiffers
+    | Diverged
+    | Close
+)

@@ -1,0 +1,159 @@
+"""The typed messages of a session and their bytes.
+
+Every message is one msgpack array that begins with its kind. Decoding is strict: an unknown kind, a missing or extra
+field, a wrong length or a number out of range raises RemoteProtocolError. PROTOCOL.md section 7 lists them.
+"""
+
+from typing import Annotated
+
+import msgspec
+
+from sync.errors import LocalProtocolError, RemoteProtocolError
+from sync.frontier import Frontier, StreamState
+from sync.identifiers import HASH_BYTES
+from sync.limits import ENVELOPE_BYTES_MAX
+from sync.snapshot import SNAPSHOT_ID_BYTES, Manifest
+from sync.streams import Stream
+
+PROTOCOL_VERSION = 1
+
+#: The largest message is a bundle; what stands around its envelope takes a few bytes.
+MESSAGE_BYTES_MAX = ENVELOPE_BYTES_MAX + 64
+
+Hash = Annotated[bytes, msgspec.Meta(min_length=HASH_BYTES, max_length=HASH_BYTES)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+EnvelopeNumber = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
+Envelope = Annotated[bytes, msgspec.Meta(min_length=1, max_length=ENVELOPE_BYTES_MAX)]
+SnapshotId = Annotated[bytes, msgspec.Meta(min_length=SNAPSHOT_ID_BYTES, max_length=SNAPSHOT_ID_BYTES)]
+#: A frontier as it travels; Frontier.from_wire checks lengths and order.
+WireFrontier = list[tuple[bytes, int, bytes]]
+
+
+class Position(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Where the sender stands in one stream: frontier entries (all, or those that changed), digest and live rows."""
+
+    stream: Stream
+    entries: WireFrontier
+    digest: Hash
+    rows: Count
+
+    def frontier(self) -> Frontier:
+        """Return the entries as a frontier, else raise RemoteProtocolError."""
+        return Frontier.from_wire([list(entry) for entry in self.entries])
+
+    def after(self, before: StreamState) -> StreamState:
+        """Return the state that this position turns `before` into, else raise RemoteProtocolError."""
+        return StreamState(frontier=before.frontier.join(self.frontier()), digest=self.digest, rows=self.rows)
+
+
+class Hello(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=1):
+    """Opens a session: protocol version, the sender's wall clock (ms since 1970) and the summary of what it holds."""
+
+    version: Count
+    now_milliseconds: Count
+    summary: Hash
+
+
+class State(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=2):
+    """Sent where the summaries differ: the roster's digest and the sender's whole position in every stream it has."""
+
+    roster_digest: Hash
+    positions: list[Position]
+
+
+class StatementHashes(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=3):
+    """Sent where the rosters differ: the hash of every roster statement that the sender holds."""
+
+    hashes: list[Hash]
+
+
+class Statements(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=4):
+    """Roster statements that the receiver lacks, as signed; `last` ends the answer to StatementHashes."""
+
+    statements: list[bytes]
+    last: bool
+
+
+class Bundle(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=5):
+    """An envelope of delta batches; envelopes are numbered 1, 2, 3 … in each direction."""
+
+    number: EnvelopeNumber
+    envelope: Envelope
+
+
+class Ack(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=6):
+    """The envelopes up to `number` were committed or are held back; 0 = nothing new, only the positions changed."""
+
+    number: Count
+    positions: list[Position]
+
+
+class Resend(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=7):
+    """Asks for everything behind the sender's frontiers again: it could not hold all that came early."""
+
+
+class SnapshotBegin(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=8):
+    """Pages of `stream` follow, read from a replica at `frontier`, in place of batches that its log no longer has."""
+
+    stream: Stream
+    snapshot_id: SnapshotId
+    frontier: WireFrontier
+    rows: Count
+
+    def manifest(self) -> Manifest:
+        """Return the manifest, else raise RemoteProtocolError."""
+        frontier = Frontier.from_wire([list(entry) for entry in self.frontier])
+        return Manifest(stream=self.stream, snapshot_id=self.snapshot_id, frontier=frontier, rows=self.rows)
+
+
+class SnapshotPage(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=9):
+    """An envelope that holds one page of the snapshot under way; numbered together with the bundles."""
+
+    number: EnvelopeNumber
+    envelope: Envelope
+
+
+class SnapshotEnd(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=10):
+    """All pages were sent: the receiver adopts the snapshot's frontier once they are committed."""
+
+    snapshot_id: SnapshotId
+    pages: Count
+
+
+Message = (
+    Hello | State | StatementHashes | Statements | Bundle | Ack | Resend | SnapshotBegin | SnapshotPage | SnapshotEnd
+)
+
+_encode = msgspec.msgpack.Encoder().encode
+_decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
+
+
+def encode_message(message: Message) -> bytes:
+    """Return the bytes of a message. Raises LocalProtocolError if it is over MESSAGE_BYTES_MAX."""
+    raw = _encode(message)
+    if len(raw) > MESSAGE_BYTES_MAX:
+        raise LocalProtocolError(f"a message of {len(raw)} bytes is over the limit of {MESSAGE_BYTES_MAX}")
+    return raw
+
+
+def decode_message(raw: bytes) -> Message:
+    """Return the message that `raw` spells, else raise RemoteProtocolError."""
+    try:
+        return _decoder.decode(raw)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise RemoteProtocolError("a message is malformed") from error
+
+
+def position_of(stream: Stream, state: StreamState, known: StreamState) -> Position:
+    """Return the position that turns `known`, what the peer was told last, into `state`."""
+    changed = Frontier(
+        {origin: entry for origin, entry in state.frontier.entries.items() if known.frontier.entry(origin) != entry}
+    )
+    entries = [(bytes(origin), entry.seq, entry.prefix) for origin, entry in sorted(changed.entries.items())]
+    return Position(stream=stream, entries=entries, digest=state.digest, rows=state.rows)
+
+
+def snapshot_begin(manifest: Manifest) -> SnapshotBegin:
+    """Return the message that announces a snapshot."""
+    entries = [(bytes(origin), entry.seq, entry.prefix) for origin, entry in sorted(manifest.frontier.entries.items())]
+    return SnapshotBegin(stream=manifest.stream, snapshot_id=manifest.snapshot_id, frontier=entries, rows=manifest.rows)
