@@ -1,6 +1,6 @@
 """The port through which repositories, search, importers and exporters reach the store."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -25,7 +25,7 @@ class WriteResult(Protocol):
 class WriteTransaction(Protocol):
     """One transaction: what it writes becomes a signed batch at its end, or nothing of it remains."""
 
-    def execute(self, sql: str, params: Sequence[SqlValue] = ()) -> WriteResult:
+    def execute(self, sql: str, parameters: Sequence[SqlValue] = (), /) -> WriteResult:
         """Run one statement; raises StorageError."""
 
 
@@ -35,11 +35,11 @@ class Database(Protocol):
     def transaction(self) -> AbstractContextManager[WriteTransaction]:
         """Open a transaction that commits at the end of the block and rolls back on an exception."""
 
-    def query(self, sql: str, params: Sequence[SqlValue] = ()) -> Sequence[SqlRow]:
+    def query(self, sql: str, parameters: Sequence[SqlValue] = (), /) -> Sequence[SqlRow]:
         """Run one reading statement; raises StorageError."""
 
     def new_row_id(self) -> RowId:
         """Return a fresh time-ordered id."""
 
-    def is_forgotten(self, table: str, row_ids: Collection[RowId]) -> set[RowId]:
+    def is_forgotten(self, table: str, row_ids: Sequence[RowId], /) -> set[RowId]:
         """Return those of `row_ids` whose row was deleted on some device."""
