@@ -141,7 +141,8 @@ def evaluate(realm_id: RealmId, statements: Iterable[bytes]) -> RosterState:
     in_force = rotations.union((add.hash for add in adds), (revoke.hash for revoke in revokes))
     hashes = sorted(evidence.statement_by_hash)
     heads = _heads(evidence, active)
-    certificates = {add.body.certificate.device_id: add.body.certificate for add in reversed(adds)}
+    latest_last = sorted(adds, key=lambda add: (add.body.added_at_milliseconds, add.hash))
+    certificates = {add.body.certificate.device_id: add.body.certificate for add in latest_last}
     return RosterState(
         realm_id=realm_id,
         genesis_hash=evidence.of(Genesis)[0].hash,
