@@ -51,8 +51,8 @@ def render_node_event(value: "Ready | NodeEvent") -> RenderableType:
     """Draw one line of a running node's life."""
     match value:
         case RowsChanged():
-            counts = ", ".join(f"{count:,} in {table}" for table, count in sorted(value.rows_by_table.items()))
-            return Text.assemble(("changed here  " if value.local else "changed there ", "dim"), counts)
+            counts = ", ".join(f"{count:,} in {table}" for table, count in sorted(value.changes_by_table.items()))
+            return Text.assemble(("changed here       " if value.local else "changed elsewhere  ", "dim"), counts)
         case PeerChanged():
             return Text.assemble(
                 _mark(connected=value.connected, in_sync=value.in_sync), plain(value.name), _why(value)

@@ -9,6 +9,7 @@ import msgspec
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.progress import Progress, TaskID
+    from rich.status import Status
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -21,6 +22,9 @@ class Output(Protocol):
 
     def progress(self, value: msgspec.Struct, *, label: str, done: int, total: int | None) -> None:
         """Show how far something is; `total` is None when nobody can know it."""
+
+    def working(self, text: str) -> None:
+        """Say what is being done, until the next thing is shown; for a person who waits."""
 
     def note(self, text: str) -> None:
         """Tell a person what to do or expect; a program does not need it."""
@@ -42,6 +46,9 @@ class JsonOutput:
     def progress(self, value: msgspec.Struct, *, label: str, done: int, total: int | None) -> None:
         """Write the event that told of the progress."""
         self._write(msgspec.json.encode(value))
+
+    def working(self, text: str) -> None:
+        """Say nothing."""
 
     def note(self, text: str) -> None:
         """Say nothing."""
@@ -65,6 +72,7 @@ class HumanOutput:
     def __init__(self) -> None:
         self._progress: Progress | None = None
         self._task: TaskID | None = None
+        self._status: Status | None = None
 
     def show(self, value: S, render: "Callable[[S], RenderableType]") -> None:
         """Draw a value."""
@@ -83,6 +91,12 @@ class HumanOutput:
         if self._task is not None:
             self._progress.update(self._task, completed=done, total=total)
 
+    def working(self, text: str) -> None:
+        """Turn a spinner beside the text."""
+        self.close()
+        self._status = _console(to_errors=True).status(text)
+        self._status.start()
+
     def note(self, text: str) -> None:
         """Write a hint to standard error, where it does not mix with results."""
         from rich.text import Text
@@ -100,7 +114,10 @@ class HumanOutput:
         _console(to_errors=True).print(Text.assemble(("Error: ", "bold red"), plain(message)), soft_wrap=True)
 
     def close(self) -> None:
-        """Take the progress bar away."""
+        """Take the progress bar or the spinner away."""
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
         if self._progress is not None:
             self._progress.stop()
             self._progress = self._task = None
