@@ -7,8 +7,8 @@ Format (msgpack arrays; PROTOCOL.md section 8)
     body   = [change…]; change = [layout index, salt 16, row] or, once forgotten, the 32 bytes of its hash
     row    = [row id, generation, payload…] as crdt.row spells it; its stamps are (hlc, origin, seq) of the header
 
-The signature covers header and change hashes: a forgotten change is replaced by its hash and the batch still
-verifies. The salt keeps a short forgotten text from being guessed from that hash.
+The signature covers header and change hashes H(salt, row hash): a forgotten change is replaced by its hash and the
+batch still verifies. The salt keeps a short forgotten text from being guessed from that hash.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ from crdt.identifiers import (
     origin_device,
 )
 from crdt.identifiers import Sequence as SequenceNumber
-from crdt.row import Layout
+from crdt.row import Layout, hash_body, hash_prefix
 from crdt.strategies import strategy_of
 from crdt.version_vector import VersionVector
 from sync import crypto
@@ -42,8 +42,8 @@ from sync.streams import Stream
 SALT_BYTES = 16
 NO_PREVIOUS = BatchHash(bytes(HASH_BYTES))
 
-#: One change as its author makes it: (layout index, spelled row).
-OwnChange = tuple[int, bytes]
+#: One change as its author makes it: (layout index, spelled row, its row hash).
+OwnChange = tuple[int, bytes, bytes]
 #: One change as it travels: (layout index, salt, spelled row), or its bare hash.
 Change = tuple[int, bytes, bytes] | bytes
 
@@ -80,11 +80,12 @@ class BatchHeader(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """A verified batch."""
+    """A verified batch; `row_hashes` holds the row hash of each change, nothing for a forgotten one."""
 
     header: BatchHeader
     hash: BatchHash
     changes: Sequence[Change]
+    row_hashes: Sequence[bytes]
     raw: bytes
 
     @property
@@ -115,9 +116,9 @@ _decode_header = msgspec.msgpack.Decoder(BatchHeader).decode
 _decode_changes = msgspec.msgpack.Decoder(list[tuple[int, bytes, bytes] | bytes]).decode
 
 
-def hash_change(layout_index: int, salt: bytes, row: bytes) -> bytes:
-    """Return the salted 32-byte hash under which a change is signed."""
-    return blake2b(layout_index.to_bytes(2, "big") + row, salt=salt, person=b"nuthatch-change", digest_size=32).digest()
+def hash_change(row_hash: bytes, salt: bytes) -> bytes:
+    """Return the salted 32-byte hash under which a change is signed; the row hash binds table, layout and stamp."""
+    return blake2b(row_hash, salt=salt, person=b"nuthatch-change", digest_size=32).digest()
 
 
 def _root(header: bytes, hashes: Sequence[bytes]) -> BatchHash:
@@ -132,10 +133,10 @@ def make_batch(draft: BatchDraft, *, salts: bytes, realm_id: RealmId, sign_seed:
     """
     changes: list[tuple[int, bytes, bytes]] = []
     hashes: list[bytes] = []
-    for position, (layout_index, row) in enumerate(draft.changes):
+    for position, (layout_index, row, row_hash) in enumerate(draft.changes):
         salt = salts[position * SALT_BYTES : (position + 1) * SALT_BYTES]
         changes.append((layout_index, salt, row))
-        hashes.append(hash_change(layout_index, salt, row))
+        hashes.append(hash_change(row_hash, salt))
     body = _encode(changes)
     if len(body) > BATCH_RAW_BYTES_MAX or len(changes) > CHANGES_PER_BATCH_MAX:
         raise LocalProtocolError(
@@ -182,27 +183,34 @@ def open_batch(raw: bytes, realm_id: RealmId, sign_public: Callable[[DeviceId], 
         changes = _decode_changes(body)
     except msgspec.DecodeError as error:
         raise RemoteProtocolError("a batch's changes are malformed") from error
-    batch_hash = _root(header_bytes, _change_hashes(header, changes))
+    row_hashes, change_hashes = _hashes(header, changes)
+    batch_hash = _root(header_bytes, change_hashes)
     crypto.verify(public, signature, crypto.signed_message("batch", realm_id, batch_hash))
-    return Batch(header=header, hash=batch_hash, changes=changes, raw=raw)
+    return Batch(header=header, hash=batch_hash, changes=changes, row_hashes=row_hashes, raw=raw)
 
 
-def _change_hashes(header: BatchHeader, changes: Sequence[Change]) -> list[bytes]:
+def _hashes(header: BatchHeader, changes: Sequence[Change]) -> tuple[list[bytes], list[bytes]]:
+    """Return the row hashes and the salted change hashes of a batch."""
     if len(changes) != header.count:
         raise RemoteProtocolError("a batch holds another number of changes than it says")
-    layouts = len(header.layouts)
-    hashes: list[bytes] = []
+    stamp = header.stamp
+    prefixes = [hash_prefix(table, layout, stamp) for table, layout in header.layouts]
+    row_hashes: list[bytes] = []
+    change_hashes: list[bytes] = []
     for change in changes:
         if isinstance(change, bytes):
             if len(change) != HASH_BYTES:
                 raise RemoteProtocolError("a forgotten change stands as its 32-byte hash")
-            hashes.append(change)
+            row_hashes.append(b"")
+            change_hashes.append(change)
             continue
         layout_index, salt, row = change
-        if not 0 <= layout_index < layouts or len(salt) != SALT_BYTES:
+        if not 0 <= layout_index < len(prefixes) or len(salt) != SALT_BYTES:
             raise RemoteProtocolError("a change names no layout or has no salt")
-        hashes.append(hash_change(layout_index, salt, row))
-    return hashes
+        row_hash = hash_body(prefixes[layout_index], row)
+        row_hashes.append(row_hash)
+        change_hashes.append(hash_change(row_hash, salt))
+    return row_hashes, change_hashes
 
 
 def _check_header(header: BatchHeader) -> None:

@@ -9,7 +9,7 @@ import msgspec
 from crdt.digest import sum_hashes
 from crdt.errors import MergeError
 from crdt.identifiers import HybridTime, Origin, RowId, Stamp, make_stamp
-from crdt.row import Layout, RowState, hash_body, hash_prefix, join_rows, spell_row
+from crdt.row import Layout, RowState, hash_body, hash_prefix, hash_row, join_rows, spell_row
 from crdt.strategies import CellState
 from crdt.strategies.register import Register
 from crdt.version_vector import VersionVector
@@ -48,6 +48,7 @@ class _Draft:
     vector: VersionVector
     layouts: dict[tuple[str, Layout], int] = field(default_factory=dict)
     changes: list[OwnChange] = field(default_factory=list)
+    changes_by_table: dict[str, int] = field(default_factory=dict)
     moved: RowsMoved = field(default_factory=RowsMoved)
 
     def layout_index(self, table: str, layout: Layout) -> int:
@@ -55,7 +56,8 @@ class _Draft:
 
     def add(self, table: ReplicatedTable, row_id: RowId, row: RowState) -> None:
         spelled = spell_row(row_id, row)
-        self.changes.append((self.layout_index(table.name, spelled.layout), spelled.body))
+        row_hash = hash_row(table.name, spelled)
+        self.changes.append((self.layout_index(table.name, spelled.layout), spelled.body, row_hash))
 
 
 class Authoring:
@@ -85,13 +87,14 @@ class Authoring:
         self._take = take_entropy
         self._full_text = index_text
 
-    def flush(self, progress: Progress, hlc: HybridTime) -> dict[str, int]:
-        """Author everything the open transaction touched; return the number of changes by table.
+    def flush(self, progress: Progress, hlc: HybridTime, *, computed_text: bool) -> dict[str, int]:
+        """Author everything touched since capture began; return the number of changes by table.
 
-        `hlc` exceeds every time applied. Raises ConstraintError for a broken rule, StorageError for what is too large.
+        `computed_text` says that a statement may have made a text of its own, to be checked. `hlc` exceeds every time applied. Raises ConstraintError for a broken rule, StorageError for what is too large.
         """
         touched = self._capture.touched()
         if not touched:
+            self._capture.silence()
             return {}
         settle_references(self._database, self._catalogue, touched)
         by_stream: dict[Stream, list[ReplicatedTable]] = {}
@@ -101,25 +104,28 @@ class Authoring:
         counts: dict[str, int] = {}
         self._capture.silence()
         for stream, tables in sorted(by_stream.items()):
-            counts |= self._author_stream(progress, stream, tables, hlc, group)
-        self._capture.speak()
+            drafted = self._draft(progress, stream, tables, hlc, computed_text)
+            if drafted.changes:
+                self._append(progress, stream, drafted, hlc, group)
+            counts |= drafted.changes_by_table
         return counts
 
-    def _author_stream(
-        self, progress: Progress, stream: Stream, tables: Sequence[ReplicatedTable], hlc: HybridTime, group: bytes
-    ) -> dict[str, int]:
-        state = progress.state(stream)
-        seq = state.frontier.entry(self._origin).seq + 1
-        draft = _Draft(make_stamp(hlc, self._origin, seq), state.frontier.vector())
-        counts: dict[str, int] = {}
+    def _draft(
+        self, progress: Progress, stream: Stream, tables: Sequence[ReplicatedTable], hlc: HybridTime, computed_text: bool
+    ) -> _Draft:
+        frontier = progress.state(stream).frontier
+        seq = frontier.entry(self._origin).seq + 1
+        draft = _Draft(make_stamp(hlc, self._origin, seq), frontier.vector())
         for table in tables:
             before = len(draft.changes)
-            self._author_table(draft, table)
-            counts[table.name] = len(draft.changes) - before
+            self._author_table(draft, table, computed_text)
+            draft.changes_by_table[table.name] = len(draft.changes) - before
             self._capture.clear(table)
-        if not draft.changes:
-            return {}
-        deps = tuple((origin, entry.seq) for origin, entry in sorted(state.frontier.entries.items()))
+        return draft
+
+    def _append(self, progress: Progress, stream: Stream, draft: _Draft, hlc: HybridTime, group: bytes) -> None:
+        frontier = progress.state(stream).frontier
+        seq = frontier.entry(self._origin).seq + 1
         try:
             raw, batch_hash = make_batch(
                 BatchDraft(
@@ -127,7 +133,7 @@ class Authoring:
                     stream=stream,
                     seq=seq,
                     prev=progress.head(stream, self._origin),
-                    deps=deps,
+                    deps=tuple((origin, entry.seq) for origin, entry in sorted(frontier.entries.items())),
                     hlc=hlc,
                     schemas=self._catalogue.schemas,
                     group=group,
@@ -142,11 +148,11 @@ class Authoring:
             raise StorageError(str(error)) from error
         progress.touch(stream, draft.moved)
         progress.append(stream, self._origin, seq, batch_hash, raw, hlc)
-        return counts
 
-    def _author_table(self, draft: _Draft, table: ReplicatedTable) -> None:
-        self._refuse_nul(table)
+    def _author_table(self, draft: _Draft, table: ReplicatedTable, computed_text: bool) -> None:
         touched = self._capture.collect(table)
+        if computed_text:
+            self._refuse_nul(touched)
         check_references(self._database, touched)
         plain, stated = _split(table, touched.fresh)
         if plain:
@@ -157,7 +163,7 @@ class Authoring:
             except MergeError as error:
                 raise ConstraintError(f"A value written to {table.name} cannot be stored: {error}.") from error
         if self._full_text:
-            full_text.index_captured(self._database, table)
+            full_text.index_captured(self._database, table, self._capture.mark_by_table[table.name])
 
     def _author_plain(self, draft: _Draft, table: ReplicatedTable, rows: Sequence[Row]) -> None:
         """Author new rows whose spelling is just their values: the path that bulk writes take."""
@@ -165,7 +171,7 @@ class Authoring:
         index = draft.layout_index(table.name, table.layout)
         bodies = [_encode(row) for row in rows]
         hashes = [hash_body(prefix, body) for body in bodies]
-        draft.changes.extend((index, body) for body in bodies)
+        draft.changes.extend((index, body, row_hash) for body, row_hash in zip(bodies, hashes, strict=True))
         records = b"".join(row[0] + row_hash for row, row_hash in zip(rows, hashes, strict=True))
         self._states.insert_fresh(table, records, draft.stamp)
         draft.moved += RowsMoved(added=sum_hashes(hashes), rows=len(rows))
@@ -208,18 +214,29 @@ class Authoring:
         hashes = self._states.write(table, new)
         draft.moved += RowsMoved(added=sum_hashes(hashes), removed=removed, rows=rows)
 
-    def _refuse_nul(self, table: ReplicatedTable) -> None:
-        texts = [column.name for column in table.columns if column.type == "TEXT"]
-        if not texts:
+    def _refuse_nul(self, touched: TouchedTable) -> None:
+        """Raise ConstraintError where a text holds a NUL: the binding cuts it there, so its stored length betrays it."""
+        name = touched.table.name
+        standing = [row.values for row in touched.others if row.after is not None]
+        length = 0
+        filled: list[str] = []
+        for index, column in enumerate(touched.table.columns):
+            if column.type == "TEXT" and touched.table.strategies[index].stamped:
+                texts = [row[index + 2] for row in touched.fresh] + [values[index] for values in standing]
+                present = [text for text in texts if text is not None]
+                if present:
+                    filled.append(f"ifnull(octet_length(t.{column.name}), 0)")
+                    length += len("".join(present).encode())
+        if not filled:
             return
-        # One OR over all text columns; the binding would cut such a text on reading, so it is looked for in SQL.
-        test = " OR ".join(f"instr(t.{name}, char(0))" for name in texts)
-        name = table.name
-        found = self._database.query(
-            f"SELECT EXISTS (SELECT 1 FROM temp._ins_{name} i JOIN main.{name} t ON t.rowid = i.rid WHERE {test})"
-            f" OR EXISTS (SELECT 1 FROM temp._bef_{name} b JOIN main.{name} t ON t.id = b.id WHERE {test})"
+        total = f"SELECT total({' + '.join(filled)}) FROM main.{name} t WHERE"
+        kept = f"temp._bef_{name}"
+        stored = self._database.query(
+            f"{total} t.rowid > ?1 UNION ALL {total} t.rowid <= ?1 AND t.rowid IN (SELECT rid FROM {kept} UNION"
+            f" SELECT o.rowid FROM {kept} b JOIN main.{name} o ON o.id = b.id)",
+            (self._capture.mark_by_table[name],),
         )
-        if found[0][0]:
+        if length != stored[0][0] + stored[1][0]:
             raise ConstraintError(f"A text written to {name} holds a NUL character; remove it first.")
 
 

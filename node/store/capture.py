@@ -1,10 +1,13 @@
-"""Records which rows a transaction touched, by TEMP triggers of the one connection, and nets them per row.
+"""Finds which rows a transaction touched, and nets them per row.
 
-For each replicated table `t` two TEMP tables:
-    _ins_t (rid)              rowids that came into being in this transaction
-    _bef_t (id, rid, before)  rows that stood before it and were updated or deleted, as they stood
-A row that was there before and is there after is an update, whatever happened between (also INSERT OR REPLACE). The
-triggers are silent while `_silent` holds a row: remote batches and the store's own repairs are not captured.
+Two observations suffice, and an insert costs nothing:
+- Rowids grow: a row whose rowid is above the table's highest one at the start came into being in the transaction. (Only
+  where the topmost rows are deleted does the engine give their rowids again; those are looked at one by one.)
+- TEMP triggers of the one connection keep each updated or deleted row as it first stood, in `_bef_t (id, rid, before)`.
+A row that was alive before and stands after is an update, whatever happened between (also INSERT OR REPLACE).
+
+The triggers are silent while `_silent` holds a row, which is so except in a person's transaction: remote batches and
+the store's own repairs are not captured. Statements that write rowids are refused before they get here.
 """
 
 from dataclasses import dataclass
@@ -12,18 +15,20 @@ from typing import Any
 
 import msgspec
 
+from node.errors import ConstraintError
 from node.store.catalogue import Catalogue, ReplicatedTable
 from node.store.database import Database, Row
+from node.store.row_state import RowStates
 
 _LOUD = "NOT EXISTS (SELECT 1 FROM temp._silent)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TouchedRow:
-    """A row that stood before the transaction, or whose id has a row state from before.
+    """A row that was alive before the transaction, or that once was and came back.
 
-    `before` and `after` are SQL literals of the columns (`quote()`), None where the row did not stand; `values` are
-    the columns as they are now.
+    `before` and `after` are SQL literals of the columns (`quote()`): `before` is None where the row was not alive,
+    `after` where it no longer stands. `values` are the columns as they are now.
     """
 
     row_id: bytes
@@ -48,96 +53,94 @@ def _literals(table: ReplicatedTable, prefix: str) -> str:
 class Capture:
     """The triggers of one connection and the reading of what they recorded."""
 
-    __slots__ = ("_any_sql", "_catalogue", "_database")
+    __slots__ = ("_catalogue", "_database", "_marks_sql", "_states", "_touched_sql", "mark_by_table")
 
-    def __init__(self, database: Database, catalogue: Catalogue) -> None:
-        """Create the TEMP tables and triggers on the connection."""
+    def __init__(self, database: Database, catalogue: Catalogue, states: RowStates) -> None:
+        """Create the TEMP tables and triggers on the connection, silent."""
         self._database = database
         self._catalogue = catalogue
+        self._states = states
+        self.mark_by_table: dict[str, int] = {}
         database.change("CREATE TEMP TABLE _silent (yes INTEGER PRIMARY KEY)")
         for table in catalogue.tables:
             self._create(table)
-        self._any_sql = "SELECT " + ", ".join(
-            f"EXISTS (SELECT 1 FROM temp._ins_{table.name}), EXISTS (SELECT 1 FROM temp._bef_{table.name})"
+        self.silence()
+        self._marks_sql = "SELECT " + ", ".join(
+            f"ifnull((SELECT max(rowid) FROM main.{table.name}), 0)" for table in catalogue.tables
+        )
+        self._touched_sql = "SELECT " + ", ".join(
+            f"EXISTS (SELECT 1 FROM main.{table.name} WHERE rowid > ?)"
+            f" OR EXISTS (SELECT 1 FROM temp._bef_{table.name})"
             for table in catalogue.tables
         )
 
     def _create(self, table: ReplicatedTable) -> None:
         name = table.name
         change = self._database.change
-        change(f"CREATE TEMP TABLE _ins_{name} (rid INTEGER PRIMARY KEY)")
         change(f"CREATE TEMP TABLE _bef_{name} (id BLOB PRIMARY KEY, rid INTEGER, before TEXT) WITHOUT ROWID")
-        change(
-            f"CREATE TEMP TRIGGER _ins_{name} AFTER INSERT ON main.{name} WHEN {_LOUD}"
-            f" BEGIN INSERT OR IGNORE INTO _ins_{name} VALUES (NEW.rowid); END"
-        )
-        remember = (
-            f"INSERT OR IGNORE INTO _bef_{name} SELECT OLD.id, OLD.rowid, {_literals(table, 'OLD')}"
-            f" WHERE NOT EXISTS (SELECT 1 FROM _ins_{name} WHERE rid = OLD.rowid)"
-        )
+        remember = f"INSERT OR IGNORE INTO _bef_{name} VALUES (OLD.id, OLD.rowid, {_literals(table, 'OLD')})"
         change(f"CREATE TEMP TRIGGER _upd_{name} AFTER UPDATE ON main.{name} WHEN {_LOUD} BEGIN {remember}; END")
-        change(
-            f"CREATE TEMP TRIGGER _del_{name} AFTER DELETE ON main.{name} WHEN {_LOUD}"
-            f" BEGIN {remember}; DELETE FROM _ins_{name} WHERE rid = OLD.rowid; END"
-        )
+        change(f"CREATE TEMP TRIGGER _del_{name} AFTER DELETE ON main.{name} WHEN {_LOUD} BEGIN {remember}; END")
         change(
             f"CREATE TEMP TRIGGER _key_{name} BEFORE UPDATE OF id ON main.{name} WHEN OLD.id IS NOT NEW.id"
             f" BEGIN SELECT RAISE(ABORT, 'nuthatch: The id of a row in {name} cannot be changed;"
             " insert a new row and delete the old one.'); END"
         )
 
+    def begin(self) -> None:
+        """Record from here on, within the open transaction."""
+        marks = self._database.query(self._marks_sql)[0]
+        self.mark_by_table = {table.name: mark for table, mark in zip(self._catalogue.tables, marks, strict=True)}
+        self._database.change("DELETE FROM temp._silent")
+
+    def silence(self) -> None:
+        """Record nothing until `begin`."""
+        self._database.change("INSERT OR IGNORE INTO temp._silent VALUES (1)")
+
     def touched(self) -> list[ReplicatedTable]:
-        """Return the tables that the open transaction touched."""
-        flags = self._database.query(self._any_sql)[0]
-        return [
-            table
-            for index, table in enumerate(self._catalogue.tables)
-            if flags[2 * index] or flags[2 * index + 1]
-        ]
+        """Return the tables that were touched since `begin`."""
+        flags = self._database.query(self._touched_sql, tuple(self.mark_by_table.values()))[0]
+        return [table for table, flag in zip(self._catalogue.tables, flags, strict=True) if flag]
 
     def collect(self, table: ReplicatedTable) -> TouchedTable:
-        """Return what the open transaction did to `table`, netted per row."""
+        """Return what was done to `table` since `begin`, netted per row; raises ConstraintError for a malformed id."""
+        mark = self.mark_by_table[table.name]
         inserted = self._database.query(
-            f"SELECT t.id, ifnull(r.generation, 0) + 1, {table.selected} FROM temp._ins_{table.name} i"
-            f" JOIN main.{table.name} t ON t.rowid = i.rid LEFT JOIN {table.row_table} r ON r.id = t.id"
+            f"SELECT t.id, 1, {table.selected} FROM main.{table.name} t WHERE t.rowid > ?", (mark,)
         )
-        fresh = [row for row in inserted if row[1] == 1]
-        literals = _literals(table, "t")
-        rows = self._database.query(
-            f"SELECT b.id, b.before, t.id IS NOT NULL, {literals}, {table.selected} FROM temp._bef_{table.name} b"
+        kept = self._database.query(
+            f"SELECT b.id, b.before, t.rowid, {_literals(table, 't')}, {table.selected} FROM temp._bef_{table.name} b"
             f" LEFT JOIN main.{table.name} t ON t.id = b.id ORDER BY b.id"
         )
-        if len(fresh) < len(inserted):
-            # Re-inserted after a delete: no row stood before the transaction, but a tombstone did.
-            rows += self._database.query(
-                f"SELECT t.id, NULL, 1, {literals}, {table.selected} FROM temp._ins_{table.name} i"
-                f" JOIN main.{table.name} t ON t.rowid = i.rid JOIN {table.row_table} r ON r.id = t.id"
-                f" WHERE NOT EXISTS (SELECT 1 FROM temp._bef_{table.name} b WHERE b.id = t.id) ORDER BY t.id"
+        if kept:
+            inserted += self._database.query(
+                f"SELECT t.id, 1, {table.selected} FROM temp._bef_{table.name} b JOIN main.{table.name} t"
+                " ON t.rowid = b.rid WHERE t.rowid <= ? AND NOT EXISTS"
+                f" (SELECT 1 FROM temp._bef_{table.name} o WHERE o.id = t.id)",
+                (mark,),
             )
+        if any(len(row[0]) != 16 for row in inserted):
+            raise ConstraintError(f"The id of a row in {table.name} is 16 bytes; leave it out to be given one.")
+        generations = self._states.generations(table, [row[0] for row in (*inserted, *kept)])
+        kept_ids = {row[0] for row in kept}
+        fresh = [row for row in inserted if row[0] not in generations]
         others = [
-            TouchedRow(
-                row_id=row[0],
-                before=_parsed(row[1]),
-                after=_parsed(row[3]) if row[2] else None,
-                values=row[4:],
-            )
-            for row in rows
+            TouchedRow(row_id=row[0], before=None, after=[], values=row[2:])
+            for row in inserted
+            if row[0] in generations and row[0] not in kept_ids
         ]
+        for row in kept:
+            generation = generations.get(row[0])
+            if generation is None:
+                # It came into being in this transaction; above the mark it is among the inserted already.
+                if row[2] is not None and row[2] <= mark:
+                    fresh.append((row[0], 1, *row[4:]))
+                continue
+            before = msgspec.json.decode(row[1], type=list[str]) if generation % 2 == 1 else None
+            after = msgspec.json.decode(row[3], type=list[str]) if row[2] is not None else None
+            others.append(TouchedRow(row_id=row[0], before=before, after=after, values=row[4:]))
         return TouchedTable(table=table, fresh=fresh, others=others)
 
     def clear(self, table: ReplicatedTable) -> None:
         """Forget what was recorded of `table`."""
-        self._database.change(f"DELETE FROM temp._ins_{table.name}")
         self._database.change(f"DELETE FROM temp._bef_{table.name}")
-
-    def silence(self) -> None:
-        """Record nothing until `speak`; both are undone by a rollback."""
-        self._database.change("INSERT OR IGNORE INTO temp._silent VALUES (1)")
-
-    def speak(self) -> None:
-        """Record again."""
-        self._database.change("DELETE FROM temp._silent")
-
-
-def _parsed(text: str | None) -> list[str] | None:
-    return None if text is None else msgspec.json.decode(text, type=list[str])

@@ -17,17 +17,19 @@ def _insert(table: ReplicatedTable) -> str:
     return f"INSERT INTO {table.full_text_table} (rowid, {columns}) SELECT t.rowid, {selected} FROM"
 
 
-def index_captured(database: Database, table: ReplicatedTable) -> None:
-    """Follow what the capture tables say of the open transaction."""
+def index_captured(database: Database, table: ReplicatedTable, mark: int) -> None:
+    """Follow what was captured of the open transaction: new rows lie above rowid `mark`, others in `_bef_`."""
     if table.full_text_table is None:
         return
-    name = table.name
-    database.change(f"DELETE FROM {table.full_text_table} WHERE rowid IN (SELECT rid FROM temp._bef_{name})")
-    database.change(f"{_insert(table)} temp._ins_{name} i JOIN main.{name} t ON t.rowid = i.rid")
-    database.change(
-        f"{_insert(table)} temp._bef_{name} b JOIN main.{name} t ON t.id = b.id"
-        f" WHERE t.rowid NOT IN (SELECT rid FROM temp._ins_{name})"
-    )
+    kept = f"temp._bef_{table.name}"
+    if database.query(f"SELECT EXISTS (SELECT 1 FROM {kept})")[0][0]:
+        database.change(f"DELETE FROM {table.full_text_table} WHERE rowid IN (SELECT rid FROM {kept})")
+        database.change(
+            f"{_insert(table)} main.{table.name} t WHERE t.rowid <= ? AND t.rowid IN (SELECT rid FROM {kept} UNION"
+            f" SELECT o.rowid FROM {kept} b JOIN main.{table.name} o ON o.id = b.id)",
+            (mark,),
+        )
+    index_after(database, table, mark)
 
 
 def index_after(database: Database, table: ReplicatedTable, rowid: int) -> None:

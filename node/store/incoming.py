@@ -8,7 +8,7 @@ import msgspec
 
 from crdt.errors import MergeError
 from crdt.identifiers import RowId, Stamp, dot_origin, dot_seq, stamp_origin, stamp_seq
-from crdt.row import Layout, RowState, read_row
+from crdt.row import Layout, RowState, hash_body, hash_prefix, read_row
 from crdt.strategies.counter import Counter
 from crdt.strategies.observed_set import ObservedSet
 from crdt.version_vector import VersionVector
@@ -52,19 +52,21 @@ class Incoming:
         header = batch.header
         stamp = header.stamp
         their_vector = header.vector
-        bodies_by_layout: dict[int, list[bytes]] = {}
-        for change in batch.changes:
+        spelled_by_layout: dict[int, tuple[list[bytes], list[bytes]]] = {}
+        for change, row_hash in zip(batch.changes, batch.row_hashes, strict=True):
             if not isinstance(change, bytes):
-                bodies_by_layout.setdefault(change[0], []).append(change[2])
+                bodies, hashes = spelled_by_layout.setdefault(change[0], ([], []))
+                bodies.append(change[2])
+                hashes.append(row_hash)
         moved = RowsMoved()
         rows_by_table: RowsByTable = {}
-        for index, bodies in bodies_by_layout.items():
+        for index, (bodies, hashes) in spelled_by_layout.items():
             name, layout = header.layouts[index]
             table = self._table(name, header.stream)
             rows = _decode_rows(table, layout, bodies)
             seen = rows_by_table.setdefault(name, [])
             seen.extend((layout, row) for row in rows)
-            moved += self._join_changes(table, layout, rows, bodies, stamp, my_vector, their_vector)
+            moved += self._join_changes(table, layout, rows, hashes, stamp, my_vector, their_vector)
         for name, decoded in rows_by_table.items():
             if len({row[0] for _, row in decoded}) != len(decoded):
                 raise RemoteProtocolError(f"a batch changes a row of {name} twice")
@@ -75,7 +77,7 @@ class Incoming:
         table: ReplicatedTable,
         layout: Layout,
         rows: Sequence[Sequence[Any]],
-        bodies: Sequence[bytes],
+        hashes: Sequence[bytes],
         stamp: Stamp,
         my_vector: VersionVector,
         their_vector: VersionVector,
@@ -97,7 +99,7 @@ class Incoming:
         if new:
             if len({rows[position][0] for position in new}) != len(new):
                 raise RemoteProtocolError("a batch changes a row twice")
-            moved += self._merge.insert_new(table, [rows[p] for p in new], [bodies[p] for p in new], stamp)
+            moved += self._merge.insert_new(table, [rows[p] for p in new], [hashes[p] for p in new], stamp)
         if others:
             moved += self._joined(table, others, my_vector, their_vector)
         return moved
@@ -128,8 +130,9 @@ class Incoming:
                 row_id, state = _read(layout, row, Stamp(born), stamps)
                 others[row_id] = _in_context(state, their_vector)
             for born, group in new_by_stamp.items():
+                prefix = hash_prefix(name, layout, Stamp(born))
                 moved += self._merge.insert_new(
-                    table, [rows[p] for p in group], [page_rows[p][2] for p in group], Stamp(born)
+                    table, [rows[p] for p in group], [hash_body(prefix, page_rows[p][2]) for p in group], Stamp(born)
                 )
             if others:
                 moved += self._joined(table, others, my_vector, their_vector)

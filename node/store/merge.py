@@ -1,12 +1,12 @@
 """Joins rows that came from elsewhere with the rows that stand here: set-based where they are new, one by one else."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from math import copysign, isnan
 from typing import Any
 
 from crdt.digest import sum_hashes
 from crdt.identifiers import RowId, Stamp
-from crdt.row import RowState, hash_body, hash_prefix, join_rows
+from crdt.row import RowState, join_rows
 from crdt.strategies.observed_set import ObservedSet
 from crdt.version_vector import VersionVector
 from node.store import full_text
@@ -14,7 +14,8 @@ from node.store.catalogue import UNTOUCHED, ReplicatedTable
 from node.store.change_log import RowsMoved
 from node.store.conflict_log import Conflict, find_conflicts, note_conflicts, purge_conflicts
 from node.store.database import Database
-from node.store.row_state import IDS, RowStates, ids_blob, upsert_rows
+from node.store.row_state import IDS, RowStates, ids_blob, insert_rows, upsert_rows
+from node.store.schema import Column
 from sync.errors import RemoteProtocolError
 
 # The binding turns integers beyond this into REAL; those travel as text and are cast by the column's placeholder.
@@ -24,27 +25,24 @@ _BOUND_INTEGER_MAX = 2**31 - 1
 class Merge:
     """The joining of incoming row states with one store's tables."""
 
-    __slots__ = ("_database", "_index_text", "_placeholders", "_states")
+    __slots__ = ("_database", "_index_text", "_states")
 
     def __init__(self, database: Database, states: RowStates, *, index_text: bool) -> None:
         """Work on `database`; capture is silent while anything here runs."""
         self._database = database
         self._states = states
         self._index_text = index_text
-        self._placeholders: dict[str, str] = {}
 
-    def known(self, table: ReplicatedTable, row_ids: Sequence[bytes]) -> set[bytes]:
+    def known(self, table: ReplicatedTable, row_ids: Sequence[bytes]) -> Container[bytes]:
         """Return those of `row_ids` that were ever seen here."""
-        return self._states.known(table, row_ids)
+        return self._states.generations(table, row_ids)
 
     def insert_new(
-        self, table: ReplicatedTable, rows: Sequence[Sequence[Any]], bodies: Sequence[bytes], stamp: Stamp
+        self, table: ReplicatedTable, rows: Sequence[Sequence[Any]], hashes: Sequence[bytes], stamp: Stamp
     ) -> RowsMoved:
-        """Insert rows (id, 1, payloads…) never seen here, of full layout, born whole under one stamp."""
-        prefix = hash_prefix(table.name, table.layout, stamp)
-        hashes = [hash_body(prefix, body) for body in bodies]
+        """Insert rows (id, 1, payloads…) never seen here, of full layout, born whole under one stamp, with their hashes."""
         last = self._database.query(f"SELECT ifnull(max(rowid), 0) FROM {table.name}")[0][0]
-        self._upsert(table, [(row[0], *row[2:]) for row in rows])
+        self._insert(table, rows)
         records = b"".join(row[0] + row_hash for row, row_hash in zip(rows, hashes, strict=True))
         self._states.insert_fresh(table, records, stamp)
         if self._index_text:
@@ -105,11 +103,26 @@ class Merge:
         if self._index_text and alive:
             full_text.index(self._database, table, alive)
 
+    def _insert(self, table: ReplicatedTable, rows: Sequence[Sequence[Any]]) -> None:
+        """Insert rows (id, 1, payloads…); columns that are NULL in all of them are left to their defaults."""
+        by_column = list(zip(*rows, strict=True))
+        filled = [
+            index for index in range(len(table.columns)) if any(value is not None for value in by_column[index + 2])
+        ]
+        names = ("id", *(table.column_names[index] for index in filled))
+        marks = ["?", *(_mark(table.columns[index]) for index in filled)]
+        values = [by_column[0], *(_bindable(table.columns[index], by_column[index + 2]) for index in filled)]
+        insert_rows(self._database, table.name, names, list(zip(*values, strict=True)), f"({', '.join(marks)})")
+
     def _upsert(self, table: ReplicatedTable, rows: Sequence[Sequence[Any]]) -> None:
-        placeholder = self._placeholders.get(table.name)
-        if placeholder is None:
-            placeholder = self._placeholders[table.name] = _placeholder(table)
-        upsert_rows(self._database, table.name, ("id", *table.column_names), _bindable(table, rows), placeholder)
+        if not rows:
+            return
+        ids, *by_column = zip(*rows, strict=True)
+        values = [ids, *(_bindable(column, cells) for column, cells in zip(table.columns, by_column, strict=True))]
+        marks = f"({', '.join(['?', *(_mark(column) for column in table.columns)])})"
+        upsert_rows(
+            self._database, table.name, ("id", *table.column_names), list(zip(*values, strict=True)), marks
+        )
 
 
 def _settled(state: RowState, vector: VersionVector) -> RowState:
@@ -125,12 +138,9 @@ def _settled(state: RowState, vector: VersionVector) -> RowState:
     )
 
 
-def _placeholder(table: ReplicatedTable) -> str:
-    marks = ["?"]
-    for column in table.columns:
-        mark = "CAST(? AS INTEGER)" if column.type == "INTEGER" else "?"
-        marks.append(mark if column.default is None else f"ifnull({mark}, {UNTOUCHED.get(column.strategy, column.default)})")
-    return "(" + ", ".join(marks) + ")"
+def _mark(column: Column) -> str:
+    mark = "CAST(? AS INTEGER)" if column.type == "INTEGER" else "?"
+    return mark if column.default is None else f"ifnull({mark}, {UNTOUCHED.get(column.strategy, column.default)})"
 
 
 def _values(table: ReplicatedTable, state: RowState) -> Iterable[object]:
@@ -139,19 +149,11 @@ def _values(table: ReplicatedTable, state: RowState) -> Iterable[object]:
         yield None if cell is None else strategy.value(cell)
 
 
-def _bindable(table: ReplicatedTable, rows: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
-    """Return the rows with integers too large for the binding as texts (rare: looked for a column at a time)."""
-    wide = [
-        index
-        for index, column in enumerate(table.columns, start=1)
-        if column.type == "INTEGER"
-        and any(row[index] is not None and abs(row[index]) > _BOUND_INTEGER_MAX for row in rows)
-    ]
-    if not wide:
-        return rows
-    return [
-        [str(value) if index in wide and value is not None else value for index, value in enumerate(row)] for row in rows
-    ]
+def _bindable(column: Column, values: Sequence[Any]) -> Sequence[Any]:
+    """Return a column's values with integers too large for the binding as texts (rare, so looked for first)."""
+    if column.type != "INTEGER" or not any(abs(value) > _BOUND_INTEGER_MAX for value in values if value is not None):
+        return values
+    return [None if value is None else str(value) for value in values]
 
 
 def check_values(table: ReplicatedTable, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

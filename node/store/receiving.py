@@ -94,12 +94,12 @@ class Receiving:
 
     def apply(
         self, batches: Sequence[Batch], progress: Progress, roster: RosterState, now_milliseconds: int, report: ApplyReport
-    ) -> None:
+    ) -> bool:
         """Apply verified batches in the given order, each whole or not at all, and say in `report` what became of them.
 
+        Returns whether capture has begun: deletes of this device's own followed from what arrived.
         Raises RemoteProtocolError where a member signed what cannot be merged; the caller rolls everything back.
         """
-        self._capture.silence()
         arrived: RowsByTable = {}
         for batch in batches:
             header = batch.header
@@ -118,8 +118,7 @@ class Receiving:
                 case Verdict.APPLY:
                     for name, rows in self._apply_one(batch, progress, report).items():
                         arrived.setdefault(name, []).extend(rows)
-        self._capture.speak()
-        self._delete_orphans(arrived)
+        return self._delete_orphans(arrived)
 
     def _apply_one(self, batch: Batch, progress: Progress, report: ApplyReport) -> RowsByTable:
         header = batch.header
@@ -151,14 +150,12 @@ class Receiving:
         page = open_page(raw, self._author.realm_id, sender, public)
         if page.header.snapshot_id != manifest.snapshot_id or page.header.stream != manifest.stream:
             raise RemoteProtocolError("a page belongs to another snapshot")
-        self._capture.silence()
         try:
             applied = self._incoming.apply_page(
                 page, progress.state(manifest.stream).frontier.vector(), manifest.frontier.vector()
             )
         except NewerSchemaError as error:
             raise RemoteProtocolError(f"a snapshot page cannot be read: {_NEWER}") from error
-        self._capture.speak()
         progress.touch(manifest.stream, applied.moved)
         for row in page.rows:
             progress.observe(max((int.from_bytes(stamp[:8], "big") for _, stamp in row[3]), default=0))
@@ -189,12 +186,13 @@ class Receiving:
         for name, rows in applied.rows_by_table.items():
             counts[name] = counts.get(name, 0) + len(rows)
 
-    def _delete_orphans(self, rows_by_table: RowsByTable) -> None:
+    def _delete_orphans(self, rows_by_table: RowsByTable) -> bool:
         """Delete arrived children of parents that this very device deleted: an ordinary, captured delete.
 
         Their author had not seen the parent's end. Only the device that deleted the parent says so, or every device
-        would write the same delete.
+        would write the same delete. Returns whether there was anything to delete.
         """
+        capturing = False
         for name, decoded in rows_by_table.items():
             table = self._catalogue.table_by_name[name]
             for reference in table.references:
@@ -202,8 +200,12 @@ class Receiving:
                     continue
                 parents = _referred(decoded, reference.column)
                 gone = [parent for parent in parents if self._deleted_here(reference.table, parent)]
+                if gone and not capturing:
+                    self._capture.begin()
+                    capturing = True
                 for parent in gone:
                     self._database.change(f"DELETE FROM {name} WHERE {reference.column} = ?", (parent,))
+        return capturing
 
     def _deleted_here(self, table: str, row_id: bytes) -> bool:
         rows = self._database.query(

@@ -56,15 +56,20 @@ class RowStates:
         self._database = database
         self._origins = origins
 
-    def known(self, table: ReplicatedTable, row_ids: Sequence[bytes]) -> set[bytes]:
-        """Return those of `row_ids` that have a row state, alive or dead."""
+    def generations(self, table: ReplicatedTable, row_ids: Sequence[bytes]) -> dict[bytes, int]:
+        """Return the generation of those of `row_ids` that have a row state, alive or dead."""
+        if not row_ids:
+            return {}
         rows = self._database.query(
-            f"SELECT r.id FROM {IDS} JOIN {table.row_table} r ON r.id = k", (ids_blob(row_ids), len(row_ids))
+            f"SELECT r.id, r.generation FROM {IDS} JOIN {table.row_table} r ON r.id = k",
+            (ids_blob(row_ids), len(row_ids)),
         )
-        return {row[0] for row in rows}
+        return {row_id: generation for row_id, generation in rows}
 
     def read(self, table: ReplicatedTable, row_ids: Sequence[bytes], vector: VersionVector) -> dict[bytes, StoredRow]:
         """Return the row states of `row_ids` that exist; `vector` is the causal context of their stream."""
+        if not row_ids:
+            return {}
         rows = self._database.query(
             f"SELECT r.id, r.generation, r.hlc, r.origin, r.seq, r.cells, r.hash, {table.selected} FROM {IDS}"
             f" JOIN {table.row_table} r ON r.id = k LEFT JOIN main.{table.name} t ON t.id = k",
@@ -147,17 +152,28 @@ def _cells(table: ReplicatedTable, state: RowState) -> bytes | None:
     return _encode((stamps, payloads, missing)) if stamps or payloads or missing else None
 
 
-def upsert_rows(
-    database: Database, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]], values: str | None = None
+def insert_rows(
+    database: Database,
+    table: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    marks: str | None = None,
+    conflict: str = "",
 ) -> None:
-    """Insert rows, or overwrite those whose id (the first column) stands already, many to a statement."""
-    sets = ", ".join(f"{name} = excluded.{name}" for name in columns[1:])
-    one = values or "(" + ", ".join("?" * len(columns)) + ")"
+    """Insert rows, many to a statement; `marks` is one row's placeholders where they are not plain."""
+    one = marks or "(" + ", ".join("?" * len(columns)) + ")"
     per_statement = min(_ROWS_PER_STATEMENT, 32_000 // len(columns))
     for start in range(0, len(rows), per_statement):
         chunk = rows[start : start + per_statement]
         database.change(
-            f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([one] * len(chunk))}"
-            f" ON CONFLICT(id) DO UPDATE SET {sets}",
+            f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([one] * len(chunk))}{conflict}",
             [value for row in chunk for value in row],
         )
+
+
+def upsert_rows(
+    database: Database, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]], marks: str | None = None
+) -> None:
+    """Insert rows, or overwrite those whose id (the first column) stands already, many to a statement."""
+    sets = ", ".join(f"{name} = excluded.{name}" for name in columns[1:])
+    insert_rows(database, table, columns, rows, marks, f" ON CONFLICT(id) DO UPDATE SET {sets}")

@@ -25,6 +25,7 @@ from node.store.row_state import IDS, RowStates, ids_blob
 from node.store.schema import Component
 from node.store.schema_registry import FORMAT_VERSION, create_internal_tables, register_schema
 from node.store.snapshot import START, SnapshotReader
+from node.store.statements import computes_text
 from sync.frontier import Frontier, ReplicaView
 from sync.identifiers import RealmId
 from sync.roster import RosterState
@@ -59,19 +60,32 @@ class SnapshotPage:
 class Transaction:
     """An open write transaction: plain SQL on the person's tables."""
 
-    __slots__ = ("_database",)
+    __slots__ = ("_database", "computed_text")
 
     def __init__(self, database: Database) -> None:
         """Write to `database`, whose transaction is open."""
         self._database = database
+        self.computed_text = False
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> Result:
         """Run one statement; raises ConstraintError or StorageError."""
+        self.computed_text |= computes_text(sql)
         return self._database.execute(sql, parameters)
 
     def execute_many(self, sql: str, parameter_rows: Sequence[Sequence[object]]) -> None:
-        """Run one statement for each row of parameters (values are not checked one by one)."""
-        self._database.change_many(sql, parameter_rows)
+        """Run one statement for each row of parameters; raises as `execute` does."""
+        self.computed_text |= computes_text(sql)
+        self._database.execute_many(sql, parameter_rows)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Pending:
+    """What an open transaction has come to so far."""
+
+    progress: Progress
+    changes_by_table: dict[str, int] = field(default_factory=dict)
+    captured: bool = False
+    computed_text: bool = False
 
 
 @dataclass(slots=True)
@@ -82,6 +96,7 @@ class _Parts:
     catalogue: Catalogue
     origins: Origins
     log: ChangeLog
+    capture: Capture
     authoring: Authoring
     receiving: Receiving
     reader: SnapshotReader
@@ -177,7 +192,7 @@ class Store:
         origin = make_origin(author.device_id, incarnation)
         origins = Origins(database)
         states = RowStates(database, origins)
-        capture = Capture(database, catalogue)
+        capture = Capture(database, catalogue, states)
         log = ChangeLog(database, origins)
         authoring = Authoring(
             database=database,
@@ -201,7 +216,7 @@ class Store:
         )
         reader = SnapshotReader(database, catalogue, states)
         return cls(
-            _Parts(database, catalogue, origins, log, authoring, receiving, reader), author, origin, clock, entropy
+            _Parts(database, catalogue, origins, log, capture, authoring, receiving, reader), author, origin, clock, entropy
         )
 
     @property
@@ -217,21 +232,27 @@ class Store:
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """Open a write transaction; on leaving it everything is committed with its batches, or nothing is."""
-        with self._committing(local=True) as (_, counts):
-            yield Transaction(self._parts.database)
-            counts.clear()
+        with self._committing(local=True) as pending:
+            self._parts.capture.begin()
+            transaction = Transaction(self._parts.database)
+            yield transaction
+            pending.captured = True
+            pending.computed_text = transaction.computed_text
 
     @contextmanager
-    def _committing(self, *, local: bool) -> Iterator[tuple[Progress, dict[str, int]]]:
+    def _committing(self, *, local: bool) -> Iterator[_Pending]:
         parts = self._parts
         parts.database.begin()
-        counts: dict[str, int] = {}
-        progress = parts.log.progress()
+        pending = _Pending(progress=parts.log.progress())
+        progress = pending.progress
         before = dict(progress.states)
         try:
-            yield progress, counts
-            clock = HybridClock(progress.clock)
-            authored = parts.authoring.flush(progress, clock.next(self._clock.now_milliseconds()))
+            yield pending
+            if pending.captured:
+                hlc = HybridClock(progress.clock).next(self._clock.now_milliseconds())
+                authored = parts.authoring.flush(progress, hlc, computed_text=pending.computed_text)
+                for table, count in authored.items():
+                    pending.changes_by_table[table] = pending.changes_by_table.get(table, 0) + count
             progress.persist()
             parts.database.commit()
         except BaseException:
@@ -241,9 +262,9 @@ class Store:
         parts.log.install(progress)
         changed = frozenset(stream for stream, state in progress.states.items() if before.get(stream) is not state)
         if changed:
-            for table, count in authored.items():
-                counts[table] = counts.get(table, 0) + count
-            self._notify(ChangeNotice(streams=changed, changes_by_table=counts, local=local))
+            self._notify(
+                ChangeNotice(streams=changed, changes_by_table=pending.changes_by_table, local=local)
+            )
 
     def _notify(self, notice: ChangeNotice) -> None:
         for subscriber in list(self._parts.subscribers):
@@ -300,9 +321,9 @@ class Store:
         Raises RemoteProtocolError for a malformed or wrongly signed batch; then nothing of the call was applied.
         """
         batches, report = self._parts.receiving.open(raws, roster)
-        with self._committing(local=False) as (progress, counts):
-            self._parts.receiving.apply(batches, progress, roster, now_milliseconds, report)
-            counts.update(report.changes_by_table)
+        with self._committing(local=False) as pending:
+            pending.captured = self._parts.receiving.apply(batches, pending.progress, roster, now_milliseconds, report)
+            pending.changes_by_table.update(report.changes_by_table)
         return report
 
     def snapshot_manifest(self, stream: Stream) -> Manifest:
@@ -331,14 +352,15 @@ class Store:
 
     def apply_page(self, raw: bytes, manifest: Manifest, sender: DeviceId, roster: RosterState) -> int:
         """Join a page that `sender` made; return its number of rows. Raises RemoteProtocolError, and changes nothing."""
-        with self._committing(local=False) as (progress, counts):
-            counts.update(self._parts.receiving.apply_page(raw, manifest, sender, roster, progress))
+        with self._committing(local=False) as pending:
+            counts = self._parts.receiving.apply_page(raw, manifest, sender, roster, pending.progress)
+            pending.changes_by_table.update(counts)
         return sum(counts.values())
 
     def adopt_snapshot(self, manifest: Manifest) -> None:
         """Take over the frontier of a snapshot all of whose pages were applied."""
-        with self._committing(local=False) as (progress, _):
-            self._parts.receiving.adopt(manifest, progress)
+        with self._committing(local=False) as pending:
+            self._parts.receiving.adopt(manifest, pending.progress)
 
     def statements(self) -> list[bytes]:
         """Return all roster statements held."""
