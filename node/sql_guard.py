@@ -143,6 +143,8 @@ def _check_tree(tree: exp.Expression, tables: frozenset[str]) -> None:
             raise RefusedError(
                 "This part of SQL is not among those that can be used here: " + type(node).__name__ + "."
             )
+        if isinstance(node, exp.Anonymous) and node.name.lower() not in FUNCTIONS | TABLE_FUNCTIONS:
+            raise RefusedError(f"The function {node.name!r} is not one of those that can be used here.")
         if isinstance(node, exp.Insert | exp.Update | exp.Delete) and node is not tree:
             raise RefusedError("A statement that writes cannot stand inside another.")
     definitions = _definitions(tree, tables)

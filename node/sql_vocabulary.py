@@ -44,7 +44,7 @@ TABLE_FUNCTIONS = frozenset({"json_each", "json_tree"})
 WORDS_BEFORE_PARENTHESIS = frozenset(
     {
         "ALL", "AND", "AS", "BETWEEN", "BY", "CASE", "CAST", "CONFLICT", "DISTINCT", "ELSE", "ESCAPE", "EXCEPT",
-        "EXISTS", "FILTER", "FROM", "HAVING", "IN", "INTERSECT", "IS", "JOIN", "LIKE", "GLOB", "LIMIT", "MATERIALIZED",
+        "EXISTS", "FILTER", "FROM", "IN", "INTERSECT", "IS", "JOIN", "LIKE", "GLOB", "LIMIT", "MATERIALIZED",
         "NOT", "OFFSET", "ON", "OR", "OVER", "RETURNING", "SELECT", "SET", "THEN", "UNION", "USING", "VALUES",
         "WHEN", "WHERE",
     }
@@ -74,9 +74,9 @@ FUNCTIONS = frozenset(
 KNOWN_NODES = frozenset(
     {
         "Add", "Alias", "All", "And", "Anonymous", "Between", "BitwiseAnd", "BitwiseLeftShift", "BitwiseNot",
-        "BitwiseOr", "BitwiseRightShift", "Boolean", "CTE", "Case", "Collate", "Column", "ColumnDef", "DPipe",
+        "BitwiseOr", "BitwiseRightShift", "Boolean", "CTE", "Case", "Collate", "Column", "DPipe",
         "DataType", "Delete", "Distinct", "Div", "EQ", "Escape", "Except", "Exists", "Filter", "From", "GT", "GTE",
-        "Glob", "Group", "HAVING", "Having", "HexString", "Identifier", "If", "In", "Insert", "Intersect", "Is",
+        "Glob", "Group", "Having", "HexString", "Identifier", "If", "In", "Insert", "Intersect", "Is",
         "JSONPath", "JSONPathKey", "JSONPathRoot", "JSONPathSubscript", "Join", "LT", "LTE", "Like", "Limit",
         "Literal", "Mod", "Mul", "NEQ", "Neg", "Not", "Null", "NullSafeEQ", "NullSafeNEQ", "Offset", "OnConflict",
         "Or", "Order", "Ordered", "Paren", "Placeholder", "Returning", "Schema", "Select", "Star", "Sub", "Subquery",

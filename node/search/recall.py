@@ -2,7 +2,8 @@
 
 A turn of a conversation often answers a question that the turn before it names. Each turn's score is therefore its own
 BM25 score plus `NEIGHBOUR_WEIGHT` of each neighbour's in the same conversation; a turn that holds no word of the query
-can be found by its neighbours alone. On LoCoMo this raises recall@10 over 1,535 questions from 0.605 to 0.658.
+can be found by its neighbours alone. On 760 questions about five LoCoMo conversations this raises recall@10 from 0.62
+to 0.66.
 
 Recall never writes: no use is counted behind the person's back.
 """
@@ -24,7 +25,7 @@ from node.repositories.values import (
 )
 from node.search.query import clean_query, match_expression
 
-#: Measured; 0.2 to 0.4 differ by less than 0.01.
+#: Measured on the same questions: 0.2 gives 0.655, 0.3 gives 0.664, 0.4 gives 0.677; more would serve one data set.
 NEIGHBOUR_WEIGHT = 0.3
 RESULTS_MAX = 1_000
 #: How many hits a result needs behind it, so that neighbours of hits below the first k still count.
