@@ -47,7 +47,7 @@ class Result:
 class Database:
     """An open, keyed database with its one connection."""
 
-    __slots__ = ("_connection", "_in_transaction", "path")
+    __slots__ = ("_connection", "_guarded", "_in_transaction", "path")
 
     def __init__(self, path: Path, key: bytes) -> None:
         """Open or create the file at `path`; `key` is 32 random bytes.
@@ -58,6 +58,7 @@ class Database:
             raise StorageError("A store's key is 32 random bytes; an empty key would leave it unencrypted.")
         self.path = path
         self._in_transaction = False
+        self._guarded = False
         with _translating():
             self._connection = libsql_experimental.connect(
                 str(path), encryption_key=key.hex(), isolation_level=None
@@ -115,13 +116,28 @@ class Database:
         """Open a write transaction; raises StorageError where one is open already."""
         if self._in_transaction:
             raise StorageError("A transaction is open already; end it before you begin another.")
-        self.change("BEGIN IMMEDIATE")
+        self._let_write(True)
+        try:
+            self.change("BEGIN IMMEDIATE")
+        except StorageError:
+            self._let_write(False)
+            raise
         self._in_transaction = True
+
+    def guard(self) -> None:
+        """From now on refuse writes outside of transactions: what is not captured must not be written."""
+        self._guarded = True
+        self._let_write(False)
+
+    def _let_write(self, yes: bool) -> None:
+        if self._guarded:
+            self.change(f"PRAGMA query_only={0 if yes else 1}")
 
     def commit(self) -> None:
         """Make the open transaction durable; raises StorageError, and then it must be rolled back."""
         self.change("COMMIT")
         self._in_transaction = False
+        self._let_write(False)
 
     def rollback(self) -> None:
         """Undo the open transaction; one that the engine has already undone by itself is no error."""
@@ -132,6 +148,8 @@ class Database:
             # A full disk makes the engine roll back on its own.
             if "no transaction is active" not in str(error.__cause__):
                 raise
+        finally:
+            self._let_write(False)
 
     def checkpoint(self) -> None:
         """Move the write-ahead log into the file."""

@@ -97,9 +97,7 @@ class Receiving:
     ) -> bool:
         """Apply verified batches in the given order, each whole or not at all, and say in `report` what became of them.
 
-        Returns whether capture has begun: deletes of this device's own followed from what arrived.
-        Raises RemoteProtocolError where a member signed what cannot be merged; the caller rolls everything back.
-        """
+        Returns whether capture has begun: deletes of this device's own followed from what arrived.        """
         arrived: RowsByTable = {}
         for batch in batches:
             header = batch.header
@@ -130,6 +128,12 @@ class Receiving:
             self._database.change("ROLLBACK TO batch")
             self._origins.reload()
             report.held.append(HeldBatch(raw=batch.raw, reason=_NEWER))
+            return {}
+        except RemoteProtocolError as error:
+            # Its author signed what cannot be merged. The peer that passed it on may be innocent, so the rest flows.
+            self._database.change("ROLLBACK TO batch")
+            self._origins.reload()
+            report.refused.append(_refused(batch, str(error)))
             return {}
         finally:
             self._database.change("RELEASE batch")

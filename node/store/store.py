@@ -25,7 +25,7 @@ from node.store.row_state import IDS, RowStates, ids_blob
 from node.store.schema import Component
 from node.store.schema_registry import FORMAT_VERSION, create_internal_tables, register_schema
 from node.store.snapshot import START, SnapshotReader
-from node.store.statements import computes_text
+from node.store.statements import check_parameters, examine
 from sync.frontier import Frontier, ReplicaView
 from sync.identifiers import RealmId
 from sync.roster import RosterState
@@ -69,12 +69,17 @@ class Transaction:
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> Result:
         """Run one statement; raises ConstraintError or StorageError."""
-        self.computed_text |= computes_text(sql)
+        facts = examine(sql)
+        check_parameters(facts, len(parameters))
+        self.computed_text |= facts.computes_text
         return self._database.execute(sql, parameters)
 
     def execute_many(self, sql: str, parameter_rows: Sequence[Sequence[object]]) -> None:
         """Run one statement for each row of parameters; raises as `execute` does."""
-        self.computed_text |= computes_text(sql)
+        facts = examine(sql)
+        for parameters in parameter_rows:
+            check_parameters(facts, len(parameters))
+        self.computed_text |= facts.computes_text
         self._database.execute_many(sql, parameter_rows)
 
 
@@ -215,6 +220,7 @@ class Store:
             author=author,
         )
         reader = SnapshotReader(database, catalogue, states)
+        database.guard()
         return cls(
             _Parts(database, catalogue, origins, log, capture, authoring, receiving, reader), author, origin, clock, entropy
         )
@@ -276,7 +282,8 @@ class Store:
         return lambda: self._parts.subscribers.remove(subscriber)
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
-        """Return the rows of one reading statement."""
+        """Return the rows of one reading statement; outside a transaction the connection refuses to write."""
+        check_parameters(examine(sql), len(parameters))
         return self._parts.database.execute(sql, parameters).rows
 
     def new_row_id(self) -> RowId:
