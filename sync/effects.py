@@ -44,10 +44,11 @@ class OpenSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadPage:
-    """Read one page of a snapshot from `cursor` on, seal it, and answer with Session.page_read."""
+    """Read page `index` of a snapshot from `cursor` on (None: the start), seal it, and answer with Session.page_read."""
 
     manifest: Manifest = field(repr=False)
-    cursor: bytes
+    index: int
+    cursor: bytes | None
     bytes_max: int
 
 

@@ -61,6 +61,7 @@ from sync.streams import Stream
 INTRODUCE_AFTER_SECONDS = 1.0
 # No Hello for this long after the handshake: the peer has nothing to say to us.
 GREETING_SECONDS_MAX = 10.0
+OWN_ADDRESS = "this is our own address"
 
 
 class Phase(Enum):
@@ -108,9 +109,8 @@ class Session:
         self._diverged: frozenset[Stream] = frozenset()
         self._told_diverged: frozenset[Stream] = frozenset()
 
-    @property
     def phase(self) -> Phase:
-        """How far the session has come."""
+        """Return how far the session has come."""
         return self._phase
 
     @property
@@ -121,6 +121,11 @@ class Session:
     def pending(self) -> Mapping[Stream, Pending]:
         """Return how many batches each stream still lacks at either end; empty before the session is open."""
         return self._positions.pending(self._view) if self._phase is Phase.OPEN else {}
+
+    @property
+    def held_count(self) -> int:
+        """How many batches are held back."""
+        return self._receiving.held_count
 
     # Inputs from the connection
 
@@ -155,7 +160,7 @@ class Session:
     def _identify(self) -> list[Effect]:
         device_id = self._membership.roster.device_of_noise_key(self._handshake.remote_static)
         if device_id == self._membership.device_id:
-            return self._end("this is our own address")
+            return self._end(OWN_ADDRESS)
         if device_id is not None and not self._membership.is_active(device_id):
             return self._end("the peer is not a member any more")
         if device_id is None:
@@ -257,8 +262,8 @@ class Session:
         """Answer to OpenSnapshot."""
         return [*self._send(*self._sending.snapshot_opened(manifest)), *self._proceed()]
 
-    def page_read(self, *, envelope: bytes | None, next_cursor: bytes | None) -> list[Effect]:
-        """Answer to ReadPage: the sealed page, None if there are no rows; the cursor behind it, None after the last."""
+    def page_read(self, *, envelope: bytes, next_cursor: bytes | None) -> list[Effect]:
+        """Answer to ReadPage: the sealed page and the cursor behind it, None after the last."""
         return [*self._send(*self._sending.page_read(envelope, next_cursor)), *self._proceed()]
 
     def batches_applied(

@@ -32,7 +32,7 @@ class SealedBundle:
 @dataclass(slots=True, kw_only=True)
 class _OutgoingSnapshot:
     manifest: Manifest
-    cursor: bytes = b""
+    cursor: bytes | None = None
     pages: int = 0
 
 
@@ -67,7 +67,10 @@ class Sending:
     def _choose(self, view: ReplicaView, positions: Positions) -> ReadBatches | OpenSnapshot | ReadPage | None:
         if self._snapshot is not None:
             return ReadPage(
-                manifest=self._snapshot.manifest, cursor=self._snapshot.cursor, bytes_max=BUNDLE_BYTES_TARGET
+                manifest=self._snapshot.manifest,
+                index=self._snapshot.pages,
+                cursor=self._snapshot.cursor,
+                bytes_max=BUNDLE_BYTES_TARGET,
             )
         if self._snapshot_wanted is not None:
             return OpenSnapshot(stream=self._snapshot_wanted)
@@ -97,16 +100,14 @@ class Sending:
         self._snapshot = _OutgoingSnapshot(manifest=manifest)
         return [snapshot_begin(manifest)]
 
-    def page_read(self, envelope: bytes | None, next_cursor: bytes | None) -> list[Message]:
-        """Take a sealed page (None: the snapshot is empty) and return the messages to send."""
+    def page_read(self, envelope: bytes, next_cursor: bytes | None) -> list[Message]:
+        """Take a sealed page and return the messages to send."""
         self._answer(ReadPage)
         snapshot = self._snapshot
         if snapshot is None:
             raise LocalProtocolError("a page was read although no snapshot is under way")
-        messages: list[Message] = []
-        if envelope is not None:
-            snapshot.pages += 1
-            messages.append(SnapshotPage(number=self._number(envelope), envelope=envelope))
+        snapshot.pages += 1
+        messages: list[Message] = [SnapshotPage(number=self._number(envelope), envelope=envelope)]
         if next_cursor is not None:
             snapshot.cursor = next_cursor
             return messages

@@ -130,9 +130,9 @@ class MemoryReplica:
         contents = self._contents[stream]
         return Manifest(stream=stream, snapshot_id=bytes(16), frontier=contents.frontier, rows=len(contents.payloads))
 
-    def read_page(self, stream: Stream, cursor: bytes, bytes_max: int) -> tuple[bytes, bytes | None]:
+    def read_page(self, stream: Stream, cursor: bytes | None, bytes_max: int) -> tuple[bytes, bytes | None]:
         """Return one page of payloads above `cursor` and the cursor behind it, None after the last."""
-        rest = sorted(payload for payload in self._contents[stream].payloads if payload > cursor)
+        rest = sorted(payload for payload in self._contents[stream].payloads if payload > (cursor or b""))
         page: list[bytes] = []
         while rest and (not page or sum(map(len, page)) + len(rest[0]) <= bytes_max):
             page.append(rest.pop(0))

@@ -217,7 +217,7 @@ def test_clocks_that_differ_by_more_than_a_day_are_reported_before_any_data() ->
 def test_a_session_ends_after_a_day_for_the_sake_of_fresh_keys() -> None:
     pair = make_pair(REALM).connect()
     pair.initiator.tick(24 * 3600 + 1.0)
-    assert pair.initiator.session.phase is Phase.CLOSED
+    assert pair.initiator.session.phase() is Phase.CLOSED
     assert "fresh keys" in (pair.initiator.closed_because() or "")
 
 

@@ -43,7 +43,7 @@ def applied(end: End) -> list[Effect]:
 
 def assert_refused(end: End) -> None:
     assert isinstance(end.error, RemoteProtocolError)
-    assert end.session.phase is Phase.CLOSED
+    assert end.session.phase() is Phase.CLOSED
     assert not applied(end)
     assert end.session.receive_frame(b"anything later") == []
 
@@ -309,11 +309,11 @@ def newcomer_pair() -> SessionPair:
 
 def test_an_unknown_device_hears_nothing_until_its_statements_prove_that_it_belongs() -> None:
     pair = newcomer_pair().connect()
-    assert pair.responder.session.phase is Phase.UNKNOWN_PEER
+    assert pair.responder.session.phase() is Phase.UNKNOWN_PEER
     assert pair.responder.sent_bytes == 96
     pair.initiator.tick(1.5)
     pair.settle()
-    assert pair.responder.session.phase is Phase.OPEN
+    assert pair.responder.session.phase() is Phase.OPEN
     assert pair.initiator.status().in_sync
     assert pair.initiator.replica.payloads(Stream.MEMORIES) == {b"for members only"}
 
@@ -321,7 +321,7 @@ def test_an_unknown_device_hears_nothing_until_its_statements_prove_that_it_belo
 def test_an_unknown_device_that_proves_nothing_is_let_go() -> None:
     pair = newcomer_pair().connect()
     pair.responder.tick(GREETING_SECONDS_MAX + 1)
-    assert pair.responder.session.phase is Phase.CLOSED
+    assert pair.responder.session.phase() is Phase.CLOSED
     assert pair.responder.sent_bytes == 96
 
 
@@ -345,7 +345,7 @@ def test_our_own_address_is_recognised() -> None:
 def test_the_runtime_may_not_answer_what_was_not_asked() -> None:
     pair = make_pair(REALM).connect()
     with pytest.raises(LocalProtocolError):
-        pair.initiator.session.page_read(envelope=None, next_cursor=None)
+        pair.initiator.session.page_read(envelope=b"", next_cursor=None)
 
 
 def test_status_before_the_comparison_is_not_in_sync() -> None:

@@ -1,0 +1,198 @@
+"""Performs what sessions ask of this device's replica and realm: reads, seals, applies, each call one durable step."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from crdt.identifiers import DeviceId
+from node.clock import Clock
+from node.entropy import Entropy
+from node.errors import StorageError
+from node.store.change_log import StoredBatch
+from node.store.store import Store
+from sync.crypto import AEAD_NONCE_BYTES
+from sync.effects import (
+    AdoptSnapshot,
+    ApplyBatches,
+    ApplyPage,
+    ApplyStatements,
+    Effect,
+    OpenSnapshot,
+    ReadBatches,
+    ReadPage,
+)
+from sync.envelope import seal_envelope
+from sync.errors import LocalProtocolError
+from sync.frontier import PREFIX_BYTES, Frontier, FrontierEntry
+from sync.identifiers import BatchHash, RealmId, StatementHash
+from sync.identity import DeviceKeys
+from sync.key_epoch import epoch_is_due, mint_entropy_bytes, mint_epoch
+from sync.membership import Membership, open_membership
+from sync.roster import evaluate
+from sync.session import Session
+from sync.session_receiving import HeldBatch
+from sync.session_sending import SealedBundle
+from sync.statements import Beat, sign_statement, state_frontiers
+
+# Several peers usually lack the same batches at the same moment; a few sealed bundles serve them all.
+_SEALED_BUNDLES_MAX = 4
+BEAT_MILLISECONDS = 24 * 3600 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _BundleKey:
+    """What an envelope holds: the same batches under the same key epoch need sealing once."""
+
+    epoch: StatementHash
+    batches: tuple[BatchHash, ...]
+
+
+class Replication:
+    """The one store of a node as its sessions use it.
+
+    1. `membership` is always what the stored statements say.
+    2. Whoever is in `membership_moved` hears of every new membership, after it was stored.
+    """
+
+    def __init__(self, *, store: Store, keys: DeviceKeys, realm_id: RealmId, clock: Clock, entropy: Entropy) -> None:
+        self.store = store
+        self.keys = keys
+        self._realm_id = realm_id
+        self._device_id = keys.device_id
+        self._clock = clock
+        self._entropy = entropy
+        self._sealed: OrderedDict[_BundleKey, bytes] = OrderedDict()
+        self.membership_moved: list[Callable[[Membership], None]] = []
+        self.membership = self._open_membership()
+
+    @property
+    def device_id(self) -> DeviceId:
+        """This device."""
+        return self._device_id
+
+    def perform(self, effect: Effect, session: Session) -> list[Effect]:
+        """Perform an effect that concerns the replica and return what the session makes of the result.
+
+        Raises RemoteProtocolError if the peer's bytes are to blame, StorageError if the store is.
+        """
+        match effect:
+            case ReadBatches():
+                return self._read_batches(effect, session)
+            case OpenSnapshot(stream=stream):
+                return session.snapshot_opened(self.store.snapshot_manifest(stream))
+            case ReadPage(manifest=manifest, index=index, cursor=cursor, bytes_max=bytes_max):
+                page = self.store.read_page(manifest, index, cursor, bytes_max)
+                return session.page_read(envelope=self._seal([page.raw]), next_cursor=page.next_cursor)
+            case ApplyBatches():
+                return self._apply_batches(effect, session)
+            case ApplyPage(number=number, manifest=manifest, page=page_raw):
+                self.store.apply_page(page_raw, manifest, self._peer(session), self.membership.roster)
+                return session.page_applied(number, view=self.store.view())
+            case AdoptSnapshot(manifest=manifest):
+                self.store.adopt_snapshot(manifest)
+                return session.snapshot_adopted(view=self.store.view())
+            case ApplyStatements(statements=statements):
+                self.add_statements(statements)
+                return session.statements_applied(self.membership)
+            case _:
+                return []
+
+    def _read_batches(self, effect: ReadBatches, session: Session) -> list[Effect]:
+        stream, log_base = effect.stream, self.store.log_base(effect.stream)
+        bundle: SealedBundle | None = None
+        if effect.after.covers_all(log_base):
+            batches = self.store.read_batches(stream, effect.after, effect.bytes_max)
+            bundle = self._bundle(batches) if batches else None
+        return session.batches_read(stream, log_base=log_base, bundle=bundle)
+
+    def _bundle(self, batches: Sequence[StoredBatch]) -> SealedBundle:
+        reaches = Frontier({batch.origin: FrontierEntry(batch.seq, batch.hash[:PREFIX_BYTES]) for batch in batches})
+        sending = self.membership.sending
+        if sending is None:
+            raise LocalProtocolError("batches are read to be sent only under a usable key epoch")
+        key = _BundleKey(epoch=sending.hash, batches=tuple(batch.hash for batch in batches))
+        envelope = self._sealed.get(key)
+        if envelope is None:
+            envelope = self._sealed[key] = self._seal([batch.raw for batch in batches])
+            if len(self._sealed) > _SEALED_BUNDLES_MAX:
+                self._sealed.popitem(last=False)
+        return SealedBundle(envelope=envelope, reaches=reaches)
+
+    def _seal(self, items: Sequence[bytes]) -> bytes:
+        sending = self.membership.sending
+        if sending is None:
+            raise LocalProtocolError("nothing is sealed without a usable key epoch")
+        return seal_envelope(
+            realm_id=self._realm_id, epoch_key=sending.key, nonce=self._entropy.take(AEAD_NONCE_BYTES), items=items
+        )
+
+    def _apply_batches(self, effect: ApplyBatches, session: Session) -> list[Effect]:
+        report = self.store.apply_batches(effect.batches, self.membership.roster, self._clock.now_milliseconds())
+        return session.batches_applied(
+            effect.number,
+            view=self.store.view(),
+            advanced=bool(report.streams_changed),
+            held=[HeldBatch(raw=held.raw, reason=held.reason) for held in report.held],
+            refused=[refused.reason for refused in report.refused],
+        )
+
+    def _peer(self, session: Session) -> DeviceId:
+        if session.peer is None:
+            raise LocalProtocolError("pages come only from a device that is known")
+        return session.peer
+
+    # The realm
+
+    def add_statements(self, statements: Sequence[bytes]) -> None:
+        """Keep those statements that mean something together with what is held; the rest could only fill the disk."""
+        held = self.membership.roster.raw_by_hash
+        union = evaluate(self._realm_id, [*held.values(), *statements])
+        news = [raw for name, raw in union.raw_by_hash.items() if name not in held]
+        if news:
+            self.store.add_statements(news)
+            self.reload_membership()
+
+    def reload_membership(self) -> None:
+        """Read the roster again, after statements were stored."""
+        self.membership = self._open_membership()
+        for told in list(self.membership_moved):
+            told(self.membership)
+
+    def epoch_is_due(self) -> bool:
+        """Tell whether the realm needs a new key epoch, and this device may speak for it."""
+        now = self._clock.now_milliseconds()
+        return self.membership.in_touch(now) and epoch_is_due(self.membership.roster, now)
+
+    def mint_epoch(self) -> None:
+        """Begin a new key epoch for exactly the active devices."""
+        roster = self.membership.roster
+        entropy = self._entropy.take(mint_entropy_bytes(len(roster.active)))
+        self.add_statements(
+            [mint_epoch(roster, self.keys, entropy=entropy, now_milliseconds=self._clock.now_milliseconds())]
+        )
+
+    def beat_if_due(self) -> None:
+        """Sign the day's sign of life, unless this device may be cut off: then its word would reassure falsely."""
+        now = self._clock.now_milliseconds()
+        heard_at = self.membership.roster.heard_at_by_device.get(self._device_id, 0)
+        if now - heard_at < BEAT_MILLISECONDS or not self.membership.in_touch(now):
+            return
+        frontiers = {stream: state.frontier for stream, state in self.store.view().streams.items()}
+        beat = Beat(
+            author=self._device_id,
+            at_milliseconds=now,
+            frontiers=state_frontiers(frontiers),
+            heads=self.membership.roster.heads,
+        )
+        self.add_statements([sign_statement(beat, self._realm_id, self.keys.sign_seed)])
+
+    def _open_membership(self) -> Membership:
+        statements = self.store.statements()
+        if not statements:
+            raise StorageError("This home holds no realm; run `nuthatch init` or `nuthatch join`.")
+        return open_membership(
+            realm_id=self._realm_id,
+            device_id=self._device_id,
+            seal_secret=self.keys.seal_secret,
+            statements=statements,
+        )

@@ -1,0 +1,369 @@
+"""The sync side of a running node: one event loop's worth of links over one store.
+
+Rules
+1. One session for each pair of devices. Where both dialled at once, the link that the lower device id opened is kept;
+   both ends decide so without another word.
+2. Local commits are pushed within PUSH_SECONDS, together; what came from one peer is announced as fast and forwarded to
+   the others FORWARD_SECONDS later, by when they have mostly said that they hold it.
+3. A link's failure is its own. Nothing here waits for a peer.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from crdt.identifiers import DeviceId
+from node.clock import Clock
+from node.entropy import Entropy
+from node.errors import HostError, TransportError
+from node.replication import Replication
+from node.requests import Notice, PeerChanged
+from node.store.store import ChangeNotice, Store
+from node.transport.address import Address, parse_address
+from node.transport.dialer import Dialer, Outcome, connect
+from node.transport.link import Link, WebSocket
+from node.transport.listener import Admission, HandlePairing, Listener
+from sync.effects import PeerStatus
+from sync.identifiers import RealmId
+from sync.identity import DeviceKeys
+from sync.key_epoch import minting_rank
+from sync.limits import DISCOVERY_SECRETS_MAX
+from sync.membership import Membership
+from sync.session import Session
+from sync.session_handshake import SessionSecrets
+from sync.streams import Stream
+
+logger = logging.getLogger(__name__)
+
+PUSH_SECONDS = 0.002
+FORWARD_SECONDS = 0.02
+TICK_SECONDS = 1.0
+# Every write makes two devices differ for some milliseconds; only what lasts longer is an event.
+TELL_SECONDS = 0.2
+# Another device mints first; each further one waits this much longer, so that as a rule one epoch is made and not many.
+MINT_PATIENCE_SECONDS = 3.0
+REPLACED = "another connection to this device is kept"
+
+
+@dataclass(slots=True, kw_only=True)
+class PeerState:
+    """Another active device as this one knows it."""
+
+    device_id: DeviceId
+    connected: bool = False
+    in_sync: bool = False
+    why: str = "not connected"
+    last_seen_milliseconds: int | None = None
+
+
+class Runtime:
+    """Links, timers and the realm's upkeep; the rules are in the module's docstring."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        keys: DeviceKeys,
+        realm_id: RealmId,
+        clock: Clock,
+        entropy: Entropy,
+        listen: str | None = "127.0.0.1:0",
+        peers: Sequence[str] = (),
+        pairing: HandlePairing | None = None,
+        on_event: Callable[[PeerChanged | Notice], None] = lambda _event: None,
+    ) -> None:
+        """`listen` and `peers` are host:port (port 0: any, None: accept nobody). Raises ConfigError for other forms."""
+        self._replication = Replication(store=store, keys=keys, realm_id=realm_id, clock=clock, entropy=entropy)
+        self._keys = keys
+        self._clock = clock
+        self._entropy = entropy
+        self._listen = parse_address(listen) if listen is not None else None
+        self._bound: Address | None = None
+        self._addresses = [parse_address(peer) for peer in peers]
+        self._listener = Listener(handle_sync=self._accept, handle_pairing=pairing, clock=clock)
+        self._on_event = on_event
+        self._links: set[Link] = set()
+        self._link_by_device: dict[DeviceId, Link] = {}
+        self._peer_by_device: dict[DeviceId, PeerState] = {}
+        self._told_by_device: dict[DeviceId, PeerChanged] = {}
+        self._dial_tasks: dict[Address, asyncio.Task[None]] = {}
+        self._dials: dict[Address, int] = {}
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._ticker: asyncio.Task[None] | None = None
+        self._unsubscribe: Callable[[], None] | None = None
+        self._stopping = False
+
+    # Life
+
+    async def start(self) -> None:
+        """Listen and begin to dial. Raises TransportError if the port is in use."""
+        if self._listen is not None:
+            self._bound = await self._listener.start(self._listen)
+        self._unsubscribe = self._replication.store.subscribe(self._store_changed)
+        self._replication.membership_moved.append(self._membership_moved)
+        self._ticker = asyncio.create_task(self._tick())
+        for address in self._addresses:
+            self._keep_dialing(address)
+        self._keep_realm()
+
+    async def stop(self) -> None:
+        """Close every link and the port; what was acknowledged is on the disk already."""
+        self._stopping = True
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+        for timer in self._timers.values():
+            timer.cancel()
+        tasks = [*self._dial_tasks.values(), *([self._ticker] if self._ticker is not None else [])]
+        for link in list(self._links):
+            link.close("this node is stopping")
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._listener.stop()
+
+    @property
+    def listen_address(self) -> str:
+        """Where the node really listens, host:port. Raises TransportError if it does not."""
+        if self._bound is None:
+            raise TransportError("This node accepts no connections.")
+        return str(self._bound)
+
+    def dial(self, address: str) -> None:
+        """Keep a connection to this host:port from now on. Raises ConfigError for another form."""
+        self._keep_dialing(parse_address(address))
+
+    # What others ask
+
+    def peers(self) -> list[PeerState]:
+        """Return every other active device, connected or not, in order of id."""
+        roster = self._replication.membership.roster
+        others = sorted(roster.active - {self._replication.device_id})
+        for device_id in others:
+            state = self._state(device_id)
+            heard_at = (state.last_seen_milliseconds, roster.heard_at_by_device.get(device_id))
+            state.last_seen_milliseconds = max((at for at in heard_at if at is not None), default=None)
+        return [self._peer_by_device[device_id] for device_id in others]
+
+    def pending(self, stream: Stream) -> tuple[int, int]:
+        """Return how many batches are missing here, and at the connected peer that lacks most."""
+        counts = [link.pending(stream) for link in self._link_by_device.values()]
+        return max((count[0] for count in counts), default=0), max((count[1] for count in counts), default=0)
+
+    def held(self) -> int:
+        """Return how many batches wait for another batch, for their author's admission, or for their time."""
+        return sum(link.held() for link in self._link_by_device.values())
+
+    def roster_changed(self) -> None:
+        """Statements were stored here, beside the owner: tell the peers, and mint the key epoch that they call for."""
+        self._replication.reload_membership()
+        if self._replication.epoch_is_due():
+            self._replication.mint_epoch()
+
+    # Connections
+
+    async def _accept(self, websocket: web.WebSocketResponse, address: str, place: Admission) -> None:
+        secrets = self._replication.membership.discovery_secrets()
+        if not secrets or self._stopping:
+            await websocket.close()
+            return
+        link = self._link(websocket, address, secrets, initiator=False)
+        link.when_proven = place.release
+        await self._keep(link)
+
+    def _link(
+        self, websocket: WebSocket, address: str, discovery_secrets: Sequence[bytes], *, initiator: bool
+    ) -> Link:  # fmt: skip
+        session = Session(
+            initiator=initiator,
+            secrets=SessionSecrets(
+                noise_secret=self._keys.noise_secret,
+                ephemeral_secret=self._entropy.take(32),
+                discovery_secrets=discovery_secrets,
+            ),
+            membership=self._replication.membership,
+            view=self._replication.store.view(),
+            now_milliseconds=self._clock.now_milliseconds(),
+        )
+        return Link(
+            websocket=websocket, session=session, replication=self._replication, host=self, clock=self._clock,
+            address=address, initiator=initiator,
+        )  # fmt: skip
+
+    async def _keep(self, link: Link) -> None:
+        self._links.add(link)
+        try:
+            await link.run()
+        finally:
+            self._links.discard(link)
+
+    def _keep_dialing(self, address: Address) -> None:
+        if address not in self._dial_tasks and not self._stopping:
+            dialer = Dialer(address=address, call=self._call, entropy=self._entropy)
+            self._dial_tasks[address] = asyncio.create_task(dialer.run())
+
+    async def _call(self, address: Address) -> Outcome:
+        secrets = self._replication.membership.discovery_secrets()[:DISCOVERY_SECRETS_MAX]
+        if not secrets:
+            return Outcome.UNREACHABLE
+        # A peer that was away knows an older secret only, so attempts take turns.
+        attempt = self._dials.get(address, 0)
+        self._dials[address] = attempt + 1
+        try:
+            async with connect(address) as websocket:
+                link = self._link(websocket, str(address), [secrets[attempt % len(secrets)]], initiator=True)
+                await self._keep(link)
+        except TransportError as error:
+            logger.debug("dial failed", extra={"address": str(address), "reason": str(error)})
+            return Outcome.UNREACHABLE
+        if link.peer is None:
+            return Outcome.OURSELVES if link.is_ourselves else Outcome.REFUSED
+        self._dials[address] = attempt
+        # Whichever link to this device was kept: there is nothing to dial for while it lasts.
+        while (kept := self._link_by_device.get(link.peer)) is not None:
+            await kept.closed.wait()
+        return Outcome.MET
+
+    # What links tell (LinkHost)
+
+    def identified(self, link: Link, device_id: DeviceId) -> str | None:
+        """Keep one link for each device: of two that both ends opened, the one that the lower id opened."""
+        link.when_proven()
+        kept = self._link_by_device.get(device_id)
+        if kept is not None and kept.closed_because is None:
+            wanted_initiator = self._replication.device_id < device_id
+            if kept.initiator == wanted_initiator != link.initiator:
+                return REPLACED
+        self._link_by_device[device_id] = link
+        if kept is not None:
+            kept.close(REPLACED)
+        state = self._state(device_id)
+        state.connected, state.in_sync, state.why = True, False, "comparing what both devices hold"
+        self._seen(state)
+        self._tell(state)
+        return None
+
+    def status_changed(self, link: Link, status: PeerStatus) -> None:
+        """Take the session's judgement of the peer."""
+        if link.peer is None or self._link_by_device.get(link.peer) is not link:
+            return
+        state = self._state(link.peer)
+        if state.in_sync != status.in_sync:
+            self._once(f"tell {state.device_id.hex()}", TELL_SECONDS, lambda: self._tell(state))
+        state.in_sync, state.why = status.in_sync, status.why
+        self._seen(state)
+
+    def clock_differs(self, link: Link, ahead_milliseconds: int) -> None:
+        """Tell the person: a device with a wrong clock writes what others must hold back."""
+        days = abs(ahead_milliseconds) / 86_400_000
+        direction = "ahead of" if ahead_milliseconds > 0 else "behind"
+        name = self._name(link.peer) if link.peer is not None else link.address
+        logger.warning("clocks differ", extra={"peer": link.device_label, "ahead_milliseconds": ahead_milliseconds})
+        self._on_event(
+            Notice(text=f"The clock of {name} is {days:.1f} days {direction} this device's; set the wrong one right.")
+        )
+
+    def diverged(self, link: Link, stream: Stream) -> None:
+        """Tell loudly: equal batches made different rows, which must not happen."""
+        logger.error("replicas differ", extra={"peer": link.device_label, "stream": stream.title})
+        name = self._name(link.peer) if link.peer is not None else link.address
+        self._on_event(
+            Notice(text=f"The rows of {stream.title} differ from those on {name} although both hold the same changes.")
+        )
+
+    def closed(self, link: Link) -> None:
+        """The link is over: nobody is connected, unless another link took its place."""
+        device_id = link.peer
+        if device_id is None or self._link_by_device.get(device_id) is not link:
+            return
+        del self._link_by_device[device_id]
+        state = self._state(device_id)
+        self._seen(state)
+        state.connected, state.in_sync, state.why = False, False, f"not connected: {link.closed_because}"
+        self._tell(state)
+
+    def _state(self, device_id: DeviceId) -> PeerState:
+        return self._peer_by_device.setdefault(device_id, PeerState(device_id=device_id))
+
+    def _seen(self, state: PeerState) -> None:
+        state.last_seen_milliseconds = self._clock.now_milliseconds()
+
+    def _tell(self, state: PeerState) -> None:
+        """Publish what changed about a peer, if it still differs from what was published last."""
+        event = PeerChanged(
+            device_id=state.device_id.hex(),
+            name=self._name(state.device_id),
+            connected=state.connected,
+            in_sync=state.in_sync,
+            why=state.why,
+        )
+        told = self._told_by_device.get(state.device_id)
+        if told is None or (told.connected, told.in_sync) != (event.connected, event.in_sync):
+            self._told_by_device[state.device_id] = event
+            self._on_event(event)
+
+    def _name(self, device_id: DeviceId) -> str:
+        certificate = self._replication.membership.roster.certificate_by_device.get(device_id)
+        return certificate.name if certificate is not None else device_id.hex()[:12]
+
+    # Pushing
+
+    def _store_changed(self, notice: ChangeNotice) -> None:
+        if notice.local:
+            self._once("push", PUSH_SECONDS, lambda: self._announce(push=True))
+        else:
+            self._once("announce", PUSH_SECONDS, lambda: self._announce(push=False))
+            self._once("forward", FORWARD_SECONDS, lambda: self._announce(push=True))
+
+    def _announce(self, *, push: bool) -> None:
+        view = self._replication.store.view()
+        for link in list(self._links):
+            link.replica_changed(view, push=push)
+
+    def _once(self, name: str, seconds: float, act: Callable[[], None]) -> None:
+        """Run `act` in `seconds` unless a timer of this name runs already."""
+        if name in self._timers or self._stopping:
+            return
+
+        def fire() -> None:
+            del self._timers[name]
+            self._guarded(act)
+
+        self._timers[name] = asyncio.get_running_loop().call_later(seconds, fire)
+
+    # The realm
+
+    def _membership_moved(self, membership: Membership) -> None:
+        for link in list(self._links):
+            link.membership_changed(membership)
+        self._keep_realm()
+
+    def _keep_realm(self) -> None:
+        """See that there is a key epoch for exactly the active devices, and a sign of life of this one each day."""
+        if not self._replication.epoch_is_due():
+            return
+        rank = minting_rank(self._replication.membership.roster, self._replication.device_id)
+        jitter = int.from_bytes(self._entropy.take(4), "big") / 2**32
+        self._once("mint", rank * (MINT_PATIENCE_SECONDS + jitter), self._mint_if_due)
+
+    def _mint_if_due(self) -> None:
+        if self._replication.epoch_is_due():
+            self._replication.mint_epoch()
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            for link in list(self._links):
+                link.tick()
+            self._guarded(self._keep_realm)
+            self._guarded(self._replication.beat_if_due)
+
+    @staticmethod
+    def _guarded(act: Callable[[], None]) -> None:
+        """Run what no peer waits for; a disk that is full now may not stop the node from trying again later."""
+        try:
+            act()
+        except HostError as error:
+            logger.exception("upkeep failed", extra={"reason": str(error)})

@@ -1,0 +1,1 @@
+"""Connections to other devices: who may connect, whom to call, and one encrypted link each. WebSocket over aiohttp."""

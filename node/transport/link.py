@@ -1,0 +1,246 @@
+"""One encrypted link: feeds a session with what arrives, performs its effects, and outlives no error of its own.
+
+Everything a session asks for is done on the event loop, in order, without a pause in between; only frames wait for the
+network, in a queue of bounded size. Whatever goes wrong ends this link and no other, with a logged reason.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from aiohttp import ClientWebSocketResponse, WSMsgType, web
+
+from crdt.identifiers import DeviceId
+from node.clock import Clock
+from node.errors import HostError
+from node.replication import Replication
+from sync.effects import ClockDiffers, Close, Diverged, Effect, PeerIdentified, PeerStatus, SendFrame
+from sync.errors import ProtocolError, RemoteProtocolError
+from sync.frontier import ReplicaView
+from sync.limits import ENVELOPE_BYTES_MAX, HANDSHAKE_SECONDS, MEBIBYTE
+from sync.membership import Membership
+from sync.session import OWN_ADDRESS, Phase, Session
+from sync.streams import Stream
+
+logger = logging.getLogger(__name__)
+
+WebSocket = ClientWebSocketResponse | web.WebSocketResponse
+
+# A window of bundles, or one oversize envelope on top of it, and the small messages between them. A peer that lets more
+# than this wait does not read.
+OUTGOING_BYTES_MAX = 2 * ENVELOPE_BYTES_MAX + 4 * MEBIBYTE
+# One Noise message and nothing larger; aiohttp refuses the rest before it is read.
+WEBSOCKET_MESSAGE_BYTES_MAX = 65_600
+# How long the closing handshake of a WebSocket may take.
+CLOSE_SECONDS = 1.0
+# A connection that answers no ping within this time is gone.
+HEARTBEAT_SECONDS = 15.0
+
+LOST = "the connection was lost"
+
+
+class LinkHost(Protocol):
+    """What a link tells whoever keeps it."""
+
+    def identified(self, link: "Link", device_id: DeviceId) -> str | None:
+        """The peer is this device. Return why the link must be given up, None to keep it."""
+
+    def closed(self, link: "Link") -> None:
+        """The link is over; its reason is in `closed_because`."""
+
+    def status_changed(self, link: "Link", status: PeerStatus) -> None:
+        """The session's judgement of the peer changed."""
+
+    def clock_differs(self, link: "Link", ahead_milliseconds: int) -> None:
+        """The peer's clock is more than a day ahead of ours, or behind."""
+
+    def diverged(self, link: "Link", stream: Stream) -> None:
+        """Both replicas hold the same batches of a stream and yet different rows."""
+
+
+class Link:
+    """One WebSocket and its session; `run` lasts as long as they do."""
+
+    def __init__(
+        self, *, websocket: WebSocket, session: Session, replication: Replication, host: LinkHost, clock: Clock,
+        address: str, initiator: bool,
+    ) -> None:  # fmt: skip
+        self._websocket = websocket
+        self._session = session
+        self._replication = replication
+        self._host = host
+        self._clock = clock
+        self.address = address
+        self.initiator = initiator
+        self.peer: DeviceId | None = None
+        self.is_ourselves = False
+        self.closed_because: str | None = None
+        self.when_proven: Callable[[], None] = lambda: None
+        self.closed = asyncio.Event()
+        self._opened_seconds = clock.monotonic_seconds()
+        self._outgoing: deque[bytes] = deque()
+        self._outgoing_bytes = 0
+        self._outgoing_ready = asyncio.Event()
+        self._inputs: deque[Callable[[], list[Effect]]] = deque()
+        self._working = False
+
+    @property
+    def device_label(self) -> str:
+        """The short form of the peer's id, for logs."""
+        return self.peer.hex()[:12] if self.peer is not None else "unknown"
+
+    async def run(self) -> None:
+        """Speak with the peer until either end closes; never raises for anything that the peer or the store did."""
+        tasks = [
+            asyncio.ensure_future(work)
+            for work in (self._read(), self._write(), self._expect_peer(), self.closed.wait())
+        ]
+        try:
+            self.feed(self._session.start)
+            await asyncio.wait(tasks[:2] + tasks[3:], return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks[:2]:
+                if task.done() and (error := task.exception()) is not None:
+                    self._failed(error)
+        finally:
+            self.close(LOST)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._websocket.close()
+
+    def close(self, reason: str) -> None:
+        """End the link; the first reason given is kept."""
+        if self.closed_because is None:
+            self.closed_because = reason
+            self._session.close()
+            level = logging.INFO if self.peer is not None else logging.DEBUG
+            logger.log(level, "link closed", extra=self._fields(reason=reason))
+            self.closed.set()
+            self._host.closed(self)
+
+    # What others tell the session
+
+    def replica_changed(self, view: ReplicaView, *, push: bool) -> None:
+        """The replica moved on."""
+        self.feed(lambda: self._session.replica_changed(view, push=push))
+
+    def membership_changed(self, membership: Membership) -> None:
+        """The roster moved on."""
+        self.feed(lambda: self._session.membership_changed(membership))
+
+    def tick(self) -> None:
+        """Time passed."""
+        elapsed_seconds = self._clock.monotonic_seconds() - self._opened_seconds
+        now_milliseconds = self._clock.now_milliseconds()
+        self.feed(lambda: self._session.tick(now_milliseconds=now_milliseconds, elapsed_seconds=elapsed_seconds))
+
+    def pending(self, stream: Stream) -> tuple[int, int]:
+        """Return how many batches of a stream are to come in and to go out."""
+        pending = self._session.pending().get(stream)
+        return (pending.incoming, pending.outgoing) if pending is not None else (0, 0)
+
+    def held(self) -> int:
+        """Return how many batches this link holds back."""
+        return self._session.held_count
+
+    def feed(self, take_input: Callable[[], list[Effect]]) -> None:
+        """Give the session an input and perform what follows; inputs that arise meanwhile wait their turn."""
+        self._inputs.append(take_input)
+        if self._working:
+            return
+        self._working = True
+        try:
+            while self._inputs and self.closed_because is None:
+                self._perform(self._inputs.popleft()())
+        except Exception as error:  # noqa: BLE001 -- told in full by _failed; a peer must not end the node
+            self._failed(error)
+        finally:
+            self._working = False
+
+    def _perform(self, effects: list[Effect]) -> None:
+        waiting = deque(effects)
+        while waiting and self.closed_because is None:
+            waiting.extendleft(reversed(self._perform_one(waiting.popleft())))
+
+    def _perform_one(self, effect: Effect) -> list[Effect]:
+        match effect:
+            case SendFrame(frame=frame):
+                self._send(frame)
+            case Close(reason=reason):
+                self.is_ourselves = reason == OWN_ADDRESS
+                self.close(reason)
+            case PeerIdentified(device_id=device_id):
+                self._identify(device_id)
+            case PeerStatus():
+                self._host.status_changed(self, effect)
+            case ClockDiffers(ahead_milliseconds=ahead_milliseconds):
+                self._host.clock_differs(self, ahead_milliseconds)
+            case Diverged(stream=stream):
+                self._host.diverged(self, stream)
+            case _:
+                return self._replication.perform(effect, self._session)
+        return []
+
+    def _identify(self, device_id: DeviceId) -> None:
+        self.peer = device_id
+        if (reason := self._host.identified(self, device_id)) is not None:
+            self.close(reason)
+        else:
+            logger.info("link open", extra=self._fields())
+
+    def _failed(self, error: BaseException) -> None:
+        """Close the link for `error`: the peer's fault, the store's, or a defect of ours, each logged as what it is."""
+        match error:
+            case RemoteProtocolError():
+                logger.warning("peer broke the protocol", extra=self._fields(reason=str(error)))
+            case HostError():
+                logger.error("link failed", extra=self._fields(reason=str(error)))
+            case ConnectionError() | TimeoutError():
+                logger.info("connection failed", extra=self._fields(reason=type(error).__name__))
+            case _:
+                logger.error("defect in a link", extra=self._fields(reason=type(error).__name__), exc_info=error)
+        own = isinstance(error, HostError | ProtocolError)
+        self.close(str(error) if own else f"{LOST} ({type(error).__name__})")
+
+    def _fields(self, **more: str) -> dict[str, str]:
+        return {"peer": self.device_label, "address": self.address, **more}
+
+    # The network
+
+    async def _expect_peer(self) -> None:
+        """Close the link if the peer has not proven itself in time; a stranger may not occupy a place for longer."""
+        await asyncio.sleep(HANDSHAKE_SECONDS)
+        if self._session.phase() is Phase.HANDSHAKE:
+            self.close(f"no handshake within {HANDSHAKE_SECONDS} seconds")
+
+    async def _read(self) -> None:
+        while True:
+            message = await self._websocket.receive()
+            if message.type is WSMsgType.BINARY:
+                frame: bytes = message.data
+                self.feed(lambda frame=frame: self._session.receive_frame(frame))  # type: ignore[misc]
+            elif message.type in (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED):
+                return
+            elif message.type is WSMsgType.ERROR:
+                raise RemoteProtocolError("the peer sent a frame that is too large or malformed")
+            else:
+                raise RemoteProtocolError("the peer sent something else than binary frames")
+
+    def _send(self, frame: bytes) -> None:
+        self._outgoing_bytes += len(frame)
+        if self._outgoing_bytes > OUTGOING_BYTES_MAX:
+            self.close("the peer does not read what it is sent")
+            return
+        self._outgoing.append(frame)
+        self._outgoing_ready.set()
+
+    async def _write(self) -> None:
+        while True:
+            await self._outgoing_ready.wait()
+            self._outgoing_ready.clear()
+            while self._outgoing:
+                frame = self._outgoing.popleft()
+                await self._websocket.send_bytes(frame)
+                self._outgoing_bytes -= len(frame)
