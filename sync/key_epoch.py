@@ -63,7 +63,7 @@ def mint_epoch(state: RosterState, keys: DeviceKeys, *, entropy: bytes, now_mill
             seal(
                 state.certificate_by_device[recipient].seal,
                 ephemeral,
-                _wrapped(state.realm_id, key_id, recipient, epoch_key),
+                wrapped(state.realm_id, key_id, recipient, epoch_key),
             ),
         )
         for recipient, ephemeral in zip(recipients, ephemerals, strict=True)
@@ -84,7 +84,7 @@ def _ancestors_of_heads(state: RosterState) -> Iterator[EpochRecord]:
     return (epoch for epoch in state.epochs if epoch.hash in state.known_by_heads)
 
 
-def _wrapped(realm_id: RealmId, key_id: bytes, recipient: DeviceId, epoch_key: bytes) -> bytes:
+def wrapped(realm_id: RealmId, key_id: bytes, recipient: DeviceId, epoch_key: bytes) -> bytes:
     """Return what is sealed: everything that says for whom and for what, then the secret."""
     return domain("wrap") + realm_id + key_id + recipient + epoch_key
 
@@ -112,7 +112,7 @@ def open_epochs(state: RosterState, device_id: DeviceId, seal_secret: bytes) -> 
 def _unwrap(realm_id: RealmId, body: Epoch, device_id: DeviceId, plaintext: bytes) -> bytes:
     """Return the secret in an opened wrap, or raise RemoteProtocolError if it was made for anything else."""
     key = plaintext[-KEY_BYTES:]
-    if plaintext != _wrapped(realm_id, body.key_id, device_id, key) or epoch_key_id(key) != body.key_id:
+    if plaintext != wrapped(realm_id, body.key_id, device_id, key) or epoch_key_id(key) != body.key_id:
         raise RemoteProtocolError("This wrap was made for another realm, epoch or device.")
     return key
 
