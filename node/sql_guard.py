@@ -128,7 +128,8 @@ def _names_columns(tokens: list[Token], position: int) -> bool:
 def _parsed(statement: str) -> exp.Expression:
     try:
         trees = sqlglot.parse(statement, read="sqlite")
-    except (SqlglotError, RecursionError) as error:
+    except (SqlglotError, RecursionError, ValueError, TypeError, AttributeError, LookupError) as error:
+        # The parser is written for well-meant SQL and stumbles in many ways over other text.
         raise UsageError("This is not understood as one SQL statement of SQLite; check its syntax.") from error
     if len(trees) != 1 or not isinstance(
         trees[0], exp.Select | exp.SetOperation | exp.Insert | exp.Update | exp.Delete

@@ -1,8 +1,11 @@
 """The guard of plain SQL: what a person may say runs on the real store, and every way around it is refused."""
 
+import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from node.errors import HostError, RefusedError, UsageError
 from node.schemas import CORE_COMPONENTS
@@ -18,22 +21,26 @@ ALLOWED = [
     "SELECT t.value FROM memories, json_each(memories.tags) AS t WHERE t.value LIKE '%a%' ESCAPE '!'",
     "SELECT json_extract(metadata, '$.a'), metadata ->> 'x', metadata -> '$.y[0]' FROM memories",
     "SELECT role, count(*) FILTER (WHERE speaker IS NOT NULL) FROM messages GROUP BY role HAVING count(*) > 1",
-    "SELECT row_number() OVER (PARTITION BY role ORDER BY created_at ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)"
-    " FROM messages",
+    (
+        "SELECT row_number() OVER (PARTITION BY role ORDER BY created_at ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)"
+        " FROM messages"
+    ),
     "WITH old AS (SELECT id FROM memories), few (n) AS (SELECT count(*) FROM old) SELECT n FROM few",
     "WITH old AS (SELECT id FROM memories WHERE importance < 2) DELETE FROM memories WHERE id IN (SELECT id FROM old)",
     "INSERT INTO memories (content, tags) VALUES ('x', '[\"a\"]') RETURNING id",
     "INSERT INTO memories (content) SELECT content FROM messages WHERE role = 'user'",
     "INSERT OR IGNORE INTO memories (id, content) VALUES (x'00112233445566778899aabbccddeeff', 'y')",
     "INSERT OR REPLACE INTO memories (id, content) VALUES (x'00112233445566778899aabbccddeeff', 'z')",
-    "INSERT INTO preferences (id, key) VALUES (x'00112233445566778899aabbccddeefe', 'k')"
-    " ON CONFLICT (id) DO UPDATE SET value = excluded.value",
+    (
+        "INSERT INTO preferences (id, key) VALUES (x'00112233445566778899aabbccddeefe', 'k')"
+        " ON CONFLICT (id) DO UPDATE SET value = excluded.value"
+    ),
     "INSERT INTO projects DEFAULT VALUES",
     "UPDATE memories SET content = upper(content), importance = importance + 1 WHERE created_at < datetime('now')",
     "UPDATE messages SET sentiment = 0.5 FROM conversations c WHERE c.id = messages.conversation_id",
     "DELETE FROM memories WHERE content = 'it''s -- not a comment; DROP TABLE x'",
-    "SELECT content AS \"My Words\" FROM [memories] -- a comment",
-    "SELECT /* inner */ `content` FROM \"memories\" /* end */",
+    'SELECT content AS "My Words" FROM [memories] -- a comment',
+    'SELECT /* inner */ `content` FROM "memories" /* end */',
     "SELECT CASE WHEN importance IN (1, 2) THEN 'low' ELSE CAST(importance AS TEXT) END FROM memories",
     "SELECT content FROM memories UNION ALL SELECT content FROM messages ORDER BY 1 COLLATE NOCASE LIMIT 3 OFFSET 1",
     "SELECT 1 WHERE EXISTS (SELECT 1 FROM messages) AND NOT 0x10 = 1e3",
@@ -87,7 +94,7 @@ REFUSED = [
     "VALUES (1)",
     "SELECT * FROM sqlite_master",
     "SELECT * FROM SQLITE_SCHEMA",
-    "SELECT * FROM \"sqlite_master\"",
+    'SELECT * FROM "sqlite_master"',
     "SELECT * FROM [sqlite_master]",
     "SELECT * FROM `sqlite_temp_master`",
     "SELECT * FROM sqlite_dbpage",
@@ -95,12 +102,12 @@ REFUSED = [
     "SELECT * FROM 'dbstat'",
     "SELECT * FROM _meta",
     "SELECT * FROM _row_memories",
-    "SELECT * FROM \"_row_memories\"",
+    'SELECT * FROM "_row_memories"',
     "SELECT * FROM main._meta",
     "SELECT * FROM main.memories",
     "SELECT * FROM temp.x",
     "SELECT * FROM temp._silent",
-    "SELECT * FROM \"temp\".\"_silent\"",
+    'SELECT * FROM "temp"."_silent"',
     "SELECT * FROM unknown_table",
     "SELECT * FROM pragma_table_info('memories')",
     "SELECT * FROM pragma_database_list",
@@ -149,10 +156,10 @@ REFUSED = [
     "SELECT * FROM memories INDEXED BY memories_by_project",
     "SELECT content MATCH 'x' FROM memories",
     "SELECT 'unclosed",
-    "SELECT \"unclosed",
+    'SELECT "unclosed',
     "SELECT [unclosed",
     "SELECT /* unclosed",
-    "SELECT \"a\"\"b\" FROM memories",
+    'SELECT "a""b" FROM memories',
     "SELECT 1x FROM memories",
     "SELECT $a, :b, @c",
     "SELECT ?1",
@@ -219,7 +226,16 @@ def test_a_guarded_write_replicates_like_any_other(scratch: Scratch) -> None:
 
 def test_no_statement_built_from_known_pieces_gets_past_the_guard_to_an_internal_name() -> None:
     # Every place where a name can stand, filled with every way to write an internal name.
-    names = ["_meta", '"_meta"', "[_meta]", "`_meta`", "sqlite_master", '"SQLITE_master"', "Pragma_table_list", "main._meta"]
+    names = [
+        "_meta",
+        '"_meta"',
+        "[_meta]",
+        "`_meta`",
+        "sqlite_master",
+        '"SQLITE_master"',
+        "Pragma_table_list",
+        "main._meta",
+    ]
     places = [
         "SELECT * FROM {}",
         "SELECT {}.* FROM {}",
@@ -238,3 +254,62 @@ def test_no_statement_built_from_known_pieces_gets_past_the_guard_to_an_internal
         for name in names:
             with pytest.raises(HostError):
                 guard_statement(place.replace("{}", name), TABLES, parameter_count=0)
+
+
+WORDS = st.sampled_from(
+    [
+        *("SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "INTO", "FROM", "WHERE", "SET", "VALUES", "AS", "IN", "AND"),
+        *("OR", "NOT", "NULL", "UNION", "JOIN", "ON", "GROUP", "BY", "ORDER", "LIMIT", "CASE", "WHEN", "THEN", "END"),
+        *("CAST", "EXISTS", "OVER", "PARTITION", "RETURNING", "CONFLICT", "DO", "NOTHING", "DISTINCT", "ALL", "a", "b"),
+        *(
+            "(",
+            ")",
+            ",",
+            ".",
+            "*",
+            "?",
+            "=",
+            "<",
+            "||",
+            "-",
+            "1",
+            "2.5",
+            "'x'",
+            '"y"',
+            "x'00'",
+            "[z]",
+            "`q`",
+            "--",
+            ";",
+        ),
+        *(
+            "/*",
+            "*/",
+            "memories",
+            "messages",
+            "content",
+            "id",
+            "json_each",
+            "count",
+            "max",
+            "readfile",
+            "dbstat",
+            "_meta",
+        ),
+    ]
+)
+BEGINNINGS = ["SELECT", "INSERT INTO memories", "UPDATE memories SET", "DELETE FROM memories", "WITH a AS (SELECT"]
+
+
+@settings(derandomize=True, max_examples=400, deadline=None)
+@given(beginning=st.sampled_from(BEGINNINGS), words=st.lists(WORDS, max_size=14))
+def test_any_sequence_of_words_is_refused_in_our_own_terms_or_reads_only_the_persons_tables(
+    beginning: str, words: list[str]
+) -> None:
+    try:
+        guarded = guard_statement(" ".join([beginning, *words]), TABLES, parameter_count=words.count("?"))
+    except (RefusedError, UsageError):
+        return
+    assert "_meta" not in guarded.sql
+    assert "readfile (" not in guarded.sql
+    assert not re.search(r"\b(FROM|JOIN|INTO|IN)\s+\(*\s*(dbstat|readfile)", guarded.sql)
