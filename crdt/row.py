@@ -7,8 +7,8 @@ Rules
   does not repeat it.
 - A change is itself a row state of the cells it wrote, so applying a batch and joining a snapshot are one operation.
 
-Spelling: msgpack array [row id, generation, payload of each column in order of name]. The columns with their strategies are
-the layout; its digest, `born` and the stamps of the cells that differ from `born` complete the state.
+Spelling: msgpack array [row id, generation, payload of each column in order of name]. The columns with their
+strategies are the layout; its digest, `born` and the stamps of the cells that differ from `born` complete the state.
 """
 
 from collections.abc import Mapping
@@ -69,9 +69,7 @@ def join_rows(a: RowState, b: RowState) -> RowState:
             raise MergeError(f"column {column} came with another strategy than it has")
         mine = cells.get(column)
         cells[column] = cell if mine is None else strategy_of(codes[column]).join(mine, cell)
-    return RowState(
-        generation=a.generation, born=min(a.born, b.born), code_by_column=codes, cell_by_column=cells
-    )
+    return RowState(generation=a.generation, born=min(a.born, b.born), code_by_column=codes, cell_by_column=cells)
 
 
 def spell_row(row_id: RowId, row: RowState) -> SpelledRow:

@@ -2,7 +2,8 @@
 
 Format (msgpack arrays; PROTOCOL.md section 8)
     batch  = [header bytes, signature 64, codec, body bytes]      codec 0 = plain, 1 = zstd
-    header = [origin, stream, seq, prev, [[origin, seq]…], hlc, [[component, version]…], group, layouts, count, body length]
+    header = [origin, stream, seq, prev, [[origin, seq]…], hlc, [[component, version]…], group, layouts, count,
+              body length]
     layout = [table, [[column, strategy code]…]]                  columns in order of name
     body   = [change…]; change = [layout index, salt 16, row] or, once forgotten, the 32 bytes of its hash
     row    = [row id, generation, payload…] as crdt.row spells it; its stamps are (hlc, origin, seq) of the header
@@ -141,7 +142,8 @@ def make_batch(draft: BatchDraft, *, salts: bytes, realm_id: RealmId, sign_seed:
     if len(body) > BATCH_RAW_BYTES_MAX or len(changes) > CHANGES_PER_BATCH_MAX:
         raise LocalProtocolError(
             f"This transaction changes {len(changes):,} rows ({len(body) / 2**20:.1f} MiB) of one stream; "
-            f"the most is {CHANGES_PER_BATCH_MAX:,} rows and {BATCH_RAW_BYTES_MAX // 2**20} MiB. Write in several transactions."
+            f"the most is {CHANGES_PER_BATCH_MAX:,} rows and {BATCH_RAW_BYTES_MAX // 2**20} MiB. "
+            "Write in several transactions."
         )
     header = _encode(
         BatchHeader(

@@ -90,7 +90,8 @@ class Authoring:
     def flush(self, progress: Progress, hlc: HybridTime, *, computed_text: bool) -> dict[str, int]:
         """Author everything touched since capture began; return the number of changes by table.
 
-        `computed_text` says that a statement may have made a text of its own, to be checked. `hlc` exceeds every time applied. Raises ConstraintError for a broken rule, StorageError for what is too large.
+        `computed_text` says that a statement may have made a text of its own, to be checked. `hlc` exceeds every time
+        applied. Raises ConstraintError for a broken rule, StorageError for what is too large.
         """
         touched = self._capture.touched()
         if not touched:
@@ -111,7 +112,12 @@ class Authoring:
         return counts
 
     def _draft(
-        self, progress: Progress, stream: Stream, tables: Sequence[ReplicatedTable], hlc: HybridTime, computed_text: bool
+        self,
+        progress: Progress,
+        stream: Stream,
+        tables: Sequence[ReplicatedTable],
+        hlc: HybridTime,
+        computed_text: bool,
     ) -> _Draft:
         frontier = progress.state(stream).frontier
         seq = frontier.entry(self._origin).seq + 1
@@ -215,7 +221,7 @@ class Authoring:
         draft.moved += RowsMoved(added=sum_hashes(hashes), removed=removed, rows=rows)
 
     def _refuse_nul(self, touched: TouchedTable) -> None:
-        """Raise ConstraintError where a text holds a NUL: the binding cuts it there, so its stored length betrays it."""
+        """Raise ConstraintError where a text holds a NUL: the binding cuts it there, and its stored length tells."""
         name = touched.table.name
         standing = [row.values for row in touched.others if row.after is not None]
         length = 0
@@ -281,7 +287,8 @@ def _change_of(table: ReplicatedTable, row: TouchedRow, old: StoredRow | None, s
 
 def _written_cells(table: ReplicatedTable, row: TouchedRow, old: RowState, stamp: Stamp) -> dict[str, CellState]:
     cells: dict[str, CellState] = {}
-    assert row.before is not None and row.after is not None
+    assert row.before is not None
+    assert row.after is not None
     for index, (name, strategy) in enumerate(zip(table.column_names, table.strategies, strict=True)):
         if row.before[index] == row.after[index]:
             continue
@@ -306,9 +313,7 @@ def _with_old_values(table: ReplicatedTable, row: TouchedRow, old: RowState) -> 
         cell = cells.get(name)
         if isinstance(cell, Register):
             cells[name] = Register(cell.stamp, parse_literal(row.before[index]))
-    return RowState(
-        generation=old.generation, born=old.born, code_by_column=old.code_by_column, cell_by_column=cells
-    )
+    return RowState(generation=old.generation, born=old.born, code_by_column=old.code_by_column, cell_by_column=cells)
 
 
 def _stamp_of(state: CellState) -> Stamp:

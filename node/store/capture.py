@@ -69,8 +69,7 @@ class Capture:
             f"ifnull((SELECT max(rowid) FROM main.{table.name}), 0)" for table in catalogue.tables
         )
         self._touched_sql = "SELECT " + ", ".join(
-            f"EXISTS (SELECT 1 FROM main.{table.name} WHERE rowid > ?)"
-            f" OR EXISTS (SELECT 1 FROM temp._bef_{table.name})"
+            f"EXISTS (SELECT 1 FROM main.{table.name} WHERE rowid > ?) OR EXISTS (SELECT 1 FROM temp._bef_{table.name})"
             for table in catalogue.tables
         )
 

@@ -63,7 +63,8 @@ class ReplicatedTable:
     @cached_property
     def layout(self) -> Layout:
         """The layout of a row of which every column is known."""
-        return tuple((column.name, strategy.code) for column, strategy in zip(self.columns, self.strategies, strict=True))
+        codes = (strategy.code for strategy in self.strategies)
+        return tuple(zip(self.column_names, codes, strict=True))
 
     @cached_property
     def stated_indexes(self) -> tuple[int, ...]:
@@ -89,7 +90,9 @@ class ReplicatedTable:
     def selected(self) -> str:
         """`t.a, t.b, …` of all columns, an untouched set or counter as NULL."""
         return ", ".join(
-            f"nullif(t.{column.name}, {UNTOUCHED[column.strategy]})" if column.strategy in UNTOUCHED else f"t.{column.name}"
+            f"nullif(t.{column.name}, {UNTOUCHED[column.strategy]})"
+            if column.strategy in UNTOUCHED
+            else f"t.{column.name}"
             for column in self.columns
         )
 
@@ -193,7 +196,9 @@ def _check_table(component: Component, table: Table, names: set[str]) -> None:
     for reference in table.references:
         child = columns.get(reference.column)
         if child is None or child.type != "BLOB" or child.default is not None or reference.table not in names:
-            raise StorageError(f"{where}: {reference.column} must be a nullable BLOB column that names a declared table.")
+            raise StorageError(
+                f"{where}: {reference.column} must be a nullable BLOB column that names a declared table."
+            )
         if (reference.on_delete == "cascade") != (child.strategy == "immutable"):
             raise StorageError(f"{where}: a cascading reference is immutable, and no other is.")
         if reference.on_delete == "reparent" and reference.table != table.name:

@@ -199,7 +199,8 @@ class ChangeLog:
         where = " OR ".join("(origin = ? AND seq > ?)" for _ in lacking)
         parameters = [int(stream), *(value for pair in lacking for value in pair)]
         sizes = self._database.query(
-            f"SELECT position, length(raw) FROM _batch WHERE stream = ? AND ({where}) ORDER BY position LIMIT 512", parameters
+            f"SELECT position, length(raw) FROM _batch WHERE stream = ? AND ({where}) ORDER BY position LIMIT 512",
+            parameters,
         )
         return self._fetch(_within(sizes, bytes_max))
 

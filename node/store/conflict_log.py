@@ -80,17 +80,13 @@ def note_conflicts(database: Database, table: ReplicatedTable, conflicts: Sequen
 
 def conflict_key(table: str, conflict: Conflict) -> bytes:
     """Return H(cell, losing stamp): equal on every device that holds the same changes."""
-    cell = msgspec.msgpack.encode(
-        (table, conflict.row_id, conflict.generation, conflict.column, conflict.loser.stamp)
-    )
+    cell = msgspec.msgpack.encode((table, conflict.row_id, conflict.generation, conflict.column, conflict.loser.stamp))
     return blake2b(cell, digest_size=16, person=b"nuthatch-loser").digest()
 
 
 def purge_conflicts(database: Database, row_ids: Sequence[bytes]) -> None:
     """Forget the losers of rows that were forgotten."""
-    database.change(
-        f"DELETE FROM _conflict WHERE row_id IN (SELECT k FROM {IDS})", (ids_blob(row_ids), len(row_ids))
-    )
+    database.change(f"DELETE FROM _conflict WHERE row_id IN (SELECT k FROM {IDS})", (ids_blob(row_ids), len(row_ids)))
 
 
 def count_conflicts(database: Database) -> int:

@@ -60,16 +60,15 @@ class Database:
         self._in_transaction = False
         self._guarded = False
         with _translating():
-            self._connection = libsql_experimental.connect(
-                str(path), encryption_key=key.hex(), isolation_level=None
-            )
+            self._connection = libsql_experimental.connect(str(path), encryption_key=key.hex(), isolation_level=None)
             try:
                 self._connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
             except ValueError as error:
                 if "not a database" not in str(error):
                     raise
                 raise WrongKeyError(
-                    f"The store {path.name} cannot be opened with this key: it belongs to other keys, or it was damaged."
+                    f"The store {path.name} cannot be opened with this key: it belongs to other keys, "
+                    "or it was damaged."
                 ) from error
             for pragma in _PRAGMAS:
                 self._connection.execute(pragma).fetchall()
@@ -106,7 +105,8 @@ class Database:
             cursor = self._connection.execute(sql, checked)
             description = cursor.description or ()
             rows = cursor.fetchall() if description else []
-            return Result(tuple(column[0] for column in description), rows, 0 if description else max(cursor.rowcount, 0))
+            changes = 0 if description else max(cursor.rowcount, 0)
+            return Result(tuple(column[0] for column in description), rows, changes)
 
     def execute_many(self, sql: str, parameter_rows: Sequence[Sequence[object]]) -> None:
         """Run one statement for each row of a caller's parameters, whose values are checked first."""

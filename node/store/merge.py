@@ -40,7 +40,7 @@ class Merge:
     def insert_new(
         self, table: ReplicatedTable, rows: Sequence[Sequence[Any]], hashes: Sequence[bytes], stamp: Stamp
     ) -> RowsMoved:
-        """Insert rows (id, 1, payloads…) never seen here, of full layout, born whole under one stamp, with their hashes."""
+        """Insert rows (id, 1, payloads…) never seen here, of full layout, born under one stamp, with their hashes."""
         last = self._database.query(f"SELECT ifnull(max(rowid), 0) FROM {table.name}")[0][0]
         self._insert(table, rows)
         records = b"".join(row[0] + row_hash for row, row_hash in zip(rows, hashes, strict=True))
@@ -120,9 +120,7 @@ class Merge:
         ids, *by_column = zip(*rows, strict=True)
         values = [ids, *(_bindable(column, cells) for column, cells in zip(table.columns, by_column, strict=True))]
         marks = f"({', '.join(['?', *(_mark(column) for column in table.columns)])})"
-        upsert_rows(
-            self._database, table.name, ("id", *table.column_names), list(zip(*values, strict=True)), marks
-        )
+        upsert_rows(self._database, table.name, ("id", *table.column_names), list(zip(*values, strict=True)), marks)
 
 
 def _settled(state: RowState, vector: VersionVector) -> RowState:

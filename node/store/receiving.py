@@ -93,11 +93,16 @@ class Receiving:
         return batches, report
 
     def apply(
-        self, batches: Sequence[Batch], progress: Progress, roster: RosterState, now_milliseconds: int, report: ApplyReport
+        self,
+        batches: Sequence[Batch],
+        progress: Progress,
+        roster: RosterState,
+        now_milliseconds: int,
+        report: ApplyReport,
     ) -> bool:
-        """Apply verified batches in the given order, each whole or not at all, and say in `report` what became of them.
+        """Apply verified batches in the given order, each whole or not at all; `report` says what became of them.
 
-        Returns whether capture has begun: deletes of this device's own followed from what arrived.        """
+        Returns whether capture has begun: deletes of this device's own followed from what arrived."""
         arrived: RowsByTable = {}
         for batch in batches:
             header = batch.header
@@ -172,7 +177,9 @@ class Receiving:
         """Take over the frontier of a snapshot all of whose pages were applied."""
         current = progress.state(manifest.stream).frontier
         news = {
-            origin: entry for origin, entry in manifest.frontier.entries.items() if entry.seq > current.entry(origin).seq
+            origin: entry
+            for origin, entry in manifest.frontier.entries.items()
+            if entry.seq > current.entry(origin).seq
         }
         self._log.raise_base(manifest.stream, manifest.frontier.__class__(news))
         for origin, entry in news.items():
@@ -212,9 +219,7 @@ class Receiving:
         return capturing
 
     def _deleted_here(self, table: str, row_id: bytes) -> bool:
-        rows = self._database.query(
-            f"SELECT origin FROM _row_{table} WHERE id = ? AND generation % 2 = 0", (row_id,)
-        )
+        rows = self._database.query(f"SELECT origin FROM _row_{table} WHERE id = ? AND generation % 2 = 0", (row_id,))
         return bool(rows) and origin_device(self._origins.origin(rows[0][0])) == self._author.device_id
 
 
@@ -230,4 +235,3 @@ def _referred(decoded: Sequence[tuple[Layout, Sequence[Any]]], column: str) -> s
             if name == column and row[1] % 2 == 1 and row[index + 2] is not None:
                 found.add(row[index + 2])
     return found
-

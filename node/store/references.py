@@ -14,7 +14,8 @@ from node.store.database import Database
 
 def _deleted(parent: ReplicatedTable) -> str:
     return (
-        f"SELECT b.id FROM temp._bef_{parent.name} b WHERE NOT EXISTS (SELECT 1 FROM main.{parent.name} p WHERE p.id = b.id)"
+        f"SELECT b.id FROM temp._bef_{parent.name} b"
+        f" WHERE NOT EXISTS (SELECT 1 FROM main.{parent.name} p WHERE p.id = b.id)"
     )
 
 
@@ -51,7 +52,8 @@ def _reparent(database: Database, table: ReplicatedTable, column: str) -> None:
     grandparent = {
         row_id: _blob(literal)
         for row_id, literal in database.query(
-            f"SELECT b.id, json_extract(b.before, '$[{index}]') FROM temp._bef_{table.name} b WHERE b.id IN ({_deleted(table)})"
+            f"SELECT b.id, json_extract(b.before, '$[{index}]') FROM temp._bef_{table.name} b"
+            f" WHERE b.id IN ({_deleted(table)})"
         )
     }
     for row_id in grandparent:
@@ -74,13 +76,16 @@ def check_references(database: Database, touched: TouchedTable) -> None:
         index = table.column_names.index(reference.column)
         wanted = {row[index + 2] for row in touched.fresh}
         wanted |= {
-            row.values[index] for row in touched.others if row.after is not None and _moved(row.before, row.after, index)
+            row.values[index]
+            for row in touched.others
+            if row.after is not None and _moved(row.before, row.after, index)
         }
         wanted.discard(None)
         for parent_id in wanted:
             if not database.query(f"SELECT 1 FROM {reference.table} WHERE id = ?", (parent_id,)):
                 raise ConstraintError(
-                    f"A row of {table.name} refers by {reference.column} to a row of {reference.table} that does not exist."
+                    f"A row of {table.name} refers by {reference.column} to a row of {reference.table} "
+                    "that does not exist."
                 )
 
 

@@ -1,8 +1,8 @@
 """Row states at rest: which stamps and dots belong to the values that stand in a table.
 
 A row whose every cell was written by one change needs only that change's stamp (hlc, origin, seq). Whatever else
-there is (cells with stamps of their own, sets, counters, tombstones' references, columns not yet known) lies in `cells`,
-a msgpack array [[[column, stamp]…], [[column, payload]…], [missing column…]].
+there is (cells with stamps of their own, sets, counters, tombstones' references, columns not yet known) lies in
+`cells`, a msgpack array [[[column, stamp]…], [[column, payload]…], [missing column…]].
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -64,7 +64,7 @@ class RowStates:
             f"SELECT r.id, r.generation FROM {IDS} JOIN {table.row_table} r ON r.id = k",
             (ids_blob(row_ids), len(row_ids)),
         )
-        return {row_id: generation for row_id, generation in rows}
+        return {row[0]: row[1] for row in rows}
 
     def read(self, table: ReplicatedTable, row_ids: Sequence[bytes], vector: VersionVector) -> dict[bytes, StoredRow]:
         """Return the row states of `row_ids` that exist; `vector` is the causal context of their stream."""

@@ -16,27 +16,38 @@ from node.store.schema import Component
 
 FORMAT_VERSION = 1
 
-_INTERNAL = (
-    "CREATE TABLE _meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT",
-    "CREATE TABLE _component (name TEXT PRIMARY KEY, version INTEGER NOT NULL, kind TEXT NOT NULL,"
-    " priority INTEGER NOT NULL, checksum BLOB NOT NULL) STRICT",
-    "CREATE TABLE _migration_history (number INTEGER PRIMARY KEY, component TEXT NOT NULL, version INTEGER NOT NULL,"
-    " description TEXT NOT NULL, applied_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ'))) STRICT",
-    "CREATE TABLE _origin (number INTEGER PRIMARY KEY, origin BLOB NOT NULL UNIQUE) STRICT",
-    "CREATE TABLE _stream (stream INTEGER PRIMARY KEY, digest BLOB NOT NULL, rows INTEGER NOT NULL,"
-    " clock BLOB NOT NULL) STRICT",
-    "CREATE TABLE _frontier (stream INTEGER NOT NULL, origin INTEGER NOT NULL, seq INTEGER NOT NULL,"
-    " hash BLOB NOT NULL, PRIMARY KEY (stream, origin)) STRICT, WITHOUT ROWID",
-    "CREATE TABLE _log_base (stream INTEGER NOT NULL, origin INTEGER NOT NULL, seq INTEGER NOT NULL,"
-    " prefix BLOB NOT NULL, PRIMARY KEY (stream, origin)) STRICT, WITHOUT ROWID",
-    "CREATE TABLE _batch (position INTEGER PRIMARY KEY, stream INTEGER NOT NULL, origin INTEGER NOT NULL,"
-    " seq INTEGER NOT NULL, hash BLOB NOT NULL, raw BLOB NOT NULL, UNIQUE (stream, origin, seq)) STRICT",
-    "CREATE TABLE _statement (hash BLOB PRIMARY KEY, raw BLOB NOT NULL) STRICT",
-    "CREATE TABLE _conflict (key BLOB PRIMARY KEY, table_name TEXT NOT NULL, row_id BLOB NOT NULL,"
-    " generation INTEGER NOT NULL, column_name TEXT NOT NULL, winner BLOB NOT NULL, loser BLOB NOT NULL,"
-    " value BLOB NOT NULL, noted_at TEXT NOT NULL) STRICT",
-    "CREATE INDEX _conflict_by_row ON _conflict (row_id)",
-)
+_INTERNAL = """
+CREATE TABLE _meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
+CREATE TABLE _component (
+    name TEXT PRIMARY KEY, version INTEGER NOT NULL, kind TEXT NOT NULL, priority INTEGER NOT NULL,
+    checksum BLOB NOT NULL
+) STRICT;
+CREATE TABLE _migration_history (
+    number INTEGER PRIMARY KEY, component TEXT NOT NULL, version INTEGER NOT NULL, description TEXT NOT NULL,
+    applied_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ'))
+) STRICT;
+CREATE TABLE _origin (number INTEGER PRIMARY KEY, origin BLOB NOT NULL UNIQUE) STRICT;
+CREATE TABLE _stream (stream INTEGER PRIMARY KEY, digest BLOB NOT NULL, rows INTEGER NOT NULL, clock BLOB NOT NULL)
+STRICT;
+CREATE TABLE _frontier (
+    stream INTEGER NOT NULL, origin INTEGER NOT NULL, seq INTEGER NOT NULL, hash BLOB NOT NULL,
+    PRIMARY KEY (stream, origin)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE _log_base (
+    stream INTEGER NOT NULL, origin INTEGER NOT NULL, seq INTEGER NOT NULL, prefix BLOB NOT NULL,
+    PRIMARY KEY (stream, origin)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE _batch (
+    position INTEGER PRIMARY KEY, stream INTEGER NOT NULL, origin INTEGER NOT NULL, seq INTEGER NOT NULL,
+    hash BLOB NOT NULL, raw BLOB NOT NULL, UNIQUE (stream, origin, seq)
+) STRICT;
+CREATE TABLE _statement (hash BLOB PRIMARY KEY, raw BLOB NOT NULL) STRICT;
+CREATE TABLE _conflict (
+    key BLOB PRIMARY KEY, table_name TEXT NOT NULL, row_id BLOB NOT NULL, generation INTEGER NOT NULL,
+    column_name TEXT NOT NULL, winner BLOB NOT NULL, loser BLOB NOT NULL, value BLOB NOT NULL, noted_at TEXT NOT NULL
+) STRICT;
+CREATE INDEX _conflict_by_row ON _conflict (row_id);
+"""
 
 # A time-ordered UUIDv7 for rows that are inserted by plain SQL without an id.
 _NEW_ID = (
@@ -47,7 +58,7 @@ _NEW_ID = (
 
 def create_internal_tables(database: Database) -> None:
     """Lay out an empty database, within the open transaction."""
-    for statement in _INTERNAL:
+    for statement in _INTERNAL.strip().split(";\n"):
         database.change(statement)
 
 
@@ -73,13 +84,14 @@ def _register(database: Database, component: Component) -> None:
     present, known = rows[0] if rows else (0, checksum)
     if present > component.version:
         raise NewerStoreError(
-            f"This store's {component.name} schema has version {present}, newer than this program's {component.version}. "
-            "Update Nuthatch on this device; nothing was changed."
+            f"This store's {component.name} schema has version {present}, newer than this program's "
+            f"{component.version}. Update Nuthatch on this device; nothing was changed."
         )
     if present == component.version:
         if known != checksum:
             raise StorageError(
-                f"The {component.name} schema was changed without a new version; restore its declaration or raise its version."
+                f"The {component.name} schema was changed without a new version; restore its declaration "
+                "or raise its version."
             )
         return
     for table in component.tables:
@@ -91,7 +103,8 @@ def _register(database: Database, component: Component) -> None:
             _note(database, component.name, migration.version, migration.description)
     database.change(
         "INSERT INTO _component VALUES (?, ?, ?, ?, ?) ON CONFLICT(name) DO UPDATE"
-        " SET version = excluded.version, kind = excluded.kind, priority = excluded.priority, checksum = excluded.checksum",
+        " SET version = excluded.version, kind = excluded.kind, priority = excluded.priority,"
+        " checksum = excluded.checksum",
         (component.name, component.version, component.kind, component.priority, checksum),
     )
     _check_layout(database, component)
@@ -101,7 +114,8 @@ def _register(database: Database, component: Component) -> None:
 
 def _note(database: Database, name: str, version: int, description: str) -> None:
     database.change(
-        "INSERT INTO _migration_history (component, version, description) VALUES (?, ?, ?)", (name, version, description)
+        "INSERT INTO _migration_history (component, version, description) VALUES (?, ?, ?)",
+        (name, version, description),
     )
 
 
@@ -112,9 +126,7 @@ def _create_table(database: Database, table: ReplicatedTable) -> None:
         f"{column.name} {column.type}" + ("" if column.default is None else f" NOT NULL DEFAULT {column.default}")
         for column in table.declaration.columns
     )
-    database.change(
-        f"CREATE TABLE {table.name} (id BLOB PRIMARY KEY NOT NULL DEFAULT {_NEW_ID}, {columns}) STRICT"
-    )
+    database.change(f"CREATE TABLE {table.name} (id BLOB PRIMARY KEY NOT NULL DEFAULT {_NEW_ID}, {columns}) STRICT")
     database.change(
         f"CREATE TABLE {table.row_table} (id BLOB PRIMARY KEY NOT NULL, generation INTEGER NOT NULL, hlc BLOB NOT NULL,"
         " origin INTEGER NOT NULL, seq INTEGER NOT NULL, cells BLOB, hash BLOB NOT NULL) STRICT"
@@ -130,7 +142,8 @@ def _create_table(database: Database, table: ReplicatedTable) -> None:
 
 def _check_layout(database: Database, component: Component) -> None:
     for table in component.tables:
-        present = {name: kind for name, kind in database.query(f"SELECT name, type FROM pragma_table_info('{table.name}')")}
+        rows = database.query(f"SELECT name, type FROM pragma_table_info('{table.name}')")
+        present = {row[0]: row[1] for row in rows}
         declared = {"id": "BLOB"} | {column.name: column.type for column in table.columns}
         if present != declared:
             raise StorageError(f"After its migrations the table {table.name} is not what {component.name} declares.")

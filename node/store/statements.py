@@ -38,8 +38,10 @@ def examine(sql: str) -> StatementFacts:
         raise ConstraintError("Run one statement at a time.")
     if verb != "select" and _ROWID.search(bare):
         raise ConstraintError("Rowids belong to the store; name rows by their id.")
-    computes = "||" in bare or "->" in bare or any(
-        match.group(1) is None and match.group(2).lower() not in _PLAIN_WORDS for match in _CALL.finditer(bare)
+    computes = (
+        "||" in bare
+        or "->" in bare
+        or any(match.group(1) is None and match.group(2).lower() not in _PLAIN_WORDS for match in _CALL.finditer(bare))
     )
     numbered = re.search(r"\?\d|[:@$]\w", bare) is not None
     return StatementFacts(computes_text=computes, placeholders=None if numbered else bare.count("?"))

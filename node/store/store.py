@@ -16,7 +16,7 @@ from node.store.capture import Capture
 from node.store.catalogue import Catalogue
 from node.store.change_log import ChangeLog, Progress, StoredBatch
 from node.store.conflict_log import count_conflicts
-from node.store.database import Database, Result, Row
+from node.store.database import Database, Row
 from node.store.incoming import Incoming
 from node.store.merge import Merge
 from node.store.origins import Origins
@@ -26,6 +26,7 @@ from node.store.schema import Component
 from node.store.schema_registry import FORMAT_VERSION, create_internal_tables, register_schema
 from node.store.snapshot import START, SnapshotReader
 from node.store.statements import check_parameters, examine
+from node.store.transaction import Transaction
 from sync.frontier import Frontier, ReplicaView
 from sync.identifiers import RealmId
 from sync.roster import RosterState
@@ -55,32 +56,6 @@ class SnapshotPage:
 
     raw: bytes
     next_cursor: bytes | None
-
-
-class Transaction:
-    """An open write transaction: plain SQL on the person's tables."""
-
-    __slots__ = ("_database", "computed_text")
-
-    def __init__(self, database: Database) -> None:
-        """Write to `database`, whose transaction is open."""
-        self._database = database
-        self.computed_text = False
-
-    def execute(self, sql: str, parameters: Sequence[object] = ()) -> Result:
-        """Run one statement; raises ConstraintError or StorageError."""
-        facts = examine(sql)
-        check_parameters(facts, len(parameters))
-        self.computed_text |= facts.computes_text
-        return self._database.execute(sql, parameters)
-
-    def execute_many(self, sql: str, parameter_rows: Sequence[Sequence[object]]) -> None:
-        """Run one statement for each row of parameters; raises as `execute` does."""
-        facts = examine(sql)
-        for parameters in parameter_rows:
-            check_parameters(facts, len(parameters))
-        self.computed_text |= facts.computes_text
-        self._database.execute_many(sql, parameter_rows)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -173,7 +148,9 @@ class Store:
         try:
             meta: dict[str, bytes] = dict(database.query("SELECT key, value FROM _meta"))
             if int.from_bytes(meta["format"], "big") > FORMAT_VERSION:
-                raise NewerStoreError("This store was written by a newer version of Nuthatch; update it on this device.")
+                raise NewerStoreError(
+                    "This store was written by a newer version of Nuthatch; update it on this device."
+                )
             if meta["realm"] != author.realm_id or meta["device"] != author.device_id:
                 raise StorageError("This store belongs to another device or realm; its keys were moved or mixed up.")
             return cls._wired(database, author, Incarnation(meta["incarnation"]), components, clock, entropy, options)
@@ -222,7 +199,11 @@ class Store:
         reader = SnapshotReader(database, catalogue, states)
         database.guard()
         return cls(
-            _Parts(database, catalogue, origins, log, capture, authoring, receiving, reader), author, origin, clock, entropy
+            _Parts(database, catalogue, origins, log, capture, authoring, receiving, reader),
+            author,
+            origin,
+            clock,
+            entropy,
         )
 
     @property
@@ -268,9 +249,7 @@ class Store:
         parts.log.install(progress)
         changed = frozenset(stream for stream, state in progress.states.items() if before.get(stream) is not state)
         if changed:
-            self._notify(
-                ChangeNotice(streams=changed, changes_by_table=pending.changes_by_table, local=local)
-            )
+            self._notify(ChangeNotice(streams=changed, changes_by_table=pending.changes_by_table, local=local))
 
     def _notify(self, notice: ChangeNotice) -> None:
         for subscriber in list(self._parts.subscribers):
@@ -358,7 +337,10 @@ class Store:
         return SnapshotPage(raw=raw, next_cursor=draft.next_cursor)
 
     def apply_page(self, raw: bytes, manifest: Manifest, sender: DeviceId, roster: RosterState) -> int:
-        """Join a page that `sender` made; return its number of rows. Raises RemoteProtocolError, and changes nothing."""
+        """Join a page that `sender` made and return its number of rows.
+
+        Raises RemoteProtocolError, and then nothing was changed.
+        """
         with self._committing(local=False) as pending:
             counts = self._parts.receiving.apply_page(raw, manifest, sender, roster, pending.progress)
             pending.changes_by_table.update(counts)
