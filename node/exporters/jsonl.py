@@ -24,6 +24,8 @@ from node.store.schema import Column, Component, Table
 EXPORT_FORMAT = 1
 
 _ROWS_PER_PAGE = 1_000
+# Some programs end a line at these too; JSON reads the escape as the character.
+_LINE_SEPARATORS = str.maketrans({"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 
 
 def export_lines(database: Database, components: Sequence[Component]) -> Iterator[str]:
@@ -73,4 +75,4 @@ def _json(column: Column, value: SqlValue) -> object:
 
 
 def _line(record: object) -> str:
-    return to_json(record) + "\n"
+    return to_json(record).translate(_LINE_SEPARATORS) + "\n"

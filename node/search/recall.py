@@ -120,9 +120,8 @@ class Recall:
                 " WHERE _fts_messages MATCH ? ORDER BY rank LIMIT ?"
             )
         rows = self._database.query(
-            f"WITH hit AS MATERIALIZED ({matched})"
-            f" SELECT h.id, -hit.badness, ({_NEIGHBOUR_BEFORE}), ({_NEIGHBOUR_AFTER})"
-            " FROM hit JOIN messages h ON h.rowid = hit.place",
+            f"SELECT h.id, -hit.badness, ({_NEIGHBOUR_BEFORE}), ({_NEIGHBOUR_AFTER})"
+            f" FROM ({matched}) AS hit JOIN messages h ON h.rowid = hit.place",
             (expression, *parameters, candidates),
         )
         return _with_neighbours(rows)
