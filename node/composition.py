@@ -11,7 +11,7 @@ from node.clock import Clock, SystemClock
 from node.config import NodeConfig
 from node.entropy import Entropy, SystemEntropy
 from node.errors import UsageError
-from node.home import Home
+from node.home import FILE_MODE, Home
 from node.keys.key_file import UnlockedKeys, new_keys, unlock_key_file, write_key_file
 from node.keys.owner_key import write_owner_key_file
 from node.keys.passphrase_slot import passphrase_bytes
@@ -136,6 +136,9 @@ def create_store(home: Home, keys: UnlockedKeys, statements: Sequence[bytes], cl
         entropy=entropy,
     )
     try:
+        # The engine gives the files beside the database the same mode when it makes them anew.
+        for path in home.directory.glob(f"{home.store_file.name}*"):
+            path.chmod(FILE_MODE)
         store.add_statements(statements)
     finally:
         store.close()

@@ -32,11 +32,19 @@ class EventFeed:
         queue: asyncio.Queue[NodeEvent] = asyncio.Queue(PENDING_EVENTS_MAX)
         self._queues.add(queue)
         try:
-            yield _drained(queue)
+            yield _Followed(queue)
         finally:
             self._queues.discard(queue)
 
 
-async def _drained(queue: asyncio.Queue[NodeEvent]) -> AsyncIterator[NodeEvent]:
-    while True:
-        yield await queue.get()
+class _Followed:
+    """The events of one follower. A wait that is cancelled loses nothing, as it would in a generator."""
+
+    def __init__(self, queue: asyncio.Queue[NodeEvent]) -> None:
+        self._queue = queue
+
+    def __aiter__(self) -> "_Followed":
+        return self
+
+    async def __anext__(self) -> NodeEvent:
+        return await self._queue.get()

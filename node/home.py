@@ -60,10 +60,10 @@ class Home:
                 f"There is no device in {self.directory}. Run `nuthatch init`, or `nuthatch join` to add one."
             )
 
-    def create_directory(self) -> None:
-        """Make the directory for a new device; raises `RefusedError` if anything of one is there already.
+    def require_free(self) -> None:
+        """Raise `RefusedError` if anything of a device is here.
 
-        Half a home is refused as well: a store whose key file is missing may wait for that file to be restored.
+        Half a home counts as well: a store whose key file is missing may wait for that file to be restored.
         """
         for path in (self.key_file, self.owner_key_file, self.store_file):
             if path.exists():
@@ -71,6 +71,10 @@ class Home:
                     f"{self.directory} already holds a device ({path.name} is there); nothing was changed. "
                     "Choose another --home."
                 )
+
+    def create_directory(self) -> None:
+        """Make the directory for a new device; raises `RefusedError` if there is one already, `StorageError`."""
+        self.require_free()
         try:
             self.directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
             self.directory.chmod(DIRECTORY_MODE)

@@ -1,11 +1,33 @@
 """The newcomer's side of pairing: meet a trusted device, prove the code, compare six digits, and fetch everything."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 
 import msgspec
 
+from node.clock import Clock, SystemClock
+from node.composition import create_store, creating, new_device_keys, open_service, platform_name
 from node.config import PassphraseCost
+from node.entropy import Entropy, SystemEntropy
+from node.errors import RefusedError, TransportError, UsageError
 from node.home import Home
+from node.joining_call import Admission, CodeNotTakenError, JoiningCall
+from node.keys.key_file import UnlockedKeys, new_keys, write_key_file
+from node.keys.passphrase_slot import passphrase_bytes
+from node.running import running
+from node.service import Service, closing
+from node.transport.address import Address, parse_address
+from node.transport.dialer import connect_for_pairing
+from sync.crockford import MalformedCode
+from sync.crypto import KEY_BYTES
+from sync.identity import DeviceKeys, UnusableName
+from sync.pairing_code import PairingCode, read_code
+from sync.pairing_newcomer import PairingNewcomer
+
+# While nothing arrives for this long, the first synchronisation is given up; the node fetches the rest when it runs.
+STALLED_SECONDS = 60.0
+POLL_SECONDS = 0.05
 
 
 class SasShown(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="sas"):
@@ -37,7 +59,7 @@ class Synced(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="
 JoinEvent = SasShown | Joined | SyncProgress | Synced
 
 
-def join_realm(
+async def join_realm(
     home: Home,
     *,
     code: str,
@@ -46,12 +68,127 @@ def join_realm(
     confirm: Callable[[str], Awaitable[bool]],
     peers: Sequence[str] = (),
     cost: PassphraseCost,
-) -> AsyncIterator[JoinEvent]:
+    clock: Clock | None = None,
+    entropy: Entropy | None = None,
+) -> AsyncGenerator[JoinEvent, None]:
     """Join the realm of the device that shows `code` and make the home, then fetch everything from it.
 
-    `confirm` is awaited with the six digits after `SasShown` was yielded and says whether the person saw the same ones on the
-    other device. `peers` (host:port) are tried before the addresses inside the code. Raises `UsageError` for a mistyped code,
-    `RefusedError` when the code is old or used, the digits differ or the person there says no, `TransportError` when nobody
-    answers; until the digits are confirmed nothing is written.
+    `confirm` is awaited with the six digits after `SasShown` was yielded and says whether the person saw the same ones
+    on the other device. `peers` (host:port) are tried before the addresses inside the code. Raises `UsageError` for a
+    mistyped code, `RefusedError` when the code is old or used, the digits differ or somebody says no, `TransportError`
+    when nobody answers; until both sides said yes nothing is written.
     """
-    raise NotImplementedError
+    clock, entropy = clock or SystemClock(), entropy or SystemEntropy()
+    parsed = _read_code(code)
+    addresses = _addresses(parsed, peers)
+    passphrase_bytes(passphrase)
+    home.require_free()
+    device_keys = new_device_keys(entropy)
+    async with AsyncExitStack() as stack:
+        call, address, digits = await _first_to_answer(stack, addresses, parsed, device_keys, name, entropy)
+        yield SasShown(sas=digits)
+        admission = await call.admission(confirm(digits))
+        keys = await _store(home, device_keys, admission, passphrase, cost, clock, entropy)
+        await call.bid_farewell(admission)
+    yield Joined(device_id=keys.device_id.hex(), realm_id=keys.realm_id.hex())
+    with home.locked(), closing(open_service(home, keys, clock, entropy)) as service:
+        async for event in _fetch(service, address):
+            yield event
+
+
+def _read_code(code: str) -> PairingCode:
+    try:
+        return read_code(code)
+    except MalformedCode as error:
+        raise UsageError(str(error)) from error
+
+
+def _addresses(code: PairingCode, peers: Sequence[str]) -> list[Address]:
+    addresses = [parse_address(text) for text in dict.fromkeys((*peers, *code.hints))]
+    if not addresses:
+        raise UsageError("A typed code does not say where the other device is; add --peer HOST:PORT.")
+    return addresses
+
+
+async def _first_to_answer(
+    stack: AsyncExitStack,
+    addresses: Sequence[Address],
+    code: PairingCode,
+    device_keys: DeviceKeys,
+    name: str,
+    entropy: Entropy,
+) -> tuple[JoiningCall, Address, str]:
+    """Return the call to the first device that takes the code, where it is, and the digits to compare."""
+    failure: TransportError | None = None
+    for address in addresses:
+        try:
+            async with AsyncExitStack() as attempt:
+                link = await attempt.enter_async_context(connect_for_pairing(address))
+                call = JoiningCall(_newcomer(code, device_keys, name, entropy), link)
+                digits = await call.digits()
+                await stack.enter_async_context(attempt.pop_all())
+                return call, address, digits
+        except TransportError as error:
+            # What a device said tells more than that another address is empty.
+            if failure is None or isinstance(error, CodeNotTakenError):
+                failure = error
+    if isinstance(failure, CodeNotTakenError):
+        raise RefusedError(str(failure)) from failure
+    raise failure or TransportError("No device answers.")
+
+
+def _newcomer(code: PairingCode, device_keys: DeviceKeys, name: str, entropy: Entropy) -> PairingNewcomer:
+    try:
+        return PairingNewcomer(
+            code=code,
+            keys=device_keys,
+            name=name,
+            platform=platform_name(),
+            ephemeral_secret=entropy.take(KEY_BYTES),
+            nonce=entropy.take(KEY_BYTES),
+        )
+    except UnusableName as error:
+        raise UsageError(str(error)) from error
+
+
+async def _store(
+    home: Home,
+    device_keys: DeviceKeys,
+    admission: Admission,
+    passphrase: str,
+    cost: PassphraseCost,
+    clock: Clock,
+    entropy: Entropy,
+) -> UnlockedKeys:
+    """Make the home of the admitted device; the key file comes last, so half a home is never taken for a whole one."""
+    joined = admission.joined
+    keys = new_keys(device_keys, joined.realm_id, entropy)
+    with creating(home):
+        create_store(home, keys, joined.statements, clock, entropy)
+        # In a thread: the link to the sponsor must answer its pings meanwhile.
+        await asyncio.to_thread(write_key_file, home.key_file, keys, passphrase=passphrase, cost=cost, entropy=entropy)
+    return keys
+
+
+async def _fetch(service: Service, address: Address) -> AsyncGenerator[JoinEvent, None]:
+    """Synchronise with the device that was joined until both provably hold the same."""
+    began_at = moved_at = service.clock.monotonic_seconds()
+    rows = 0
+    async with running(service, listen=None, peers=(str(address),)) as runtime:
+        while not any(peer.connected and peer.in_sync for peer in runtime.peers()):
+            await asyncio.sleep(POLL_SECONDS)
+            now = service.clock.monotonic_seconds()
+            if _rows(service) != rows:
+                rows, moved_at = _rows(service), now
+                yield SyncProgress(rows=rows)
+            elif now - moved_at > STALLED_SECONDS:
+                raise TransportError(
+                    "This device joined, but nothing more arrives from the other one. Run `nuthatch run` on both; "
+                    "the rest is fetched then."
+                )
+    seconds = round(service.clock.monotonic_seconds() - began_at, 3)
+    yield Synced(rows=_rows(service), seconds=seconds)
+
+
+def _rows(service: Service) -> int:
+    return sum(state.rows for state in service.store.view().streams.values())

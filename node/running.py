@@ -1,12 +1,28 @@
 """A node's life: unlock, listen, publish the local API, tell what happens, and stop cleanly."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Literal
 
 import msgspec
 
+from node.api.server import serve_api
+from node.composition import open_home
 from node.config import NodeConfig
+from node.operations.table import LocalCaller
+from node.pairing_host import PairingHost
 from node.requests import NodeEvent
+from node.runtime import Runtime
+from node.service import Service
+from node.transport.address import Address, parse_address
+
+DEFAULT_LISTEN = "0.0.0.0:0"
+DEFAULT_API = "127.0.0.1:0"
+_WILDCARDS = ("0.0.0.0", "::")  # noqa: S104  compared with, not listened on
+# Nothing is sent to it: connecting a datagram socket only makes the system choose the address it would send from.
+_ELSEWHERE = ("192.0.2.1", 9)
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="ready"):
@@ -16,14 +32,80 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="r
     api: str
 
 
-def run_node(
+async def run_node(
     config: NodeConfig,
     *,
     passphrase: str,
     stop: asyncio.Event,
-    listen: str = "0.0.0.0:0",
-    api: str = "127.0.0.1:0",
+    listen: str = DEFAULT_LISTEN,
+    api: str = DEFAULT_API,
     peers: Sequence[str] = (),
-) -> AsyncIterator[Ready | NodeEvent]:
-    """Run the node of a home until `stop` is set, yielding `Ready` first and then what happens."""
-    raise NotImplementedError
+) -> AsyncGenerator[Ready | NodeEvent, None]:
+    """Run the node of a home until `stop` is set, yielding `Ready` first and then what happens.
+
+    Raises what `open_home` raises, `TransportError` for a port in use, `ConfigError` for an address that is none.
+    """
+    with open_home(config, passphrase=passphrase) as service:
+        async with (
+            running(service, listen=listen, peers=peers) as runtime,
+            serve_api(service.home, LocalCaller(service), address=api, entropy=service.entropy) as api_address,
+        ):
+            with service.events.follow() as events:
+                yield Ready(listen=runtime.listen_address, api=api_address)
+                stopping = asyncio.create_task(stop.wait())
+                try:
+                    while (event := await _next_unless(stopping, events)) is not None:
+                        yield event
+                finally:
+                    stopping.cancel()
+
+
+@asynccontextmanager
+async def running(service: Service, *, listen: str | None, peers: Sequence[str]) -> AsyncIterator[Runtime]:
+    """Connect a service to the other devices while the block runs; without `listen` it only calls `peers`."""
+    runtime: Runtime
+    host = PairingHost(
+        service,
+        hints=lambda: reachable_addresses(parse_address(runtime.listen_address)),
+        roster_changed=lambda: runtime.roster_changed(),
+    )
+    runtime = Runtime(
+        store=service.store,
+        keys=service.keys.device_keys,
+        realm_id=service.keys.realm_id,
+        clock=service.clock,
+        entropy=service.entropy,
+        listen=listen,
+        peers=peers,
+        pairing=host.serve,
+        on_event=service.events.publish,
+    )
+    await runtime.start()
+    service.links, service.pairing = runtime, host
+    try:
+        yield runtime
+    finally:
+        service.links = service.pairing = None
+        await runtime.stop()
+
+
+def reachable_addresses(listening: Address) -> list[str]:
+    """Return where another device can reach a listener, best first: on every interface means the local network too."""
+    if listening.host not in _WILDCARDS:
+        return [str(listening)]
+    hosts = ["127.0.0.1"]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, suppress(OSError):
+        probe.connect(_ELSEWHERE)
+        hosts.insert(0, probe.getsockname()[0])
+    return [str(Address(host, listening.port)) for host in dict.fromkeys(hosts)]
+
+
+async def _next_unless(stopping: "asyncio.Task[Literal[True]]", events: AsyncIterator[NodeEvent]) -> NodeEvent | None:
+    """Return the next event, or None once the node is to stop."""
+    coming = asyncio.ensure_future(anext(events))
+    waited: list[asyncio.Future[Literal[True]] | asyncio.Future[NodeEvent]] = [stopping, coming]
+    try:
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        return None if stopping.done() else coming.result()
+    finally:
+        coming.cancel()

@@ -1,4 +1,4 @@
-"""The one writer of a home: the open store, the device's keys, the realm's members and, in a running node, its links."""
+"""The one writer of a home: its open store, its device's keys, its realm's members and, if a node runs, its links."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -78,13 +78,16 @@ class Service:
         self.links: Links | None = None
         self.pairing: PairingHost | None = None
         self._membership: Membership | None = None
+        self._statements_evaluated = 0
         self._stop_listening: Callable[[], None] = store.subscribe(self._store_changed)
 
     @property
     def membership(self) -> Membership:
         """The members of the realm; evaluated anew when statements have come."""
         statements = self.store.statements()
-        if self._membership is None or len(self._membership.statement_by_hash) != len(statements):
+        # Statements are only ever added, so their number names the set.
+        if self._membership is None or self._statements_evaluated != len(statements):
+            self._statements_evaluated = len(statements)
             self._membership = open_membership(
                 realm_id=self.keys.realm_id,
                 device_id=self.keys.device_id,

@@ -22,6 +22,7 @@ from node.errors import ConfigError, HostError, RefusedError, TransportError, Us
 from node.home import Home
 from node.operations.table import OPERATION_BY_NAME, STREAM_BY_NAME
 from node.requests import Caller, Operation, StreamOperation
+from node.transport.address import Address, parse_address
 
 _LOG = logging.getLogger(__name__)
 
@@ -31,24 +32,15 @@ _TOKEN_BYTES = 32
 _STATUS_BY_EXIT_CODE: Mapping[int, int] = {1: 500, 2: 400, 3: 403, 4: 409, 5: 403}
 
 
-def parse_address(text: str) -> tuple[str, int]:
-    """Return host and port of `HOST:PORT` (an IPv6 host in brackets); raises `ConfigError`."""
-    host, separator, port = text.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not separator or not host or not (port.isascii() and port.isdigit()) or int(port) > 65_535:
-        raise ConfigError(f"{text!r} is not an address; write HOST:PORT, for example 127.0.0.1:8470.")
-    return host, int(port)
-
-
 @asynccontextmanager
 async def serve_api(home: Home, caller: Caller, *, address: str, entropy: Entropy) -> AsyncIterator[str]:
     """Serve the operations of `caller` while the block runs and yield the address that is listened on.
 
     Raises `ConfigError` for an address that is not loopback, `TransportError` if the port is in use.
     """
-    host, port = parse_address(address)
-    if not _is_loopback(host):
-        raise ConfigError(f"The local API listens on this device alone; {host} is not a loopback address.")
+    wanted = parse_address(address)
+    if not _is_loopback(wanted.host):
+        raise ConfigError(f"The local API listens on this device alone; {wanted.host} is not a loopback address.")
     token = entropy.take(_TOKEN_BYTES).hex()
     handler = _Handler(caller, token)
     application = web.Application(client_max_size=REQUEST_BYTES_MAX)
@@ -56,13 +48,12 @@ async def serve_api(home: Home, caller: Caller, *, address: str, entropy: Entrop
     runner = web.AppRunner(application, handler_cancellation=True, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port)
+        site = web.TCPSite(runner, wanted.host, wanted.port)
         try:
             await site.start()
         except OSError as error:
             raise TransportError(f"The local API cannot listen on {address}: {error.strerror}.") from error
-        bound = runner.addresses[0]
-        handler.address = f"[{bound[0]}]:{bound[1]}" if ":" in bound[0] else f"{bound[0]}:{bound[1]}"
+        handler.address = str(Address(*runner.addresses[0][:2]))
         write_endpoint(home, Endpoint(address=handler.address, token=token))
         yield handler.address
     finally:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 
 from node.repositories.values import instant_text
 from node.requests import (
@@ -23,19 +24,19 @@ from node.service import PeerState, Service
 from sync.streams import Stream
 
 WAIT_SECONDS_MAX = 24 * 3600.0
+POLL_SECONDS = 0.02
 
 
 async def status(service: Service, request: StatusRequest) -> StatusReport:
     """Return how this device stands, as soon as it is in sync with every peer or after the time to wait."""
     seconds = min(max(request.wait_seconds, 0.0), WAIT_SECONDS_MAX)
     if service.links is not None and seconds:
-        with service.events.follow() as events:
-            try:
-                async with asyncio.timeout(seconds):
-                    while not all(peer.in_sync for peer in service.links.peers()):
-                        await anext(events)
-            except TimeoutError:
-                pass  # The report says which peer is not in sync, and why.
+        # The report says which peer is not in sync, and why.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                # Events are hints that leave out what lasted only a moment, so the state itself is looked at.
+                while not all(peer.in_sync for peer in service.links.peers()):  # noqa: ASYNC110
+                    await asyncio.sleep(POLL_SECONDS)
     return _report(service)
 
 

@@ -1,0 +1,112 @@
+"""The trusted device's side of `pair` in a running node: unlocks the owner key, shows a code, asks the person."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+
+from node.errors import HostError, RefusedError
+from node.keys.owner_key import unlock_owner_key
+from node.pairing_call import PairingCall, PairingShown
+from node.repositories.values import instant_text
+from node.requests import CodeShown, Paired, PairEvent
+from node.service import Service
+from node.transport.pairing_link import PairingLink
+from sync.crypto import sign_keypair
+from sync.pairing_code import CODE_SECRET_BYTES, make_code
+from sync.pairing_window import WINDOW_SECONDS, PairingClosed, PairingWindow
+
+
+class PairingHost:
+    """Lets one device at a time join.
+
+    1. The owner's seed is held only while a window that the person opened with the owner's passphrase is open.
+    2. A caller that has not proved the code learns nothing, and the person is not bothered with it.
+    3. Nobody is admitted without the person's yes to the digits on this device.
+    """
+
+    def __init__(
+        self, service: Service, *, hints: Callable[[], Sequence[str]], roster_changed: Callable[[], None]
+    ) -> None:
+        """`hints` gives the addresses that the code names; `roster_changed` is called once a device was admitted."""
+        self._service = service
+        self._hints = hints
+        self._roster_changed = roster_changed
+        self._busy = False
+        self._shown: PairingShown | None = None
+
+    async def pair(self, owner_passphrase: str) -> AsyncGenerator[PairEvent, None]:
+        """Show a code and yield what happens, until a device was added.
+
+        Raises `RefusedError` when the window closes without one, `WrongPassphraseError`.
+        """
+        if self._busy:
+            raise RefusedError("A pairing is going on already; finish it first.")
+        self._busy = True
+        try:
+            shown = self._shown = await self._opened(owner_passphrase)
+            expires_at = self._service.clock.now_milliseconds() + int(WINDOW_SECONDS * 1000)
+            yield CodeShown(code=shown.code.scanned, typed=shown.code.typed, expires_at=instant_text(expires_at))
+            while True:
+                outcome = await self._next_outcome(shown)
+                if isinstance(outcome, HostError):
+                    raise outcome
+                yield outcome
+                if isinstance(outcome, Paired):
+                    return
+        finally:
+            self._close()
+
+    def answer(self, *, accept: bool) -> None:
+        """Take the person's answer to the digits; raises `RefusedError` if nothing was asked."""
+        answer = self._shown.answer if self._shown else None
+        if answer is None or answer.done():
+            raise RefusedError("No device is waiting for an answer.")
+        answer.set_result(accept)
+
+    async def serve(self, link: PairingLink) -> None:
+        """Talk to one caller until the pairing or its link is over; without an open window, hang up."""
+        if self._shown is None:
+            await link.close()
+        else:
+            await PairingCall(self._service, self._shown, link, self._roster_changed).run()
+
+    async def _opened(self, owner_passphrase: str) -> PairingShown:
+        service = self._service
+        # Argon2id takes seconds on purpose; it runs beside the event loop, which the peers need meanwhile.
+        owner_seed = await asyncio.to_thread(
+            unlock_owner_key,
+            service.home.owner_key_file,
+            passphrase=owner_passphrase,
+            device_id=service.keys.device_id,
+            master_key=service.keys.master_key,
+        )
+        if sign_keypair(owner_seed).public != service.membership.roster.owner_public:
+            raise RefusedError("The owner key on this device was replaced; pair from a device that has the new one.")
+        code = make_code(
+            secret=service.entropy.take(CODE_SECRET_BYTES),
+            sponsor_noise_public=service.keys.device_keys.public.noise,
+            hints=self._hints(),
+        )
+        window = PairingWindow(opened_at=service.clock.monotonic_seconds())
+        return PairingShown(code=code, window=window, owner_seed=owner_seed)
+
+    async def _next_outcome(self, shown: PairingShown) -> PairEvent | HostError:
+        while True:
+            now = self._service.clock.monotonic_seconds()
+            try:
+                shown.window.check_going_on(now)
+            except PairingClosed as error:
+                # What a call had to say comes first: it knows better why the window is closed.
+                return RefusedError(str(error)) if shown.outcomes.empty() else shown.outcomes.get_nowait()
+            try:
+                async with asyncio.timeout(shown.window.ends_at - now):
+                    return await shown.outcomes.get()
+            except TimeoutError:
+                continue  # The window grows when a caller proves the code: its end is asked for again.
+
+    def _close(self) -> None:
+        """End the showing: the code is worth nothing any more, and a caller who waits for an answer hears no."""
+        shown, self._shown, self._busy = self._shown, None, False
+        if shown is not None:
+            shown.window.close("The pairing was ended on this device.")
+            if shown.answer is not None and not shown.answer.done():
+                shown.answer.set_result(False)
