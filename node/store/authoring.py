@@ -202,7 +202,8 @@ class Authoring:
             old = old_by_id.get(row.row_id)
             change = _change_of(table, row, old, draft.stamp)
             if change is None:
-                shown += _corrections(table, row_id, old.row, row.values) if old and row.after else []
+                if old and row.after:
+                    shown += _corrections(table, row_id, _with_old_values(table, row, old.row), row.values)
                 continue
             draft.add(table, row_id, change)
             merged = join_rows(_with_old_values(table, row, old.row), change) if old else change

@@ -1,10 +1,13 @@
 """Finds which rows a transaction touched, and nets them per row.
 
 Two observations suffice, and an insert costs nothing:
-- Rowids grow: a row whose rowid is above the table's highest one at the start came into being in the transaction. (Only
-  where the topmost rows are deleted does the engine give their rowids again; those are looked at one by one.)
+- Rowids grow: a row whose rowid is above the table's highest one at the start came into being in the transaction. Where
+  the topmost rows were deleted the engine gives their rowids again, and any below them that were free: then the mark is
+  lowered to the highest row that stood before and was not touched.
 - TEMP triggers of the one connection keep each updated or deleted row as it first stood, in `_bef_t (id, rid, before)`.
-A row that was alive before and stands after is an update, whatever happened between (also INSERT OR REPLACE).
+A row that was alive before and stands after is an update, whatever happened between (also INSERT OR REPLACE). The
+triggers cannot rely on OR IGNORE to keep the first image: within a trigger the conflict clause of the person's own
+statement takes its place, and under INSERT OR REPLACE the last image would be kept.
 
 The triggers are silent while `_silent` holds a row, which is so except in a person's transaction: remote batches and
 the store's own repairs are not captured. Statements that write rowids are refused before they get here.
@@ -77,7 +80,10 @@ class Capture:
         name = table.name
         change = self._database.change
         change(f"CREATE TEMP TABLE _bef_{name} (id BLOB PRIMARY KEY, rid INTEGER, before TEXT) WITHOUT ROWID")
-        remember = f"INSERT OR IGNORE INTO _bef_{name} VALUES (OLD.id, OLD.rowid, {_literals(table, 'OLD')})"
+        remember = (
+            f"INSERT INTO _bef_{name} SELECT OLD.id, OLD.rowid, {_literals(table, 'OLD')}"
+            f" WHERE NOT EXISTS (SELECT 1 FROM _bef_{name} WHERE id = OLD.id)"
+        )
         change(f"CREATE TEMP TRIGGER _upd_{name} AFTER UPDATE ON main.{name} WHEN {_LOUD} BEGIN {remember}; END")
         change(f"CREATE TEMP TRIGGER _del_{name} AFTER DELETE ON main.{name} WHEN {_LOUD} BEGIN {remember}; END")
         change(
@@ -103,42 +109,47 @@ class Capture:
 
     def collect(self, table: ReplicatedTable) -> TouchedTable:
         """Return what was done to `table` since `begin`, netted per row; raises ConstraintError for a malformed id."""
-        mark = self.mark_by_table[table.name]
-        inserted = self._database.query(
-            f"SELECT t.id, 1, {table.selected} FROM main.{table.name} t WHERE t.rowid > ?", (mark,)
-        )
         kept = self._database.query(
             f"SELECT b.id, b.before, t.rowid, {_literals(table, 't')}, {table.selected} FROM temp._bef_{table.name} b"
             f" LEFT JOIN main.{table.name} t ON t.id = b.id ORDER BY b.id"
         )
         if kept:
-            inserted += self._database.query(
-                f"SELECT t.id, 1, {table.selected} FROM temp._bef_{table.name} b JOIN main.{table.name} t"
-                " ON t.rowid = b.rid WHERE t.rowid <= ? AND NOT EXISTS"
-                f" (SELECT 1 FROM temp._bef_{table.name} o WHERE o.id = t.id)",
-                (mark,),
-            )
+            self.mark_by_table[table.name] = self._highest_untouched(table)
+        inserted = self._database.query(
+            f"SELECT t.id, 1, {table.selected} FROM main.{table.name} t WHERE t.rowid > ?"
+            f" AND NOT EXISTS (SELECT 1 FROM temp._bef_{table.name} b WHERE b.id = t.id)",
+            (self.mark_by_table[table.name],),
+        )
         if any(len(row[0]) != 16 for row in inserted):
             raise ConstraintError(f"The id of a row in {table.name} is 16 bytes; leave it out to be given one.")
         generations = self._states.generations(table, [row[0] for row in (*inserted, *kept)])
-        kept_ids = {row[0] for row in kept}
         fresh = [row for row in inserted if row[0] not in generations]
         others = [
             TouchedRow(row_id=row[0], before=None, after=[], values=row[2:])
             for row in inserted
-            if row[0] in generations and row[0] not in kept_ids
+            if row[0] in generations
         ]
         for row in kept:
             generation = generations.get(row[0])
             if generation is None:
-                # It came into being in this transaction; above the mark it is among the inserted already.
-                if row[2] is not None and row[2] <= mark:
+                # It came into being in this transaction, and was updated or replaced in it.
+                if row[2] is not None:
                     fresh.append((row[0], 1, *row[4:]))
                 continue
             before = msgspec.json.decode(row[1], type=list[str]) if generation % 2 == 1 else None
             after = msgspec.json.decode(row[3], type=list[str]) if row[2] is not None else None
             others.append(TouchedRow(row_id=row[0], before=before, after=after, values=row[4:]))
         return TouchedTable(table=table, fresh=fresh, others=others)
+
+    def _highest_untouched(self, table: ReplicatedTable) -> int:
+        """Return the highest rowid of a row that stood before and was not touched: whatever is above it was."""
+        rows = self._database.query(
+            f"SELECT t.rowid FROM main.{table.name} t JOIN {table.row_table} r ON r.id = t.id"
+            f" WHERE t.rowid <= ? AND r.generation % 2 = 1 AND NOT EXISTS"
+            f" (SELECT 1 FROM temp._bef_{table.name} b WHERE b.id = t.id) ORDER BY t.rowid DESC LIMIT 1",
+            (self.mark_by_table[table.name],),
+        )
+        return rows[0][0] if rows else 0
 
     def clear(self, table: ReplicatedTable) -> None:
         """Forget what was recorded of `table`."""

@@ -72,11 +72,12 @@ class Merge:
                 rows += int(theirs.alive)
                 continue
             merged = _settled(join_rows(stored.row, theirs), my_vector)
-            if merged == stored.row:
-                continue
+            # Also where what arrived loses outright and the row stays as it is: the loser is kept all the same.
             conflicts += find_conflicts(
                 table, row_id, stored.row, theirs, merged, my_vector=my_vector, their_vector=their_vector
             )
+            if merged == stored.row:
+                continue
             merged_by_id[row_id] = merged
             removed += int.from_bytes(stored.hash, "big")
             rows += int(merged.alive) - int(stored.row.alive)

@@ -47,7 +47,10 @@ def _clear_children(database: Database, catalogue: Catalogue, parent: Replicated
 
 
 def _reparent(database: Database, table: ReplicatedTable, column: str) -> None:
-    """Give the children of deleted rows the nearest ancestor that still stands, if any."""
+    """Give the children of deleted rows the nearest ancestor that still stands, if any.
+
+    An ancestor need not stand although nobody deleted it here: a peer may have, while the reference to it was written.
+    """
     index = table.column_names.index(column)
     grandparent = {
         row_id: _blob(literal)
@@ -61,7 +64,8 @@ def _reparent(database: Database, table: ReplicatedTable, column: str) -> None:
         while ancestor in grandparent and ancestor not in seen:
             seen.add(ancestor)
             ancestor = grandparent[ancestor]
-        target = None if ancestor in grandparent else ancestor
+        stands = database.query(f"SELECT 1 FROM {table.name} WHERE id = ?", (ancestor,))
+        target = ancestor if stands else None
         database.change(f"UPDATE {table.name} SET {column} = ? WHERE {column} = ?", (target, row_id))
 
 
