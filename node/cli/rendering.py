@@ -46,28 +46,24 @@ def render_recalled(value: Recalled) -> RenderableType:
         return Text("Nothing found. Fewer or other words may help.", style="dim")
     parts: list[RenderableType] = []
     for number, hit in enumerate(value.results, start=1):
-        origin = " · ".join(filter(None, (hit.table, plain(hit.namespace or ""), short_time(hit.created_at), hit.id)))
         parts.append(
             Text.assemble((f"{number:>2}  ", "bold cyan"), plain_line(hit.text, _SNIPPET_CHARACTERS), overflow="fold")
         )
-        parts.append(Text(f"    {origin}", style="dim", overflow="fold"))
+        speaker = plain_line(hit.speaker or "", _CELL_CHARACTERS)
+        parts.append(_origin(hit.table, speaker, short_time(hit.created_at), hit.id))
     return Group(*parts)
 
 
 def render_memories(value: MemoryList) -> RenderableType:
-    """Draw memories as a table."""
+    """Draw memories, each with where it belongs; the id stands at the end of a line, to be copied."""
     if not value.memories:
         return Text("Nothing is kept here yet. Try: nuthatch remember 'The key is under the third pot.'", style="dim")
-    table = plain_table("Id", "Text", "Namespace", "Tags", "Created")
+    parts: list[RenderableType] = []
     for memory in value.memories:
-        table.add_row(
-            Text(memory.id, style="dim", no_wrap=True),
-            Text(plain_line(memory.text, _CELL_CHARACTERS)),
-            Text(plain(memory.namespace)),
-            Text(plain(", ".join(memory.tags))),
-            Text(short_time(memory.created_at), no_wrap=True),
-        )
-    return table
+        parts.append(Text(plain_line(memory.text, _SNIPPET_CHARACTERS), style="bold", overflow="fold"))
+        tags = " ".join(f"#{plain(tag)}" for tag in memory.tags)
+        parts.append(_origin(plain(memory.namespace), tags, short_time(memory.created_at), memory.id))
+    return Group(*parts)
 
 
 def render_record(value: Shown) -> RenderableType:
@@ -134,6 +130,10 @@ def plain_table(*headings: str) -> Table:
     for heading in headings:
         table.add_column(heading, overflow="fold")
     return table
+
+
+def _origin(*parts: str) -> Text:
+    return Text("    " + " · ".join(filter(None, parts)), style="dim", overflow="fold")
 
 
 def _done(verb: str, record_id: str) -> Text:

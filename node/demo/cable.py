@@ -15,8 +15,7 @@ class Cable:
     """
 
     def __init__(self, destination: str) -> None:
-        self._host, _, port = destination.rpartition(":")
-        self._port = int(port)
+        self._host, self._port = _host_and_port(destination)
         self._server: asyncio.Server | None = None
         self._plugged_in = True
         self._carrying: set[asyncio.Task[None]] = set()
@@ -48,6 +47,10 @@ class Cable:
     def plug(self) -> None:
         """Put the cable back in."""
         self._plugged_in = True
+
+    def lead_to(self, destination: str) -> None:
+        """Let new connections end at another address, since a node that starts again listens somewhere else."""
+        self._host, self._port = _host_and_port(destination)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -81,3 +84,8 @@ class Cable:
                 writer.write(chunk)
                 await writer.drain()
             writer.write_eof()
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host, int(port)

@@ -20,7 +20,7 @@ S = TypeVar("S")
 
 # Longer than anything takes on a slow machine; what hangs for longer is a failure.
 ANSWER_SECONDS = 60.0
-_PROGRAM = (sys.executable, "-m", "node")
+PROGRAM = (sys.executable, "-m", "node")
 _ERROR_LINES = 5
 
 
@@ -64,6 +64,11 @@ class Command:
         self._process.stdin.write(answer.encode() + b"\n")
         await self._process.stdin.drain()
 
+    def hang_up(self) -> None:
+        """End the command's standard input, as Ctrl-D does."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+
     async def finish(self) -> None:
         """Wait for the command's good end; raises `DemoError` for another one."""
         _, _ = await asyncio.wait_for(self._process.communicate(), ANSWER_SECONDS)
@@ -75,6 +80,10 @@ class Command:
         if self._process.returncode is None:
             self._process.terminate()
         await self.finish()
+
+    async def ended(self) -> int:
+        """Wait until the process is gone; return its exit code."""
+        return await self._process.wait()
 
     def kill(self) -> None:
         """End the process if it still runs; for the way out of a failure."""
@@ -89,22 +98,30 @@ class Command:
 class Device:
     """One home and the processes that work on it."""
 
-    def __init__(self, name: str, directory: Path, passphrase_file: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        directory: Path,
+        passphrase_file: Path,
+        environment: Mapping[str, str],
+        program: Sequence[str] = PROGRAM,
+    ) -> None:
         self.name = name
+        self._program = program
         self.home = Home(directory)
         self.listen = ""
-        self._passphrase_file = passphrase_file
+        self.passphrase_file = passphrase_file
         self._environment = {**os.environ, **environment}
-        self._log_file = directory.with_suffix(".log")
+        self.log_file = directory.with_suffix(".log")
         self._node: Command | None = None
         self._draining: asyncio.Task[None] | None = None
 
     async def command(self, name: str, *arguments: str, unlock: bool = False) -> Command:
         """Start a command on this device's home."""
-        given = (*arguments, "--passphrase-file", str(self._passphrase_file)) if unlock else arguments
-        with self._log_file.open("ab") as log:
+        given = (*arguments, "--passphrase-file", str(self.passphrase_file)) if unlock else arguments
+        with self.log_file.open("ab") as log:
             process = await asyncio.create_subprocess_exec(
-                *_PROGRAM,
+                *self._program,
                 "--home",
                 str(self.home.directory),
                 "--json",
@@ -115,11 +132,11 @@ class Device:
                 stderr=log,
                 env=self._environment,
             )
-        return Command(process, f"nuthatch {name}", self._log_file)
+        return Command(process, f"nuthatch {name}", self.log_file)
 
     async def pair(self) -> Command:
         """Open a pairing window on the running node."""
-        return await self.command("pair", "--owner-passphrase-file", str(self._passphrase_file))
+        return await self.command("pair", "--owner-passphrase-file", str(self.passphrase_file))
 
     async def start(self, peers: Sequence[str] = ()) -> None:
         """Run this device's node until `stop`."""
@@ -137,6 +154,14 @@ class Device:
         if self._node is not None:
             await self._node.stop()
         self._node = self._draining = None
+
+    async def crash(self) -> None:
+        """End the node at once, as a power cut does: nothing is written or said any more."""
+        node, self._node = self._node, None
+        self.kill()
+        if node is not None:
+            node.kill()
+            await node.ended()
 
     def kill(self) -> None:
         """End the node if it still runs."""

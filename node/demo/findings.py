@@ -1,6 +1,10 @@
 """What the demonstration shows, as values: a program reads them as JSON lines, a person sees them drawn."""
 
+from collections.abc import Mapping, Sequence
+
 import msgspec
+
+from node.requests import StreamReport
 
 
 class _Finding(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"):
@@ -84,3 +88,28 @@ class Finished(_Finding, frozen=True, kw_only=True, tag="finished"):
 
 
 Finding = Began | Step | DevicePaired | Apart | Together | Agreement | Unreadable | Finished
+
+
+def compare_streams(streams_by_device: Mapping[str, Sequence[StreamReport]]) -> Agreement:
+    """Put the digests of every stream that any device reports side by side; a stream that one lacks is not equal."""
+    names = dict.fromkeys(stream.name for streams in streams_by_device.values() for stream in streams)
+    report_by_stream_by_device = {
+        device: {stream.name: stream for stream in streams} for device, streams in streams_by_device.items()
+    }
+    compared = [
+        StreamAgreement(
+            name=name,
+            rows_by_device={device: _rows(found.get(name)) for device, found in report_by_stream_by_device.items()},
+            digest_by_device={device: _digest(found.get(name)) for device, found in report_by_stream_by_device.items()},
+        )
+        for name in names
+    ]
+    return Agreement(streams=compared, equal=bool(compared) and all(stream.equal for stream in compared))
+
+
+def _rows(report: StreamReport | None) -> int:
+    return 0 if report is None else report.rows
+
+
+def _digest(report: StreamReport | None) -> str:
+    return "" if report is None else report.digest

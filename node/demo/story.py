@@ -11,7 +11,7 @@ import msgspec
 from node.demo import edits
 from node.demo.cable import Cable
 from node.demo.device import ANSWER_SECONDS, Command, DemoError, Device
-from node.demo.findings import Agreement, Apart, DevicePaired, Finding, Step, StreamAgreement, Together
+from node.demo.findings import Apart, DevicePaired, Finding, Step, Together, compare_streams
 from node.demo.secrecy import search_for_phrases
 from node.joining import Joined, JoinEvent, SasShown, Synced, SyncProgress
 from node.requests import (
@@ -190,19 +190,9 @@ class Story:
         return Together(outcome=edits.outcome(conflicts))
 
     async def _compare_digests(self) -> Finding:
-        """Put the digests of all streams side by side; raises `DemoError` unless each stream's are equal."""
+        """Put the digests of all streams side by side."""
         streams_by_device = {device.name: (await self._status(device)).streams for device in self._devices}
-        compared: list[StreamAgreement] = []
-        for rows in zip(*streams_by_device.values(), strict=True):
-            reports = dict(zip(streams_by_device, rows, strict=True))
-            compared.append(
-                StreamAgreement(
-                    name=rows[0].name,
-                    rows_by_device={name: report.rows for name, report in reports.items()},
-                    digest_by_device={name: report.digest for name, report in reports.items()},
-                )
-            )
-        return Agreement(streams=compared, equal=all(stream.equal for stream in compared))
+        return compare_streams(streams_by_device)
 
     async def _phrases(self) -> list[str]:
         """Return sentences of the memory, spread over the conversation."""

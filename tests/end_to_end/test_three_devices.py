@@ -1,0 +1,170 @@
+"""Three devices import real conversations, are cut off, edited apart, killed and joined again, and end equal."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.support.conversations import conversation_files, turns_of
+from tests.support.household import Household, digests
+from tests.support.program import Fields, nuthatch, objects, rows, succeeds
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+# The tests of this module tell one story: each goes on where the one before ended.
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def household(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Household]:
+    household = Household(tmp_path_factory.mktemp("three-devices"), "correct horse battery staple")
+    try:
+        await household.move_in()
+        yield household
+    finally:
+        await household.move_out()
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return conversation_files(tmp_path_factory.mktemp("conversations"))
+
+
+def homes(household: Household) -> list[Path]:
+    return [device.home.directory for device in household.devices]
+
+
+async def count(home: Path, table: str) -> object:
+    return rows(await succeeds(home, "sql", f"SELECT count(*) FROM {table}"))[0][0]
+
+
+def assert_equal(statuses: list[Fields]) -> None:
+    """Every device names the two others, is in sync with both, and has the same rows and digests."""
+    for status in statuses:
+        peers = objects(status["peers"])
+        assert len(peers) == len(statuses) - 1
+        assert all(peer["connected"] and peer["in_sync"] for peer in peers), peers
+    assert digests(statuses[0])
+    assert all(digests(status) == digests(statuses[0]) for status in statuses[1:])
+
+
+async def test_conversations_imported_on_different_devices_reach_all_of_them(
+    household: Household, files: list[Path]
+) -> None:
+    for number, file in enumerate(files):
+        home = homes(household)[number % 3]
+        imported = await succeeds(home, "import", "locomo", str(file))
+        assert imported["unchanged"] == imported["skipped"] == 0
+        assert int(str(imported["added"])) > turns_of(file)
+    assert_equal(await household.status(wait=True))
+    turns = sum(turns_of(file) for file in files)
+    assert turns > 50
+    for home in homes(household):
+        assert await count(home, "messages") == turns
+        assert await count(home, "conversations") == len(files)
+
+
+async def test_importing_again_on_another_device_changes_nothing(household: Household, files: list[Path]) -> None:
+    before = await household.status(wait=True)
+    imported = await succeeds(homes(household)[1], "import", "locomo", str(files[0]))
+    assert imported["added"] == 0
+    assert imported["unchanged"] != 0
+    after = await household.status(wait=True)
+    assert digests(after[0]) == digests(before[0])
+
+
+async def test_a_memory_kept_on_one_device_is_recalled_on_the_others(household: Household) -> None:
+    laptop, phone, tablet = homes(household)
+    kept = await succeeds(
+        laptop, "remember", "The boiler's number is 0800-PILOT.", "--tag", "house", "--namespace", "home"
+    )
+    await household.status(wait=True)
+    for home in (phone, tablet):
+        results = objects((await succeeds(home, "recall", "boiler's number?", "-k", "3"))["results"])
+        assert results[0]["id"] == kept["id"]
+        assert results[0]["table"] == "memories"
+        assert results[0]["text"] == "The boiler's number is 0800-PILOT."
+
+
+async def test_devices_edited_apart_agree_after_a_power_cut(household: Household) -> None:
+    laptop = homes(household)[0]
+    kept = str((await succeeds(laptop, "remember", "Dentist on Monday.", "--tag", "draft"))["id"])
+    forgotten = await forgettable_message(laptop)
+    await household.status(wait=True)
+    await household.power_cut()
+    dentist = "WHERE content LIKE 'Dentist on%'"
+
+    await unlocked(household, 0, "edit", kept, "--text", "Dentist on Monday at nine.")
+    await unlocked(
+        household, 1, "sql", f"UPDATE memories SET use_count = use_count + 2, tags = '[\"health\"]' {dentist}"
+    )
+    await unlocked(household, 2, "edit", kept, "--text", "Dentist on Tuesday at ten.")
+    await unlocked(household, 0, "sql", f"UPDATE memories SET use_count = use_count + 3 {dentist}")
+    await unlocked(household, 1, "edit", forgotten, "--text", "corrected without knowing")
+    await unlocked(household, 2, "forget", forgotten)
+    apart = [await unlocked(household, number, "status") for number in range(3)]
+    assert len({str(digests(status)) for status in apart}) == 3
+    assert not any(peer["in_sync"] for status in apart for peer in objects(status["peers"]))
+
+    await household.start()
+    statuses = await household.status(wait=True)
+    assert_equal(statuses)
+    records = [(await succeeds(home, "show", kept))["fields"] for home in homes(household)]
+    assert records[0] == records[1] == records[2]
+    assert isinstance(records[0], dict)
+    assert records[0]["content"] == "Dentist on Tuesday at ten."
+    assert records[0]["use_count"] == 5
+    assert records[0]["tags"] == ["health"]
+    for home in homes(household):
+        gone = await nuthatch(home, "show", forgotten)
+        assert gone.exit_code != 0
+        assert forgotten in gone.error
+
+
+async def test_an_import_does_not_bring_back_what_was_forgotten(household: Household, files: list[Path]) -> None:
+    home = homes(household)[0]
+    before = await count(home, "messages")
+    imported = [await succeeds(home, "import", "locomo", str(file)) for file in files]
+    assert sum(int(str(result["skipped"])) for result in imported) >= 1
+    assert sum(int(str(result["added"])) for result in imported) == 0
+    assert await count(home, "messages") == before
+
+
+async def test_an_export_is_the_same_on_every_device_and_can_be_read_back(household: Household, tmp_path: Path) -> None:
+    exports = []
+    for number, home in enumerate(homes(household)):
+        file = tmp_path / f"{number}.jsonl"
+        await succeeds(home, "export", "--format", "jsonl", "--output", str(file))
+        assert file.stat().st_mode & 0o777 == 0o600
+        exports.append(sorted(line for line in file.read_bytes().splitlines() if b'"nuthatch"' not in line))
+    assert exports[0] == exports[1] == exports[2]
+    assert len(exports[0]) > 100
+    again = await succeeds(homes(household)[1], "import", "jsonl", str(tmp_path / "0.jsonl"))
+    assert again["added"] == again["skipped"] == 0
+
+
+async def test_a_cut_connection_is_noticed_and_mended(household: Household) -> None:
+    for cable in household.cables:
+        await cable.pull()
+    _, phone, tablet = homes(household)
+    await succeeds(phone, "remember", "Written while nobody was there.")
+    outcome = await nuthatch(phone, "status", "--wait", "0.2")
+    assert outcome.exit_code == 1
+    assert all(not peer["in_sync"] and peer["why"] for peer in objects(outcome.last["peers"]))
+    for cable in household.cables:
+        cable.plug()
+    assert_equal(await household.status(wait=True))
+    results = objects((await succeeds(tablet, "recall", "nobody was there"))["results"])
+    assert results[0]["text"] == "Written while nobody was there."
+
+
+async def forgettable_message(home: Path) -> str:
+    """Return the id of a message, in the spelling that commands take."""
+    results = objects((await succeeds(home, "recall", "the", "-k", "50"))["results"])
+    return next(str(result["id"]) for result in results if result["table"] == "messages")
+
+
+async def unlocked(household: Household, number: int, *arguments: str) -> Fields:
+    """Run a command on a home whose node does not run."""
+    device = household.devices[number]
+    return await succeeds(device.home.directory, *arguments, "--passphrase-file", str(device.passphrase_file))
