@@ -4,7 +4,7 @@ A row whose id exists is unchanged, whatever became of it since: an import never
 forgotten on any device stays forgotten, and so does everything that hangs on it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from crdt.identifiers import RowId
@@ -43,26 +43,24 @@ class ImportProgress:
 def write_plan(database: Database, components: Sequence[Component], plan: ImportPlan) -> Iterator[ImportProgress]:
     """Write the plan, yielding after each transaction; the last progress is the whole.
 
-    Between two transactions the caller may do other work. What is interrupted is completed by importing again.
+    Between two transactions the caller may do other work, and peers may bring or forget rows of the same file: what
+    is there is looked up anew for each transaction. What is interrupted is completed by importing again.
     """
     tables = {table.name: table for component in components for table in component.tables}
-    known = _known(database, plan.rows)
-    forgotten = _forgotten(database, plan.rows)
-    fresh, skipped = _fresh(database, tables, plan.rows, known, forgotten)
-    unchanged = len(plan.rows) - len(fresh) - skipped
-    ordered, late_parents = _parents_first(fresh, tables)
-    done = 0
+    ordered, late_parents = _parents_first(plan.rows, tables)
+    added: set[_Key] = set()
+    unchanged = skipped = 0
     for part in _parts(ordered):
-        with database.transaction() as transaction:
-            for table, columns, rows in _statements(part):
-                insert_rows(transaction, table, columns, rows)
-        done += len(part)
-        yield _progress(done, unchanged, skipped, len(plan.rows))
-    if late_parents:
-        with database.transaction() as transaction:
-            for row, column, parent in late_parents:
-                transaction.execute(f"UPDATE {row.table} SET {column} = ? WHERE id = ?", (parent, row.id))
-    yield _progress(done, unchanged, skipped, len(plan.rows))
+        fresh, known_count, skipped_count = _fresh(database, tables, part)
+        unchanged, skipped = unchanged + known_count, skipped + skipped_count
+        if fresh:
+            with database.transaction() as transaction:
+                for table, columns, rows in _statements(fresh):
+                    insert_rows(transaction, table, columns, rows)
+            added.update((row.table, row.id) for row in fresh)
+        yield _progress(len(added), unchanged, skipped, len(plan.rows))
+    _write_late_parents(database, [late for late in late_parents if (late[0].table, late[0].id) in added])
+    yield _progress(len(added), unchanged, skipped, len(plan.rows))
 
 
 def _progress(added: int, unchanged: int, skipped: int, total: int) -> ImportProgress:
@@ -70,68 +68,64 @@ def _progress(added: int, unchanged: int, skipped: int, total: int) -> ImportPro
     return ImportProgress(done=added + unchanged + skipped, total=total, report=report)
 
 
-def _ids_by_table(rows: Sequence[ImportedRow]) -> dict[str, list[RowId]]:
-    ids: dict[str, list[RowId]] = {}
-    for row in rows:
-        ids.setdefault(row.table, []).append(row.id)
-    return ids
-
-
-def _known(database: Database, rows: Sequence[ImportedRow]) -> set[_Key]:
-    return {
-        (table, row_id)
-        for table, row_ids in _ids_by_table(rows).items()
-        for row_id in _existing(database, table, row_ids)
-    }
-
-
-def _existing(database: Database, table: str, row_ids: Sequence[RowId]) -> set[RowId]:
-    found: set[RowId] = set()
-    for start in range(0, len(row_ids), _IDS_PER_QUERY):
-        part = row_ids[start : start + _IDS_PER_QUERY]
-        places = ", ".join("?" * len(part))
-        found.update(read_id(row[0]) for row in database.query(f"SELECT id FROM {table} WHERE id IN ({places})", part))
-    return found
-
-
-def _forgotten(database: Database, rows: Sequence[ImportedRow]) -> set[_Key]:
-    return {
-        (table, row_id)
-        for table, row_ids in _ids_by_table(rows).items()
-        for row_id in database.is_forgotten(table, row_ids)
-    }
-
-
 def _fresh(
-    database: Database,
-    tables: Mapping[str, Table],
-    rows: Sequence[ImportedRow],
-    known: set[_Key],
-    forgotten: set[_Key],
-) -> tuple[list[ImportedRow], int]:
-    """Return the rows to add, with their references mended, and how many are skipped."""
-    candidates = [row for row in rows if (row.table, row.id) not in known and (row.table, row.id) not in forgotten]
-    standing = known | _standing_parents(database, tables, candidates)
-    skipped = len(forgotten - known)
+    database: Database, tables: Mapping[str, Table], part: Sequence[ImportedRow]
+) -> tuple[list[ImportedRow], int, int]:
+    """Return the rows to add, with their references mended, and how many are known and how many are skipped."""
+    ids_by_table: dict[str, set[RowId]] = {}
+    for row in part:
+        ids_by_table.setdefault(row.table, set()).add(row.id)
+    known = _existing(database, ids_by_table)
+    forgotten = {
+        (table, row_id)
+        for table, row_ids in ids_by_table.items()
+        for row_id in database.is_forgotten(table, sorted(row_ids))
+    } - known
+    candidates = [row for row in part if (row.table, row.id) not in known and (row.table, row.id) not in forgotten]
+    standing = known | _existing(database, _parent_ids(tables, candidates))
     while True:
         present = standing | {(row.table, row.id) for row in candidates}
         kept = [row for row in candidates if not _hangs_on_nothing(row, tables[row.table], present)]
-        skipped += len(candidates) - len(kept)
         if len(kept) == len(candidates):
-            return [_mended(row, tables[row.table], present) for row in kept], skipped
+            mended = [_mended(row, tables[row.table], present) for row in kept]
+            return mended, len(known), len(part) - len(known) - len(kept)
         candidates = kept
 
 
-def _standing_parents(database: Database, tables: Mapping[str, Table], rows: Sequence[ImportedRow]) -> set[_Key]:
+def _existing(database: Database, ids_by_table: Mapping[str, Collection[RowId]]) -> set[_Key]:
+    found: set[_Key] = set()
+    for table, row_ids in ids_by_table.items():
+        ordered = sorted(row_ids)
+        for start in range(0, len(ordered), _IDS_PER_QUERY):
+            some = ordered[start : start + _IDS_PER_QUERY]
+            places = ", ".join("?" * len(some))
+            rows = database.query(f"SELECT id FROM {table} WHERE id IN ({places})", some)
+            found.update((table, read_id(row[0])) for row in rows)
+    return found
+
+
+def _parent_ids(tables: Mapping[str, Table], rows: Sequence[ImportedRow]) -> dict[str, set[RowId]]:
     wanted: dict[str, set[RowId]] = {}
     for row in rows:
         for reference in tables[row.table].references:
             parent = row.cells.get(reference.column)
             if isinstance(parent, bytes):
                 wanted.setdefault(reference.table, set()).add(RowId(parent))
-    return {
-        (table, row_id) for table, row_ids in wanted.items() for row_id in _existing(database, table, sorted(row_ids))
-    }
+    return wanted
+
+
+def _write_late_parents(database: Database, late_parents: Sequence[tuple[ImportedRow, Reference, RowId]]) -> None:
+    """Close the circles of references whose rows stand by now."""
+    parents: dict[str, set[RowId]] = {}
+    for _, reference, parent in late_parents:
+        parents.setdefault(reference.table, set()).add(parent)
+    standing = _existing(database, parents)
+    closing = [late for late in late_parents if (late[1].table, late[2]) in standing]
+    if closing:
+        with database.transaction() as transaction:
+            for row, reference, parent in closing:
+                sql = f"UPDATE {row.table} SET {reference.column} = ? WHERE id = ?"
+                transaction.execute(sql, (parent, row.id))
 
 
 def _missing(row: ImportedRow, reference: Reference, present: set[_Key]) -> bool:
@@ -151,7 +145,7 @@ def _mended(row: ImportedRow, table: Table, present: set[_Key]) -> ImportedRow:
 
 def _parents_first(
     rows: Sequence[ImportedRow], tables: Mapping[str, Table]
-) -> tuple[list[ImportedRow], list[tuple[ImportedRow, str, RowId]]]:
+) -> tuple[list[ImportedRow], list[tuple[ImportedRow, Reference, RowId]]]:
     """Return the rows so that what a row refers to comes before it.
 
     Replies can have been made to answer each other in a circle by devices apart; a reference that closes a circle is
@@ -160,41 +154,41 @@ def _parents_first(
     row_by_key = {(row.table, row.id): row for row in rows}
     written: set[_Key] = set()
     ordered: list[ImportedRow] = []
-    late: list[tuple[ImportedRow, str, RowId]] = []
-    for row in rows:
+    late: list[tuple[ImportedRow, Reference, RowId]] = []
+    for first in rows:
         chain: set[_Key] = set()
-        pending = [(row.table, row.id)]
+        pending = [(first.table, first.id)]
         while pending:
             key = pending[-1]
-            current = row_by_key[key]
             if key in written:
                 pending.pop()
                 continue
-            parents = _parents_in(current, tables[current.table], row_by_key, written)
-            open_parents = [(column, parent) for column, parent in parents if parent not in chain and parent != key]
             chain.add(key)
-            if open_parents:
-                pending.append(open_parents[0][1])
+            row = row_by_key[key]
+            unwritten = _unwritten_parents(row, tables[row.table], row_by_key, written)
+            ahead = next((parent for _, parent in unwritten if parent not in chain), None)
+            if ahead is not None:
+                pending.append(ahead)
                 continue
-            late.extend((current, column, parent[1]) for column, parent in parents)
-            left_out = {column: None for column, _ in parents}
-            ordered.append(replace(current, cells={**current.cells, **left_out}) if left_out else current)
+            late.extend((row, reference, parent[1]) for reference, parent in unwritten)
+            left_out = {reference.column: None for reference, _ in unwritten}
+            ordered.append(replace(row, cells={**row.cells, **left_out}) if left_out else row)
             written.add(key)
             chain.discard(key)
             pending.pop()
     return ordered, late
 
 
-def _parents_in(
+def _unwritten_parents(
     row: ImportedRow, table: Table, row_by_key: Mapping[_Key, ImportedRow], written: set[_Key]
-) -> list[tuple[str, _Key]]:
-    parents: list[tuple[str, _Key]] = []
+) -> list[tuple[Reference, _Key]]:
+    parents: list[tuple[Reference, _Key]] = []
     for reference in table.references:
         parent = row.cells.get(reference.column)
         if isinstance(parent, bytes):
             key = (reference.table, RowId(parent))
             if key in row_by_key and key not in written:
-                parents.append((reference.column, key))
+                parents.append((reference, key))
     return parents
 
 

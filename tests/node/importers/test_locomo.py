@@ -219,3 +219,23 @@ def test_an_import_is_cut_into_transactions_and_tells_how_far_it_is(scratch: Scr
     steps = [later - earlier for earlier, later in zip([0, *done], done, strict=False)]
     assert max(steps) == 1_000
     assert done[-1] == len(plan.rows)
+
+
+def test_what_comes_or_goes_between_two_transactions_is_respected(scratch: Scratch) -> None:
+    document = json.loads(SAMPLE)
+    document["session_7"] = [
+        {"speaker": "Ilse", "dia_id": f"D7:{number}", "text": f"turn {number}"} for number in range(3_000)
+    ]
+    plan = LocomoImporter().read(json.dumps(document).encode(), "long.json")
+    writing = write_plan(scratch.store, CORE_COMPONENTS, plan)
+    next(writing)
+    # The same file is imported by another program meanwhile …
+    other = list(write_plan(scratch.store, CORE_COMPONENTS, plan))[-1].report
+    assert next(writing).report.unchanged == 1_000
+    # … and then the person forgets the conversation.
+    conversations = Conversations(scratch.store, scratch.clock)
+    conversations.forget(conversations.recent()[0].conversation.id)
+    report = list(writing)[-1].report
+    assert report.added == 1_000
+    assert other.added == len(plan.rows) - 1_000
+    assert scratch.store.query("SELECT count(*) FROM messages") == [(0,)]
