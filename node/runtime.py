@@ -156,6 +156,19 @@ class Runtime:
         """Return how many batches wait for another batch, for their author's admission, or for their time."""
         return sum(link.held() for link in self._link_by_device.values())
 
+    def link_count(self) -> int:
+        """Return how many connections there are, those of strangers included."""
+        return len(self._links)
+
+    def opened_link_to(self, device_id: DeviceId) -> bool | None:
+        """Tell whether this device opened the link that is kept with another, None if there is none."""
+        link = self._link_by_device.get(device_id)
+        return link.initiator if link is not None else None
+
+    def dialing_count(self) -> int:
+        """Return how many addresses are being dialled."""
+        return sum(1 for task in self._dial_tasks.values() if not task.done())
+
     def roster_changed(self) -> None:
         """Statements were stored here, beside the owner: tell the peers, and mint the key epoch that they call for."""
         self._replication.reload_membership()

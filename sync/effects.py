@@ -44,7 +44,7 @@ class OpenSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadPage:
-    """Read page `index` of a snapshot from `cursor` on (None: the start), seal it, and answer with Session.page_read."""
+    """Read page `index` of a snapshot from `cursor` on (None: the start), seal it, answer with Session.page_read."""
 
     manifest: Manifest = field(repr=False)
     index: int

@@ -44,6 +44,7 @@ class FoundedRealm:
     devices: list[DeviceKeys]
     statements: list[bytes]
     entropy: SeededEntropy
+    now_milliseconds: int = NOW_MILLISECONDS
 
     def state(self) -> RosterState:
         """Return the roster that all statements spell."""
@@ -67,7 +68,7 @@ class FoundedRealm:
             owner_public=state.owner_public,
             certificate=make_certificate(keys.public, name=f"device {len(self.devices)}", platform="linux"),
             sponsor=self.devices[0].device_id,
-            added_at_milliseconds=NOW_MILLISECONDS,
+            added_at_milliseconds=self.now_milliseconds,
             heads=state.heads,
         )
         self.statements.append(sign_statement(add, self.realm_id, self.owner_seed, keys.sign_seed))
@@ -91,11 +92,11 @@ class FoundedRealm:
         state = self.state()
         entropy = self.entropy.take(mint_entropy_bytes(len(state.active)))
         self.statements.append(
-            mint_epoch(state, self.devices[device], entropy=entropy, now_milliseconds=NOW_MILLISECONDS)
+            mint_epoch(state, self.devices[device], entropy=entropy, now_milliseconds=self.now_milliseconds)
         )
 
 
-def found_realm(*, devices: int, seed: str = "realm") -> FoundedRealm:
+def found_realm(*, devices: int, seed: str = "realm", now_milliseconds: int = NOW_MILLISECONDS) -> FoundedRealm:
     """Return a realm of so many devices, all under one key epoch; their ids are in no particular order."""
     entropy = SeededEntropy(seed)
     owner_seed, first = entropy.take(32), device_keys(entropy)
@@ -107,7 +108,7 @@ def found_realm(*, devices: int, seed: str = "realm") -> FoundedRealm:
         recovery_secret=entropy.take(20),
         recovery_salt=entropy.take(16),
         epoch_entropy=entropy.take(mint_entropy_bytes(1)),
-        now_milliseconds=NOW_MILLISECONDS,
+        now_milliseconds=now_milliseconds,
     )
     realm = FoundedRealm(
         realm_id=created.realm_id,
@@ -115,6 +116,7 @@ def found_realm(*, devices: int, seed: str = "realm") -> FoundedRealm:
         devices=[first],
         statements=list(created.statements),
         entropy=entropy,
+        now_milliseconds=now_milliseconds,
     )
     for _ in range(devices - 1):
         realm.add_device()

@@ -1,9 +1,17 @@
 """Two sessions that mean well: what they exchange, in which order, how little of it, and what they say about it."""
 
-from sync.effects import ApplyBatches, ApplyStatements, ClockDiffers, Diverged, PeerIdentified, ReadBatches
+from sync.effects import (
+    ApplyBatches,
+    ApplyStatements,
+    ClockDiffers,
+    Diverged,
+    OpenSnapshot,
+    PeerIdentified,
+    ReadBatches,
+)
 from sync.limits import BUNDLE_BYTES_TARGET
 from sync.session import Phase
-from sync.session_sending import ENVELOPES_IN_FLIGHT_MAX
+from sync.session_sending import ENVELOPES_IN_FLIGHT_MAX, NEWCOMER_BATCHES_MAX
 from sync.streams import Stream
 from tests.support.memory_replica import MemoryReplica, spell_batch
 from tests.support.realm_factory import NOW_MILLISECONDS, found_realm
@@ -65,8 +73,13 @@ def test_what_is_urgent_is_sent_first() -> None:
 
 
 def test_many_batches_travel_in_few_envelopes() -> None:
-    replica = replica_with(0, Stream.MEMORIES, *(b"%05d" % number + b"." * 1000 for number in range(1000)))
+    replica = replica_with(0, Stream.MEMORIES, b"first")
     pair = make_pair(REALM, replica).connect()
+    pair.responder.effects.clear()
+    for number in range(1000):
+        replica.write(Stream.MEMORIES, b"%05d" % number + b"." * 1000)
+    pair.initiator.changed()
+    pair.settle()
     assert_agreed(pair)
     bundles = [effect for effect in pair.responder.effects if isinstance(effect, ApplyBatches)]
     assert len(bundles) == 1_000 * 1_060 // BUNDLE_BYTES_TARGET + 1
@@ -154,6 +167,15 @@ def test_a_peer_behind_the_log_gets_a_snapshot_and_keeps_its_own_unsent_work() -
     assert_agreed(pair)
     assert len(newcomer.payloads(Stream.MEMORIES)) == 602
     assert newcomer.log_base(Stream.MEMORIES).covers_all(replica.log_base(Stream.MEMORIES))
+
+
+def test_a_newcomer_gets_rows_where_there_is_much_history_and_batches_where_there_is_little() -> None:
+    replica = replica_with(0, Stream.MEMORIES, *(b"%d" % number for number in range(NEWCOMER_BATCHES_MAX + 1)))
+    replica.write(Stream.PROFILE, b"little")
+    pair = make_pair(REALM, replica).connect()
+    assert_agreed(pair)
+    assert [effect.stream for effect in pair.initiator.effects if isinstance(effect, OpenSnapshot)] == [Stream.MEMORIES]
+    assert [effect.stream for effect in pair.initiator.effects if isinstance(effect, ReadBatches)] == [Stream.PROFILE]
 
 
 def test_a_snapshot_without_rows_still_moves_the_frontier() -> None:

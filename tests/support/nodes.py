@@ -1,0 +1,106 @@
+"""Real nodes over loopback: an encrypted store on disk and a runtime each, members of one realm."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from node.clock import SystemClock
+from node.entropy import SystemEntropy
+from node.requests import Notice, PeerChanged
+from node.runtime import Runtime
+from node.schemas import CORE_COMPONENTS
+from node.store.authoring import Author
+from node.store.store import Store, StoreOptions
+from sync.identity import DeviceKeys
+from tests.support.realm_factory import FoundedRealm, found_realm
+
+# Loopback answers within milliseconds; only a broken program waits this long.
+PATIENCE_SECONDS = 10.0
+
+
+@dataclass(slots=True)
+class Node:
+    """One device."""
+
+    keys: DeviceKeys
+    store: Store
+    runtime: Runtime
+    events: list[PeerChanged | Notice] = field(default_factory=list)
+
+    def remember(self, *texts: str) -> None:
+        """Write memories in one transaction."""
+        with self.store.transaction() as transaction:
+            for text in texts:
+                transaction.execute("INSERT INTO memories (id, content) VALUES (?, ?)", (self.store.new_row_id(), text))
+
+    def texts(self) -> set[str]:
+        """Return the texts of all memories."""
+        return {row[0] for row in self.store.query("SELECT content FROM memories")}
+
+    def in_sync_with_all(self) -> bool:
+        """Tell whether every other device is connected and agrees."""
+        return all(peer.connected and peer.in_sync for peer in self.runtime.peers())
+
+
+def now_milliseconds() -> int:
+    """Return the wall clock, for realms whose nodes run on it."""
+    return time.time_ns() // 1_000_000
+
+
+def make_node(
+    realm: FoundedRealm, device: int, directory: Path, *, peers: Sequence[str] = (), listen: str = "127.0.0.1:0"
+) -> Node:
+    """Return a node of the realm that holds all statements; start its runtime yourself."""
+    keys = realm.devices[device]
+    path = directory / f"device-{device}.db"
+    open_store = Store.open if path.exists() else Store.create
+    store = open_store(
+        path,
+        key=bytes([device + 1]) * 32,
+        author=Author(device_id=keys.device_id, realm_id=realm.realm_id, sign_seed=keys.sign_seed),
+        components=CORE_COMPONENTS,
+        clock=SystemClock(),
+        entropy=SystemEntropy(),
+        options=StoreOptions(full_text=False),
+    )
+    store.add_statements(realm.statements)
+    events: list[PeerChanged | Notice] = []
+    runtime = Runtime(
+        store=store,
+        keys=keys,
+        realm_id=realm.realm_id,
+        clock=SystemClock(),
+        entropy=SystemEntropy(),
+        listen=listen,
+        peers=peers,
+        on_event=events.append,
+    )
+    return Node(keys=keys, store=store, runtime=runtime, events=events)
+
+
+@asynccontextmanager
+async def running(*nodes: Node) -> AsyncIterator[None]:
+    """Start the nodes, stop them and close their stores at the end."""
+    try:
+        for node in nodes:
+            await node.runtime.start()
+        yield
+    finally:
+        for node in nodes:
+            await node.runtime.stop()
+            node.store.close()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for a condition; fail if it does not come true in PATIENCE_SECONDS."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not condition():  # noqa: ASYNC110 -- what is waited for is often nobody's event
+            await asyncio.sleep(0.002)
+
+
+def live_realm(devices: int) -> FoundedRealm:
+    """Return a realm founded now."""
+    return found_realm(devices=devices, now_milliseconds=now_milliseconds())
