@@ -87,7 +87,7 @@ class Table:
         self._connection = libsql_experimental.connect(
             str(directory / name), encryption_key=_DATABASE_KEY.hex(), isolation_level=None
         )
-        # Durable as the product is; the engine's own interval of checkpoints was the fastest that does not put them off.
+        # As durable as the product is. Checkpoints at the interval of the engine itself were the fastest honest ones.
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "temp_store=MEMORY", "cache_size=-65536"):
             self._connection.execute(f"PRAGMA {pragma}").fetchall()
         for statement in _SCHEMA:
