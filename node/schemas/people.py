@@ -56,7 +56,7 @@ _RELATIONSHIPS = Table(
         "CREATE INDEX relationships_by_other_person ON relationships (other_person_id)",
     ),
     # An edge between two people exists once, whichever device drew it first.
-    natural_key="person_id, kind, other_person_id",
+    natural_key="person_id, other_person_id, kind",
 )
 
 PEOPLE = Component(name="people", version=1, kind="core", priority=15, tables=(_PEOPLE, _RELATIONSHIPS))
