@@ -34,7 +34,7 @@ from sync.pairing_messages import (
     introduction_message,
 )
 from sync.roster import RosterState, evaluate
-from sync.statements import Add, assemble, decode_body, sign_body, statement_hash
+from sync.statements import Add, assemble, decode_body, sign_body
 
 
 class _Step(Enum):
@@ -205,7 +205,7 @@ class PairingNewcomer:
         epoch = sending_epoch(state, secrets)
         if self._keys.device_id not in state.active:
             raise RemoteProtocolError("The other device's roster does not admit this device.")
-        if epoch is None or epoch.hash != statement_hash(admission.epoch):
+        if epoch is None:
             raise RemoteProtocolError("The other device sent a key epoch that this device cannot use.")
         joined = Joined(
             realm_id=self._realm_id,

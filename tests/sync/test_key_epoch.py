@@ -18,7 +18,7 @@ from sync.key_epoch import (
 from sync.roster import evaluate
 from sync.statements import Epoch, Wrap, decode_statement, sign_statement
 from tests.support.realm_factory import NOW_MILLISECONDS, FoundedRealm, SeededEntropy, found_realm
-from tests.support.roster_scenarios import epoch, revoke
+from tests.support.roster_scenarios import epoch, recovery_seed, revoke, rotate
 
 
 @pytest.fixture
@@ -78,14 +78,18 @@ def test_a_wrap_for_one_device_given_to_another_does_not_open(realm: FoundedReal
 def test_a_wrap_with_another_secret_recipient_or_realm_than_stated_does_not_open(realm: FoundedRealm) -> None:
     state = realm.state()
     author, victim = realm.devices[0], realm.devices[1]
-    body = decode_statement(epoch(state, author, state.active, SeededEntropy("minter"))).body
+    honest = epoch(state, author, state.active, SeededEntropy("minter"))
+    body = decode_statement(honest).body
     assert isinstance(body, Epoch)
+    minted = evaluate(realm.realm_id, [*realm.statements, honest])
+    right = open_epochs(minted, victim.device_id, victim.seal_secret)[-1].key
     key, other_realm = bytes(32), found_realm(devices=1, seed="other").realm_id
     for plaintext in (
         wrapped(state.realm_id, body.key_id, victim.device_id, key),
         wrapped(state.realm_id, epoch_key_id(key), victim.device_id, key),
-        wrapped(other_realm, body.key_id, victim.device_id, key),
-        wrapped(state.realm_id, body.key_id, author.device_id, key),
+        wrapped(other_realm, body.key_id, victim.device_id, right),
+        wrapped(state.realm_id, epoch_key_id(key), victim.device_id, right),
+        wrapped(state.realm_id, body.key_id, author.device_id, right),
         aead_encrypt(key, bytes(24), bytes(132), b""),
     ):
         sealed = seal(victim.public.seal, bytes([9]) * 32, plaintext)
@@ -119,6 +123,14 @@ def test_an_epoch_minted_beforehand_by_a_thief_is_never_sent_under(realm: Founde
     secrets = open_epochs(grown, honest.device_id, honest.seal_secret)
     assert max(secrets, key=lambda secret: secret.n).n == 3, "it opens, so that nothing sent under it is lost"
     assert sending_epoch(grown, secrets) is None
+
+
+def test_taking_the_realm_back_makes_a_new_epoch_due_though_the_members_stay(realm: FoundedRealm) -> None:
+    state = realm.state()
+    rotation, _, _ = rotate(state, recovery_seed(), realm.entropy, cut=state.heads)
+    grown = evaluate(realm.realm_id, [*realm.statements, rotation])
+    assert grown.active == state.active
+    assert epoch_is_due(grown, NOW_MILLISECONDS)
 
 
 def test_concurrent_epochs_are_all_readable_and_all_choose_the_same_one(realm: FoundedRealm) -> None:

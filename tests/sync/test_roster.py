@@ -97,6 +97,7 @@ def test_what_active_devices_had_merged_of_a_revoked_one_counts(realm: FoundedRe
     state = grown(realm, removed, witnessed, foreign, by_victim)
     assert state.accepts(Stream.MEMORIES, origin, 7)
     assert not state.accepts(Stream.MEMORIES, origin, 8)
+    assert set(state.revocation_by_device[victim.device_id].accepted[Stream.MEMORIES].entries) == {origin}
     larger = revoke(state, victim.device_id, realm.owner_seed, cut_seq=9)
     assert grown(realm, removed, larger).accepts(Stream.MEMORIES, origin, 9)
 
