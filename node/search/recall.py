@@ -107,21 +107,14 @@ class Recall:
 
     def _turns(self, expression: str, only: RecallFilter, candidates: int) -> dict[RowId, float]:
         condition, parameters = _condition("c", only)
-        if condition:
-            matched = (
-                "SELECT _fts_messages.rowid AS place, bm25(_fts_messages) AS badness FROM _fts_messages"
-                " JOIN messages m ON m.rowid = _fts_messages.rowid JOIN conversations c ON c.id = m.conversation_id"
-                f" WHERE _fts_messages MATCH ?{condition} ORDER BY badness LIMIT ?"
-            )
-        else:
-            # Without a filter FTS5 sorts by itself, several times faster than after a join.
-            matched = (
-                "SELECT rowid AS place, rank AS badness FROM _fts_messages"
-                " WHERE _fts_messages MATCH ? ORDER BY rank LIMIT ?"
-            )
+        conversations = " JOIN conversations c ON c.id = m.conversation_id" if condition else ""
+        matched = (
+            "SELECT m.id, m.conversation_id, m.created_at, bm25(_fts_messages) AS badness FROM _fts_messages"
+            f" JOIN messages m ON m.rowid = _fts_messages.rowid{conversations}"
+            f" WHERE _fts_messages MATCH ?{condition} ORDER BY badness LIMIT ?"
+        )
         rows = self._database.query(
-            f"SELECT h.id, -hit.badness, ({_NEIGHBOUR_BEFORE}), ({_NEIGHBOUR_AFTER})"
-            f" FROM ({matched}) AS hit JOIN messages h ON h.rowid = hit.place",
+            f"SELECT h.id, -h.badness, ({_NEIGHBOUR_BEFORE}), ({_NEIGHBOUR_AFTER}) FROM ({matched}) AS h",
             (expression, *parameters, candidates),
         )
         return _with_neighbours(rows)
