@@ -5,7 +5,7 @@ bare loop runs in turn with them, and the ratio is taken turn by turn.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from tempfile import TemporaryDirectory
@@ -30,6 +30,11 @@ class Pair:
         child.say(**command)
         return child.hear(SECONDS_MAX)
 
+    def settle(self) -> None:
+        """Wait until both say that they are in sync."""
+        for child in (self.sender, self.receiver):
+            self.ask(child, do="settle")
+
     def require_equal(self, messages: int) -> None:
         """Raise RuntimeError unless both hold the messages, and by equal digests."""
         ours, theirs = self.ask(self.sender, do="state"), self.ask(self.receiver, do="state")
@@ -39,8 +44,8 @@ class Pair:
 
 
 @contextmanager
-def connected_pair(*, full_text: bool) -> Iterator[Pair]:
-    """Start two devices of one realm, the sender dialling the receiver."""
+def connected_pair(*, full_text: bool, between: Callable[[str], str] = str) -> Iterator[Pair]:
+    """Start two devices of one realm; the sender dials what `between` makes of the receiver's address."""
     founded_at = time.time_ns() // 1_000_000
     module = "simulations.bench.replica"
     common = ["--founded-at", str(founded_at), *(["--full-text"] if full_text else [])]
@@ -48,8 +53,8 @@ def connected_pair(*, full_text: bool) -> Iterator[Pair]:
         TemporaryDirectory(prefix="nuthatch-bench-") as directory,
         Child(module, [directory, "--device", "1", *common], core=1) as receiver,
     ):
-        address = receiver.hear(SECONDS_MAX)["listen"]
-        with Child(module, [directory, "--device", "0", "--peer", str(address), *common], core=0) as sender:
+        address = between(str(receiver.hear(SECONDS_MAX)["listen"]))
+        with Child(module, [directory, "--device", "0", "--peer", address, *common], core=0) as sender:
             sender.hear(SECONDS_MAX)
             yield Pair(sender, receiver)
 
