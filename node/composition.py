@@ -1,12 +1,11 @@
-"""How a device is put together: make a home, open a home, or reach whoever owns it."""
+"""How a device is put together: make a home, or open one."""
 
 import platform
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import msgspec
 
-from node.api.client import connect
 from node.clock import Clock, SystemClock
 from node.config import NodeConfig
 from node.entropy import Entropy, SystemEntropy
@@ -15,8 +14,6 @@ from node.home import FILE_MODE, Home
 from node.keys.key_file import UnlockedKeys, new_keys, unlock_key_file, write_key_file
 from node.keys.owner_key import write_owner_key_file
 from node.keys.passphrase_slot import passphrase_bytes
-from node.operations.table import LocalCaller
-from node.requests import Caller
 from node.schemas import CORE_COMPONENTS
 from node.service import Service, closing
 from node.store.authoring import Author
@@ -25,8 +22,6 @@ from sync.crypto import KEY_BYTES, SALT_BYTES
 from sync.identity import DeviceKeys, UnusableName
 from sync.key_epoch import mint_entropy_bytes
 from sync.realm import RECOVERY_SECRET_BYTES, CreatedRealm, create_realm
-
-PassphraseSource = Callable[[], str]
 
 
 class Initialised(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,22 +87,6 @@ def open_home(config: NodeConfig, *, passphrase: str) -> Iterator[Service]:
         clock, entropy = SystemClock(), SystemEntropy()
         with closing(open_service(home, keys, clock, entropy)) as service:
             yield service
-
-
-@asynccontextmanager
-async def reach(config: NodeConfig, *, passphrase: PassphraseSource) -> AsyncIterator[Caller]:
-    """Perform operations through the running node, or, if none runs, on the home opened by this process.
-
-    `passphrase` is asked only in the second case. Raises what `open_home` and `connect` raise.
-    """
-    home = Home(config.home_directory)
-    home.require()
-    if home.is_owned():
-        async with connect(home) as client:
-            yield client
-    else:
-        with open_home(config, passphrase=passphrase()) as service:
-            yield LocalCaller(service)
 
 
 @contextmanager

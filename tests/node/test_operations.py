@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from node.api.server import serve_api
-from node.composition import Initialised, init_home, open_home, reach
+from node.composition import Initialised, init_home, open_home
 from node.config import NodeConfig, PassphraseCost
 from node.entropy import SystemEntropy
 from node.errors import (
@@ -26,6 +26,7 @@ from node.errors import (
 )
 from node.home import Home
 from node.operations.table import LocalCaller
+from node.reaching import reach
 from node.requests import (
     DEVICES,
     EDIT,
