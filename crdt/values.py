@@ -1,6 +1,6 @@
 """The values that a cell can hold, and one total order over them."""
 
-from math import isnan
+from math import copysign, isnan
 
 from crdt.errors import MergeError
 
@@ -39,7 +39,7 @@ def check_scalar(value: object) -> Scalar:
             raise MergeError("an integer does not fit in 64 bits")
         return value
     if isinstance(value, float):
-        if isnan(value):
-            raise MergeError("a cell cannot hold NaN")
+        if isnan(value) or (value == 0 and copysign(1, value) < 0):
+            raise MergeError("a cell holds neither NaN nor a negative zero: each number has one spelling")
         return value
     raise MergeError(f"a cell cannot hold a {type(value).__name__}")

@@ -28,7 +28,10 @@ def delta(state: Counter | None, new_value: Scalar, stamp: Stamp) -> Counter | N
         return None if state else Counter({})
     origin = stamp_origin(stamp)
     added, subtracted = state.totals_by_origin.get(origin, (0, 0)) if state else (0, 0)
-    return Counter({origin: (added + max(change, 0), subtracted + max(-change, 0))})
+    totals = (added + max(change, 0), subtracted + max(-change, 0))
+    if max(totals) > INTEGER_MAX:
+        raise MergeError("a counter has moved further in all than 64 bits can count")
+    return Counter({origin: totals})
 
 
 def join(a: Counter, b: Counter) -> Counter:

@@ -6,6 +6,7 @@ The context of a stored set is the frontier of its stream, so nothing of a remov
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -13,6 +14,8 @@ from crdt.errors import MergeError
 from crdt.identifiers import DOT_BYTES, Dot, Stamp, exact_bytes, make_dot, stamp_origin, stamp_seq
 from crdt.values import Scalar
 from crdt.version_vector import VersionVector
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +37,24 @@ def elements(text: Scalar) -> list[str]:
         return []
     try:
         parsed = json.loads(text) if isinstance(text, str) else None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise MergeError("a set is written as a JSON array of texts") from error
     if not isinstance(parsed, list) or not all(isinstance(element, str) for element in parsed):
         raise MergeError("a set is written as a JSON array of texts")
+    if any(_SURROGATE.search(element) for element in parsed):
+        # JSON can escape half of a surrogate pair, which no UTF-8 can hold.
+        raise MergeError("a set's element is no Unicode text")
     return sorted(set(parsed))
 
 
 def delta(state: ObservedSet | None, new_value: Scalar, stamp: Stamp) -> ObservedSet | None:
     """Return the dots added and removed in moving to `new_value`; None where nothing changes."""
     wanted = elements(new_value)
+    kept = frozenset(wanted)
     present = state.element_by_dot if state else {}
-    removed = frozenset(dot for dot, element in present.items() if element not in wanted)
-    missing = [element for element in wanted if element not in present.values()]
+    shown = frozenset(present.values())
+    removed = frozenset(dot for dot, element in present.items() if element not in kept)
+    missing = [element for element in wanted if element not in shown]
     if state is not None and not removed and not missing:
         return None
     origin, seq = stamp_origin(stamp), stamp_seq(stamp)
@@ -55,9 +63,7 @@ def delta(state: ObservedSet | None, new_value: Scalar, stamp: Stamp) -> Observe
 
 def join(a: ObservedSet, b: ObservedSet) -> ObservedSet:
     """Return the dots that both have, and those that one has and the other does not know of."""
-    merged = {
-        dot: element for dot, element in a.element_by_dot.items() if dot in b.element_by_dot or not b.knows(dot)
-    }
+    merged = {dot: element for dot, element in a.element_by_dot.items() if dot in b.element_by_dot or not b.knows(dot)}
     merged |= {dot: element for dot, element in b.element_by_dot.items() if not a.knows(dot)}
     vector = a.vector.join(b.vector)
     known = a.removed | b.removed | a.element_by_dot.keys() | b.element_by_dot.keys()
