@@ -27,6 +27,8 @@ from crdt.strategies.register import Register
 Layout = tuple[tuple[str, int], ...]
 
 ROW_HASH_BYTES = 32
+# The database binding turns larger integers into REAL.
+GENERATION_MAX = 2**31 - 1
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -94,7 +96,7 @@ def read_row(
         raise MergeError("a row has as many payloads as its layout has columns")
     row_id = RowId(exact_bytes(values[0], 16, "row id"))
     generation = values[1]
-    if not isinstance(generation, int) or not 1 <= generation < 2**31:
+    if not isinstance(generation, int) or not 1 <= generation <= GENERATION_MAX:
         raise MergeError("a generation is a positive number")
     exact_bytes(born, STAMP_BYTES, "stamp")
     cells = {

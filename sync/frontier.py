@@ -43,11 +43,10 @@ class Frontier:
         return all(self.covers(origin, entry.seq) for origin, entry in other.entries.items())
 
     def join(self, other: "Frontier") -> "Frontier":
-        """Return the least frontier that covers both."""
+        """Return the least frontier that covers both; of a forked author's two hashes the greater, on both sides."""
         merged = dict(self.entries)
         for origin, entry in other.entries.items():
-            if entry.seq > merged.get(origin, NO_ENTRY).seq:
-                merged[origin] = entry
+            merged[origin] = max(entry, merged.get(origin, NO_ENTRY))
         return Frontier(merged)
 
     def advanced(self, origin: Origin, entry: FrontierEntry) -> "Frontier":
@@ -71,7 +70,8 @@ class Frontier:
         for row in value:
             match row:
                 case [bytes(origin), int(seq), bytes(prefix)] if (
-                    len(origin) == ORIGIN_BYTES and 1 <= seq <= SEQUENCE_MAX and len(prefix) == PREFIX_BYTES
+                    type(seq) is int
+                    and len(origin) == ORIGIN_BYTES and 1 <= seq <= SEQUENCE_MAX and len(prefix) == PREFIX_BYTES
                 ):
                     entries[Origin(origin)] = FrontierEntry(seq, prefix)
                 case _:

@@ -19,17 +19,17 @@ def pack(body: bytes) -> tuple[int, bytes]:
     return ZSTD, _compressor.compress(body)
 
 
-def unpack(codec: int, packed: bytes, body_bytes: int) -> bytes:
-    """Return the body of exactly `body_bytes` bytes, else raise RemoteProtocolError; inflates no byte more."""
+def unpack(codec: int, packed: bytes, body_bytes_max: int) -> bytes:
+    """Return the body of at most `body_bytes_max` bytes, else raise RemoteProtocolError; inflates no byte more."""
     try:
-        if codec == ZSTD and zstandard.frame_content_size(packed) == body_bytes:
-            body = _decompressor.decompress(packed, max_output_size=body_bytes, allow_extra_data=False)
+        if codec == ZSTD and 0 < zstandard.frame_content_size(packed) <= body_bytes_max:
+            body = _decompressor.decompress(packed, max_output_size=body_bytes_max, allow_extra_data=False)
         elif codec == PLAIN:
             body = packed
         else:
             raise RemoteProtocolError("a body is packed in an unknown way or its size is not what it says")
     except zstandard.ZstdError as error:
         raise RemoteProtocolError("a body's compression is malformed") from error
-    if len(body) != body_bytes:
+    if len(body) > body_bytes_max:
         raise RemoteProtocolError("a body's size is not what it says")
     return body

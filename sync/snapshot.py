@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 import msgspec
 
-from crdt.identifiers import DEVICE_ID_BYTES, STAMP_BYTES, DeviceId
+from crdt.identifiers import DEVICE_ID_BYTES, SEQUENCE_MAX, STAMP_BYTES, DeviceId, Stamp, stamp_seq
 from crdt.row import Layout
 from sync import crypto
 from sync.batch import check_layout
 from sync.errors import RemoteProtocolError
 from sync.frontier import Frontier
 from sync.identifiers import HASH_BYTES, RealmId
-from sync.limits import BATCH_RAW_BYTES_MAX, CHANGES_PER_BATCH_MAX, LAYOUTS_PER_BATCH_MAX
+from sync.limits import BATCH_BYTES_MAX, BATCH_RAW_BYTES_MAX, CHANGES_PER_BATCH_MAX, LAYOUTS_PER_BATCH_MAX
 from sync.packing import pack, unpack
 from sync.streams import Stream
 
@@ -95,11 +95,15 @@ def make_page(
 
 def open_page(raw: bytes, realm_id: RealmId, sender: DeviceId, sign_public: bytes) -> Page:
     """Return the verified page that `sender` made, else raise RemoteProtocolError."""
+    if len(raw) > BATCH_BYTES_MAX:
+        raise RemoteProtocolError("a snapshot page is larger than any may be")
     try:
         header_bytes, signature, codec, packed = _decode_page(raw)
         header = _decode_header(header_bytes)
     except msgspec.DecodeError as error:
         raise RemoteProtocolError("a snapshot page is malformed") from error
+    if _encode((header_bytes, signature, codec, packed)) != raw:
+        raise RemoteProtocolError("a snapshot page is not spelled canonically")
     if header.sender != sender or len(header.sender) != DEVICE_ID_BYTES:
         raise RemoteProtocolError("a snapshot page is not from the device that sends it")
     crypto.verify(sign_public, signature, crypto.signed_message("page", realm_id, header_bytes))
@@ -130,8 +134,17 @@ def _open_rows(header: PageHeader, codec: int, packed: bytes) -> list[PageRow]:
     for layout_index, born, _, stamps in rows:
         if (
             not 0 <= layout_index < len(header.layouts)
-            or len(born) != STAMP_BYTES
-            or any(len(stamp) != STAMP_BYTES or not 0 <= index < 2**16 for index, stamp in stamps)
+            or not _is_stamp(born)
+            or not all(_is_stamp(stamp) for _, stamp in stamps)
+            or not _ascending([index for index, _ in stamps], len(header.layouts[layout_index][1]))
         ):
             raise RemoteProtocolError("a snapshot row is out of bounds")
     return rows
+
+
+def _is_stamp(stamp: bytes) -> bool:
+    return len(stamp) == STAMP_BYTES and stamp_seq(Stamp(stamp)) <= SEQUENCE_MAX
+
+
+def _ascending(indexes: Sequence[int], count: int) -> bool:
+    return indexes == sorted(set(indexes)) and all(0 <= index < count for index in indexes)
