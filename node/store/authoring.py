@@ -2,15 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from crdt.digest import sum_hashes
 from crdt.errors import MergeError
 from crdt.identifiers import HybridTime, Origin, RowId, Stamp, make_stamp
-from crdt.row import Layout, RowState, hash_body, hash_prefix, hash_row, join_rows, spell_row
+from crdt.row import GENERATION_MAX, Layout, RowState, hash_body, hash_prefix, hash_row, join_rows, spell_row
 from crdt.strategies import CellState
+from crdt.strategies.observed_set import ObservedSet
 from crdt.strategies.register import Register
 from crdt.version_vector import VersionVector
 from node.errors import ConstraintError, StorageError
@@ -21,6 +22,7 @@ from node.store.change_log import Progress, RowsMoved
 from node.store.conflict_log import purge_conflicts
 from node.store.database import Database, Row
 from node.store.literals import parse_literal
+from node.store.merge import bindable
 from node.store.references import check_references, settle_references
 from node.store.row_state import RowStates, StoredRow
 from sync.batch import SALT_BYTES, BatchDraft, OwnChange, make_batch
@@ -215,7 +217,8 @@ class Authoring:
             else:
                 gone.append(row_id)
         for column, value, row_id in shown:
-            self._database.change(f"UPDATE {table.name} SET {column} = ? WHERE id = ?", (value, row_id))
+            mark, bound = bindable(table, column, value)
+            self._database.change(f"UPDATE {table.name} SET {column} = {mark} WHERE id = ?", (bound, row_id))
         if gone:
             purge_conflicts(self._database, gone)
         hashes = self._states.write(table, new)
@@ -274,16 +277,22 @@ def _change_of(table: ReplicatedTable, row: TouchedRow, old: StoredRow | None, s
     if row.before is None:
         if row.after is None:
             return None
-        return _new_row(table, old.row.generation + 1 if old else 1, row.values, stamp)
+        return _new_row(table, _next_generation(old.row) if old else 1, row.values, stamp)
     if old is None or not old.row.alive:
         raise StorageError(f"A row of {table.name} has no state; the store is damaged. Restore a backup or pair anew.")
     if row.after is None:
-        return _tombstone(table, row.before, old.row.generation + 1, stamp)
+        return _tombstone(table, row.before, _next_generation(old.row), stamp)
     cells = _written_cells(table, row, old.row, stamp)
     if not cells:
         return None
     codes = {name: table.strategy_by_column[name].code for name in cells}
     return RowState(generation=old.row.generation, born=stamp, code_by_column=codes, cell_by_column=cells)
+
+
+def _next_generation(row: RowState) -> int:
+    if row.generation == GENERATION_MAX:
+        raise ConstraintError("A row was deleted and written again too often; write it under a new id.")
+    return row.generation + 1
 
 
 def _written_cells(table: ReplicatedTable, row: TouchedRow, old: RowState, stamp: Stamp) -> dict[str, CellState]:
@@ -300,6 +309,9 @@ def _written_cells(table: ReplicatedTable, row: TouchedRow, old: RowState, stamp
         if strategy.stamped and state is not None:
             state = Register(_stamp_of(state), parse_literal(row.before[index]))
         cell = strategy.delta(state, value, stamp)
+        if isinstance(cell, ObservedSet) and not all(map(cast(ObservedSet, state).vector.covers_dot, cell.removed)):
+            # Such an element came by a snapshot ahead of the batch that added it; no peer could merge its removal yet.
+            raise ConstraintError(f"An element of {name} is still arriving from another device; try again in a moment.")
         if cell is not None and cell != state:
             cells[name] = cell
     return cells

@@ -16,6 +16,11 @@ from sync.streams import Stream
 
 _Integer = Annotated[int, msgspec.Meta(ge=INTEGER_MIN, le=INTEGER_MAX)]
 _PYTHON_TYPE: dict[str, object] = {"TEXT": str, "INTEGER": _Integer, "REAL": float, "BLOB": bytes}
+# Closed types: a payload that nests deeper than its strategy's cannot even be decoded.
+_PAYLOAD_TYPE: dict[str, object] = {
+    "set": tuple[list[tuple[bytes, str]], list[bytes]] | None,
+    "counter": list[tuple[bytes, _Integer, _Integer]] | None,
+}
 # What an untouched set or counter shows; on wire and in hashes it stands as nil.
 UNTOUCHED = {"set": "'[]'", "counter": "0"}
 
@@ -118,8 +123,8 @@ class ReplicatedTable:
 
 
 def _payload_type(column: Column) -> object:
-    if column.strategy in UNTOUCHED:
-        return list[Any] | None
+    if column.strategy in _PAYLOAD_TYPE:
+        return _PAYLOAD_TYPE[column.strategy]
     python_type = _PYTHON_TYPE[column.type]
     return python_type if column.default is not None else python_type | None  # type: ignore[operator]
 

@@ -112,12 +112,17 @@ class Incoming:
             by_layout.setdefault(page_row[0], []).append(position)
         moved = RowsMoved()
         rows_by_table: RowsByTable = {}
+        seen: set[tuple[str, bytes]] = set()
         for index, positions in by_layout.items():
             name, layout = header.layouts[index]
             table = self._table(name, header.stream)
             page_rows = [page.rows[position] for position in positions]
             rows = _decode_rows(table, layout, [row[2] for row in page_rows])
             rows_by_table.setdefault(name, []).extend((layout, row) for row in rows)
+            count = len(seen)
+            seen.update((name, row[0]) for row in rows)
+            if len(seen) != count + len(rows):
+                raise RemoteProtocolError(f"a snapshot page holds a row of {name} twice")
             known = self._merge.known(table, [row[0] for row in rows])
             new_by_stamp: dict[bytes, list[int]] = {}
             others: dict[RowId, RowState] = {}

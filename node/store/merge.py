@@ -148,6 +148,12 @@ def _values(table: ReplicatedTable, state: RowState) -> Iterable[object]:
         yield None if cell is None else strategy.value(cell)
 
 
+def bindable(table: ReplicatedTable, column: str, value: object) -> tuple[str, object]:
+    """Return (placeholder, value to bind) by which a column takes a value exactly, large integers too."""
+    declared = table.columns[table.column_names.index(column)]
+    return ("CAST(? AS INTEGER)", str(value)) if declared.type == "INTEGER" and value is not None else ("?", value)
+
+
 def _bindable(column: Column, values: Sequence[Any]) -> Sequence[Any]:
     """Return a column's values with integers too large for the binding as texts (rare, so looked for first)."""
     if column.type != "INTEGER" or not any(abs(value) > _BOUND_INTEGER_MAX for value in values if value is not None):

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from crdt.digest import EMPTY_DIGEST, move_digest, sum_hashes
-from crdt.identifiers import DeviceId, Origin, origin_device
+from crdt.hybrid_clock import hybrid_milliseconds
+from crdt.identifiers import DeviceId, Origin, Stamp, origin_device, stamp_hlc
 from crdt.row import Layout
 from node.store.authoring import Author
 from node.store.capture import Capture
@@ -16,6 +17,7 @@ from node.store.incoming import Applied, Incoming, RowsByTable
 from node.store.origins import Origins
 from sync.batch import Batch, UnknownAuthor, open_batch
 from sync.errors import RemoteProtocolError
+from sync.limits import CLOCK_AHEAD_MILLISECONDS_MAX
 from sync.replica import UNKNOWN_AUTHOR, Verdict, admit
 from sync.roster import RosterState
 from sync.snapshot import Manifest, open_page
@@ -150,7 +152,13 @@ class Receiving:
         return applied.rows_by_table
 
     def apply_page(
-        self, raw: bytes, manifest: Manifest, sender: DeviceId, roster: RosterState, progress: Progress
+        self,
+        raw: bytes,
+        manifest: Manifest,
+        sender: DeviceId,
+        roster: RosterState,
+        progress: Progress,
+        now_milliseconds: int,
     ) -> dict[str, int]:
         """Join a page of the snapshot that `manifest` announced; return its rows by table."""
         public = roster.sign_public(sender)
@@ -166,9 +174,11 @@ class Receiving:
         except NewerSchemaError as error:
             raise RemoteProtocolError(f"a snapshot page cannot be read: {_NEWER}") from error
         progress.touch(manifest.stream, applied.moved)
-        for row in page.rows:
-            progress.observe(max((int.from_bytes(stamp[:8], "big") for _, stamp in row[3]), default=0))
-            progress.observe(int.from_bytes(row[1][:8], "big"))
+        latest = stamp_hlc(Stamp(max((max(row[1], *(stamp for _, stamp in row[3])) for row in page.rows), default=b"")))
+        if hybrid_milliseconds(latest) > now_milliseconds + CLOCK_AHEAD_MILLISECONDS_MAX:
+            # This device's own next stamp exceeds every one it applied; a far one would carry its clock along.
+            raise RemoteProtocolError("a snapshot page holds a stamp from more than 24 hours ahead")
+        progress.observe(latest)
         counts: dict[str, int] = {}
         self._count(applied, counts)
         return counts

@@ -68,6 +68,10 @@ def register_schema(database: Database, components: Sequence[Component]) -> None
     Raises NewerStoreError for a store written by a newer version, StorageError for drift or a failed migration.
     """
     check_declarations(components)
+    present: dict[str, int] = dict(database.query("SELECT name, version FROM _component"))
+    for component in components:
+        # All are asked before the first is migrated: a store that is refused stays as it is.
+        _refuse_newer(component, present.get(component.name, 0))
     for component in sorted(components, key=lambda component: (component.priority, component.name)):
         database.begin()
         try:
@@ -78,15 +82,18 @@ def register_schema(database: Database, components: Sequence[Component]) -> None
             raise
 
 
-def _register(database: Database, component: Component) -> None:
-    checksum = blake2b(msgspec.msgpack.encode(component), digest_size=32).digest()
-    rows = database.query("SELECT version, checksum FROM _component WHERE name = ?", (component.name,))
-    present, known = rows[0] if rows else (0, checksum)
+def _refuse_newer(component: Component, present: int) -> None:
     if present > component.version:
         raise NewerStoreError(
             f"This store's {component.name} schema has version {present}, newer than this program's "
             f"{component.version}. Update Nuthatch on this device; nothing was changed."
         )
+
+
+def _register(database: Database, component: Component) -> None:
+    checksum = blake2b(msgspec.msgpack.encode(component), digest_size=32).digest()
+    rows = database.query("SELECT version, checksum FROM _component WHERE name = ?", (component.name,))
+    present, known = rows[0] if rows else (0, checksum)
     if present == component.version:
         if known != checksum:
             raise StorageError(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from crdt.identifiers import RowId
+from crdt.identifiers import STAMP_BYTES, RowId
 from crdt.row import Layout, spell_row
 from crdt.version_vector import VersionVector
 from node.store.catalogue import Catalogue, ReplicatedTable
@@ -19,6 +19,8 @@ _encode = msgspec.msgpack.Encoder().encode
 
 START = _encode((0, 0))
 _ROWS_PER_READ = 1000
+# The stamp `born`, the layout's index and the headers of the arrays.
+_ROW_OVERHEAD_BYTES = 80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +50,7 @@ class SnapshotReader:
         )
 
     def read(self, stream: Stream, vector: VersionVector, cursor: bytes, bytes_max: int) -> PageDraft:
-        """Return about `bytes_max` bytes of rows from `cursor` on (START for the first page)."""
+        """Return at most `bytes_max` bytes of rows, at least one row, from `cursor` on (START for the first page)."""
         table_index, rowid = _decode_cursor(cursor)
         tables = self._tables(stream)
         layouts: dict[tuple[str, Layout], int] = {}
@@ -58,13 +60,14 @@ class SnapshotReader:
             table = tables[table_index]
             chunk = self._chunk(table, rowid)
             for row in chunk:
-                if size >= bytes_max:
-                    return PageDraft(layouts=tuple(layouts), rows=rows, next_cursor=_encode((table_index, rowid)))
                 state = self._states.from_row(table, row[1:], vector).row
                 spelled = spell_row(RowId(row[1]), state)
+                length = len(spelled.body) + _ROW_OVERHEAD_BYTES + STAMP_BYTES * len(spelled.stamp_by_index)
+                if rows and size + length > bytes_max:
+                    return PageDraft(layouts=tuple(layouts), rows=rows, next_cursor=_encode((table_index, rowid)))
                 index = layouts.setdefault((table.name, spelled.layout), len(layouts))
                 rows.append((index, spelled.born, spelled.body, tuple(sorted(spelled.stamp_by_index.items()))))
-                size += len(spelled.body) + 64
+                size += length
                 rowid = row[0]
             if len(chunk) < _ROWS_PER_READ:
                 table_index, rowid = table_index + 1, 0

@@ -6,7 +6,10 @@ from functools import lru_cache
 
 from node.errors import ConstraintError
 
-_QUOTED = re.compile(r"'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/", re.DOTALL)
+# Texts, names in any of SQLite's three quotes, and comments, in one pass: each could hold the marks of another.
+_QUOTED = re.compile(
+    r"'(?:[^']|'')*'|(\"(?:[^\"]|\"\")*\"|`(?:[^`]|``)*`|\[[^\]]*\])|--[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL
+)
 _ROWID = re.compile(r"\b(?:rowid|_rowid_|oid)\b", re.IGNORECASE)
 _CALL = re.compile(r"(?:\b(into)\s+[\w.\"]+\s*\()|(\w+)\s*\(", re.IGNORECASE)
 _PLAIN_WORDS = frozenset({"values", "in", "and", "or", "not", "where", "exists", "set", "select", "on", "conflict"})
@@ -30,7 +33,9 @@ def examine(sql: str) -> StatementFacts:
     ConstraintError for what would go past capture: a second statement (the binding drops it without a word), anything
     but reading and writing rows, and the writing of rowids, by which the store tells new rows from old ones.
     """
-    bare = _QUOTED.sub("''", sql).strip().rstrip(";")
+    if "\0" in sql:
+        raise ConstraintError("A statement cannot hold a NUL character; the engine would stop reading there.")
+    bare = _QUOTED.sub(_without_content, sql).strip().rstrip(";")
     verb = (bare.split(None, 1) or [""])[0].lower()
     if verb not in _VERBS:
         raise ConstraintError("Only SELECT, INSERT, UPDATE, DELETE and WITH can be run on the store.")
@@ -45,6 +50,14 @@ def examine(sql: str) -> StatementFacts:
     )
     numbered = re.search(r"\?\d|[:@$]\w", bare) is not None
     return StatementFacts(computes_text=computes, placeholders=None if numbered else bare.count("?"))
+
+
+def _without_content(match: re.Match[str]) -> str:
+    text = match.group()
+    if match.group(1) is not None:
+        # A name stays, without its quotes: "char"(0) is as much a call as char(0).
+        return re.sub(r"\W", "_", text[1:-1]) or "_"
+    return "''" if text.startswith("'") else " "
 
 
 def check_parameters(facts: StatementFacts, given: int) -> None:

@@ -86,7 +86,7 @@ class _Parts:
 class Store:
     """The replica. Every call is synchronous and made from one thread: the binding holds the interpreter's lock."""
 
-    __slots__ = ("_author", "_clock", "_entropy", "_ids", "_parts", "origin")
+    __slots__ = ("_author", "_clock", "_entropy", "_last_id", "_parts", "origin")
 
     def __init__(self, parts: _Parts, author: Author, origin: Origin, clock: Clock, entropy: Entropy) -> None:
         """Use `create` or `open` instead."""
@@ -94,7 +94,7 @@ class Store:
         self._author = author
         self._clock = clock
         self._entropy = entropy
-        self._ids = HybridClock()
+        self._last_id = 0
         self.origin = origin
 
     @classmethod
@@ -267,12 +267,10 @@ class Store:
 
     def new_row_id(self) -> RowId:
         """Return a UUIDv7 greater than the last one given, even within one millisecond."""
-        time = self._ids.next(self._clock.now_milliseconds())
-        # 12 bits of the hybrid counter take the place of rand_a (RFC 9562 section 6.2, method 1).
-        randomness = bytearray(self._entropy.take(10))
-        counter = time & 0x0FFF
-        randomness[0], randomness[1] = counter >> 8, counter & 0xFF
-        return uuid7((time >> 16) + ((time & 0xFFFF) >> 12), bytes(randomness))
+        # A counter of 12 bits takes the place of rand_a and carries into the time (RFC 9562 section 6.2, method 1).
+        self._last_id = max(self._clock.now_milliseconds() << 12, self._last_id + 1)
+        counter = self._last_id & 0x0FFF
+        return uuid7(self._last_id >> 12, counter.to_bytes(2, "big") + self._entropy.take(8))
 
     def is_forgotten(self, table: str, row_ids: Sequence[bytes]) -> set[RowId]:
         """Return those of `row_ids` that once stood in `table` and were deleted."""
@@ -342,7 +340,9 @@ class Store:
         Raises RemoteProtocolError, and then nothing was changed.
         """
         with self._committing(local=False) as pending:
-            counts = self._parts.receiving.apply_page(raw, manifest, sender, roster, pending.progress)
+            counts = self._parts.receiving.apply_page(
+                raw, manifest, sender, roster, pending.progress, self._clock.now_milliseconds()
+            )
             pending.changes_by_table.update(counts)
         return sum(counts.values())
 
