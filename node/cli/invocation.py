@@ -37,7 +37,7 @@ class Invocation:
 
     def caller(self, passphrase_file: Path | None) -> "AbstractAsyncContextManager[Caller]":
         """Reach the running node, or else open the home; the passphrase is asked for in the second case only."""
-        from node.composition import reach
+        from node.reaching import reach
 
         return reach(self.config(), passphrase=lambda: read_unlocking_passphrase(passphrase_file, self.standard_input))
 
