@@ -78,7 +78,8 @@ class Cable:
             far_writer.transport.abort()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError):
+        # Whichever way an end goes away, the connection is over; what it carried until then is counted.
+        with suppress(OSError):
             while chunk := await reader.read(_CHUNK_BYTES):
                 self.carried += chunk
                 writer.write(chunk)

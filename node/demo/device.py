@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -75,11 +76,10 @@ class Command:
         if self._process.returncode != 0:
             raise DemoError(f"`{self._what}` ended with exit code {self._process.returncode}. {self._last_words()}")
 
-    async def stop(self) -> None:
-        """Ask the command to stop, as Ctrl-C does, and wait until it has."""
+    def interrupt(self) -> None:
+        """Ask the command to stop, as Ctrl-C does."""
         if self._process.returncode is None:
-            self._process.terminate()
-        await self.finish()
+            self._process.send_signal(signal.SIGINT)
 
     async def ended(self) -> int:
         """Wait until the process is gone; return its exit code."""
@@ -148,27 +148,22 @@ class Device:
 
     async def stop(self) -> None:
         """Stop the node in good order."""
-        if self._draining is not None:
-            self._draining.cancel()
-            await asyncio.gather(self._draining, return_exceptions=True)
-        if self._node is not None:
-            await self._node.stop()
-        self._node = self._draining = None
+        node, self._node = self._node, None
+        if node is not None and self._draining is not None:
+            node.interrupt()
+            await self._draining  # what it says last is read until its output ends
+            self._draining = None
+            await node.finish()
 
     async def crash(self) -> None:
-        """End the node at once, as a power cut does: nothing is written or said any more."""
+        """End the node at once if it runs, as a power cut does: nothing is written or said any more."""
         node, self._node = self._node, None
-        self.kill()
         if node is not None:
             node.kill()
             await node.ended()
-
-    def kill(self) -> None:
-        """End the node if it still runs."""
         if self._draining is not None:
-            self._draining.cancel()
-        if self._node is not None:
-            self._node.kill()
+            await self._draining  # its input has ended
+            self._draining = None
 
     @asynccontextmanager
     async def reached(self) -> AsyncIterator[Caller]:

@@ -19,7 +19,7 @@ from node.demo.findings import (
     Unreadable,
 )
 
-_TITLE_CHARACTERS = 36
+_TITLE_CHARACTERS = 33
 # Enough of a digest to compare columns by eye; JSON output has all of it.
 _DIGEST_CHARACTERS = 12
 
@@ -36,11 +36,11 @@ def render_finding(finding: Finding) -> RenderableType:
             return _line(finding.title, finding.detail, finding.seconds, finding.network_bytes)
         case DevicePaired():
             sas = f"{finding.sas[:3]} {finding.sas[3:]}"
-            detail = Text.assemble("both screens show ", (sas, "bold bright_cyan"))
+            detail = Text.assemble("both screens: ", (sas, "bold bright_cyan"))
             return _line(f"The {finding.name} joins", detail, finding.seconds, finding.network_bytes)
         case Apart():
             return Group(
-                _line("Cables pulled: each edits the same", "and sees no other", finding.seconds, 0), _deeds(finding)
+                _line("Cables pulled, all edit the same", "nobody sees another", finding.seconds, 0), _deeds(finding)
             )
         case Together():
             return _outcome(finding)

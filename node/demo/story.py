@@ -52,7 +52,7 @@ class Story:
         """Let it happen, yielding each finding when it is certain; raises `HostError` where it goes wrong."""
         async with AsyncExitStack() as stack:
             for device in self._devices:
-                stack.callback(device.kill)
+                stack.push_async_callback(device.crash)
             yield await self._found_realm()
             to_laptop = await self._lay_cable(stack, self._laptop)
             yield await self._add_device(self._phone, peers=[to_laptop])
@@ -82,9 +82,7 @@ class Story:
         founding = await self._laptop.command("init", "--name", self._laptop.name, unlock=True)
         await founding.finish()
         await self._laptop.start()
-        return self._step(
-            "The laptop founds the realm", "a device key, an owner key, an encrypted store; its node runs"
-        )
+        return self._step("The laptop founds the realm", "keys, an encrypted store")
 
     async def _lay_cable(self, stack: AsyncExitStack, far: Device) -> str:
         cable = await stack.enter_async_context(Cable(far.listen))
@@ -138,7 +136,7 @@ class Story:
             async for event in caller.stream(IMPORT, ImportRequest(format="locomo", path=str(conversation))):
                 if isinstance(event, Imported):
                     added = event.added
-        return self._step("The laptop imports a conversation", f"{added:,} rows, live to the other two meanwhile")
+        return self._step("The laptop imports a conversation", f"{added:,} rows")
 
     async def _agree(self, title: str) -> Finding:
         """Wait until every device says that it is in sync with every other."""
@@ -149,7 +147,7 @@ class Story:
                 if not peer.in_sync:
                     raise DemoError(f"The {device.name} does not agree with the {peer.name}: {peer.why}")
         rows = sum(stream.rows for stream in reports[0].streams)
-        return self._step(title, f"{rows:,} rows on each, equal digests")
+        return self._step(title, f"{rows:,} rows, equal digests")
 
     async def _edit_apart(self, records: edits.SharedRecords) -> Finding:
         """Pull all cables, and let every device edit the same records."""

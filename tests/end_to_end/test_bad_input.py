@@ -9,8 +9,9 @@ import pytest
 import pytest_asyncio
 
 from node.demo.device import Device
+from node.requests import RECALL, RecallRequest
 from tests.support.household import found_realm, make_device
-from tests.support.program import nuthatch, objects, rows, succeeds
+from tests.support.program import nuthatch, rows, succeeds
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -25,15 +26,16 @@ async def laptop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Devi
         await succeeds(device.home.directory, "remember", KEPT)
         yield device
     finally:
-        device.kill()
+        await device.crash()
 
 
 @pytest_asyncio.fixture(loop_scope="module", autouse=True)
 async def nothing_is_lost(laptop: Device) -> AsyncIterator[None]:
     """After every refusal the node lives and still holds what was kept."""
     yield
-    results = objects((await succeeds(laptop.home.directory, "recall", "spare key"))["results"])
-    assert [result["text"] for result in results] == [KEPT]
+    async with laptop.reached() as caller:
+        recalled = await caller.call(RECALL, RecallRequest(query="spare key"))
+    assert [result.text for result in recalled.results] == [KEPT]
 
 
 def contents(home: Path) -> dict[str, bytes]:
@@ -134,20 +136,7 @@ async def test_a_port_in_use_is_named(laptop: Device, stopped: Path) -> None:
 
 @pytest.mark.parametrize(
     "statement",
-    [
-        "SELECT readfile('/etc/passwd')",
-        "SELECT writefile('stolen', content) FROM memories",
-        "ATTACH 'stolen.db' AS stolen",
-        "VACUUM INTO 'stolen.db'",
-        "PRAGMA key",
-        "SELECT * FROM sqlite_master",
-        "SELECT * FROM sqlite_dbpage",
-        "SELECT load_extension('x')",
-        "DROP TABLE memories",
-        "DELETE FROM memories; SELECT 1",
-        "SELECT * FROM memories_full_text",
-        "SELECT * FROM _statements",
-    ],
+    ["SELECT readfile('/etc/passwd')", "VACUUM INTO 'stolen.db'", "SELECT * FROM sqlite_master", "DROP TABLE memories"],
 )
 async def test_sql_that_reaches_elsewhere_is_refused(laptop: Device, statement: str) -> None:
     outcome = await nuthatch(laptop.home.directory, "sql", statement)
@@ -187,9 +176,11 @@ async def test_a_malformed_conversation_names_the_place(laptop: Device, tmp_path
     assert (await nuthatch(laptop.home.directory, "import", "locomo", str(tmp_path / "absent.json"))).exit_code == 1
 
 
-@pytest.mark.parametrize("query", ["C++", "what's up?", "foo-bar", '"', "a AND", "NEAR(", "*", "content:x", "", "🪶"])
-async def test_no_query_is_an_error(laptop: Device, query: str) -> None:
-    assert "results" in await succeeds(laptop.home.directory, "recall", "--", query)
+async def test_no_query_is_an_error(laptop: Device) -> None:
+    async with laptop.reached() as caller:
+        for query in ("C++", "what's up?", "foo-bar", '"', "a AND", "NEAR(", "*", "content:x", "", "🪶"):
+            await caller.call(RECALL, RecallRequest(query=query))
+    assert "results" in await succeeds(laptop.home.directory, "recall", "--", '-"AND* (')
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ async def sponsor(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Dev
         await found_realm(device)
         yield device
     finally:
-        device.kill()
+        await device.crash()
 
 
 @pytest.fixture

@@ -90,7 +90,7 @@ class Household:
     async def move_in(self) -> None:
         """Found the realm, pair every further device, and run all nodes."""
         for device in self.devices:
-            self._stack.callback(device.kill)
+            self._stack.push_async_callback(device.crash)
         await found_realm(self.devices[0])
         for number, newcomer in enumerate(self.devices[1:], start=1):
             self._peers[number] = [await self._lay(self.devices[earlier]) for earlier in range(number)]
