@@ -13,7 +13,7 @@ from pathlib import Path
 
 from node.clock import SystemClock
 from node.entropy import SystemEntropy
-from node.runtime import Runtime
+from node.runtime import PUSH_SECONDS, Runtime
 from node.schemas import CORE_COMPONENTS
 from node.store.store import Store, StoreOptions
 from simulations.bench.messages import begin_conversation, insert_messages, transactions
@@ -63,6 +63,8 @@ class Replica:
             # The one thread of a node belongs to everybody: between transactions its links get their turn.
             await asyncio.sleep(0)
         written_seconds = time.perf_counter() - started_at
+        # Until the last push has begun, what the session judged is older than what was written.
+        await asyncio.sleep(2 * PUSH_SECONDS)
         await self.settle()
         return {"seconds": time.perf_counter() - started_at, "written_seconds": written_seconds}
 
