@@ -219,7 +219,7 @@ def test_equal_frontiers_with_different_rows_are_reported_as_a_defect_once() -> 
     pair.responder.changed()
     pair.settle()
     assert not pair.initiator.status().in_sync
-    assert "run nuthatch doctor" in pair.initiator.status().why
+    assert "this is a defect" in pair.initiator.status().why
     for elapsed_seconds in (1.0, 2.0, 3.0):
         pair.initiator.tick(elapsed_seconds)
     assert [effect for effect in pair.initiator.effects if isinstance(effect, Diverged)] == [
