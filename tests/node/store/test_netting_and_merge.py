@@ -47,7 +47,8 @@ class Pair:
         for stream in Stream:
             raws = [stored.raw for stored in source.read_batches(stream, EMPTY_FRONTIER, 2**24)]
             report = destination.apply_batches(raws, self.realm.roster, NOW_MILLISECONDS)
-            assert not report.refused and not report.held
+            assert report.refused == []
+            assert report.held == []
 
     def agree(self, sql: str) -> list[tuple[object, ...]]:
         """Exchange both ways; both must answer alike, under equal digests. Returns the answer."""
@@ -92,8 +93,12 @@ def test_a_replaced_row_that_was_updated_before_in_the_same_transaction_keeps_bo
 
 def test_an_upsert_of_a_row_that_was_updated_before_in_the_same_transaction_succeeds(pair: Pair) -> None:
     pair.write(pair.here, _folder(1, "old"))
-    upsert = "INSERT INTO drill_folders (id, name) VALUES (?, 'newest') ON CONFLICT (id) DO UPDATE SET name = excluded.name"
-    pair.write(pair.here, ("UPDATE drill_folders SET name = 'new'", ()), (upsert, (_id(1),)))
+    upsert = "INSERT INTO drill_folders (id, name) VALUES (?, 'newest') ON CONFLICT (id) DO UPDATE"
+    pair.write(
+        pair.here,
+        ("UPDATE drill_folders SET name = 'new'", ()),
+        (f"{upsert} SET name = excluded.name", (_id(1),)),
+    )
     assert pair.agree("SELECT name FROM drill_folders") == [("newest",)]
 
 

@@ -1,0 +1,1 @@
+"""Seeded randomness, virtual time and the trace: what makes a run repeat from its seed."""

@@ -1,0 +1,1 @@
+"""Bugs planted on purpose: a simulation is worth what it kills."""

@@ -1,0 +1,8 @@
+"""All planted bugs."""
+
+from simulations.mutants.capturing import CAPTURING
+from simulations.mutants.merging import MERGING
+from simulations.mutants.receiving import RECEIVING
+from simulations.mutants.registry import Mutant
+
+MUTANTS: tuple[Mutant, ...] = (*MERGING, *CAPTURING, *RECEIVING)

@@ -1,0 +1,64 @@
+"""Comparisons of a real store with what the oracle says it must hold."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+
+from node.store.schema import Table
+from simulations.oracle.history import Cell
+from simulations.oracle.replica import ModelReplica
+from simulations.violation import Violation
+
+Query = Callable[[str], list[tuple[object, ...]]]
+
+
+def check_tables(query: Query, model: ModelReplica, names: Sequence[str], who: str, check: str) -> None:
+    """Compare the whole content of tables, cell by cell and type by type, with the oracle's."""
+    visible = model.visible()
+    for name in names:
+        table = model.tables[name]
+        expected = {row_id: shown(table, cells) for row_id, cells in visible[name].items()}
+        actual = read_table(query, table)
+        if not same_rows(actual, expected):
+            raise Violation(check, f"{who}, table {name}: {_difference(table, actual, expected)}")
+
+
+def read_table(query: Query, table: Table) -> dict[bytes, tuple[object, ...]]:
+    """Return id -> values in order of declaration."""
+    columns = ", ".join(["id", *(column.name for column in table.columns)])
+    rows: dict[bytes, tuple[object, ...]] = {}
+    for row in query(f"SELECT {columns} FROM {table.name}"):
+        assert isinstance(row[0], bytes)
+        rows[row[0]] = row[1:]
+    return rows
+
+
+def shown(table: Table, cells: Mapping[str, Cell]) -> tuple[object, ...]:
+    """Return a row as SQL shows it: sets as canonical JSON."""
+    return tuple(_shown(cells[column.name]) for column in table.columns)
+
+
+def same_rows(left: Mapping[bytes, tuple[object, ...]], right: Mapping[bytes, tuple[object, ...]]) -> bool:
+    """Return whether two tables are equal, an integer not being equal to a real."""
+    return left == right and all(
+        [type(value) for value in left[row_id]] == [type(value) for value in right[row_id]] for row_id in left
+    )
+
+
+def _shown(cell: Cell) -> object:
+    if isinstance(cell, frozenset):
+        return json.dumps(sorted(cell), ensure_ascii=False, separators=(",", ":"))
+    return cell
+
+
+def _difference(
+    table: Table, actual: Mapping[bytes, tuple[object, ...]], expected: Mapping[bytes, tuple[object, ...]]
+) -> str:
+    for row_id in sorted(expected.keys() - actual.keys()):
+        return f"row {row_id.hex()[-8:]} is missing"
+    for row_id in sorted(actual.keys() - expected.keys()):
+        return f"row {row_id.hex()[-8:]} ought not to be there"
+    for row_id in sorted(expected):
+        for column, is_value, ought in zip(table.columns, actual[row_id], expected[row_id], strict=True):
+            if is_value != ought or type(is_value) is not type(ought):
+                return f"row {row_id.hex()[-8:]}, {column.name} ({column.strategy}) is {is_value!r}, not {ought!r}"
+    return "they differ"

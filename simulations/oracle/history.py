@@ -1,0 +1,75 @@
+"""What was written: transactions as the oracle knows them, with nothing taken from the store but their stamps."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sync.streams import Stream
+
+Cell = str | int | float | bytes | frozenset[str] | None
+RowKey = tuple[str, bytes]
+
+
+class Version(NamedTuple):
+    """The stamp of a batch; tuple order is the order of versions."""
+
+    hlc: int
+    origin: bytes
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A value given to an `lww`, `immutable` or `max` cell."""
+
+    value: Cell
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """An amount added to a `counter` cell (negative: subtracted)."""
+
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """Elements added to a `set` cell, and the (version, element) pairs that its writer saw and removed."""
+
+    added: frozenset[str]
+    removed: frozenset[tuple[Version, str]]
+
+
+CellChange = Write | Count | Members
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One row's edit by one transaction; an even generation is a delete and carries the references it saw."""
+
+    key: RowKey
+    generation: int
+    version: Version
+    deps: Mapping[bytes, int]
+    cells: Mapping[str, CellChange]
+
+    def saw(self, version: Version) -> bool:
+        """Return whether the writer knew of `version` when it wrote this change."""
+        if version.origin == self.version.origin:
+            return version.seq <= self.version.seq
+        return self.deps.get(version.origin, 0) >= version.seq
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What one acknowledged transaction did in one stream."""
+
+    stream: Stream
+    version: Version
+    deps: Mapping[bytes, int]
+    changes: tuple[Change, ...]
+
+    @property
+    def name(self) -> tuple[Stream, bytes, int]:
+        """Return what names this batch everywhere."""
+        return (self.stream, self.version.origin, self.version.seq)

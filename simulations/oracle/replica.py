@@ -1,0 +1,75 @@
+"""The oracle's copy of one device: the set of transactions it holds, and what a person must therefore see there."""
+
+from collections.abc import Iterable, Mapping
+
+from node.store.schema import Table
+from simulations.oracle.fold import Row, fold
+from simulations.oracle.history import Cell, Change, RowKey, Version, Written
+from sync.streams import Stream
+
+Visible = dict[str, dict[bytes, dict[str, Cell]]]
+
+
+class ModelReplica:
+    """A set of changes and a frontier; everything else is computed from them."""
+
+    def __init__(self, tables: Mapping[str, Table]) -> None:
+        self.tables = tables
+        self.changes_by_row: dict[RowKey, dict[Version, Change]] = {}
+        self.frontier: dict[Stream, dict[bytes, int]] = {}
+        self._rows: dict[RowKey, Row] = {}
+        self._stale: set[RowKey] = set()
+        self._visible: Visible | None = None
+
+    def copy(self) -> "ModelReplica":
+        """Return an equal replica that shares nothing mutable with this one."""
+        other = ModelReplica(self.tables)
+        other.changes_by_row = {key: dict(changes) for key, changes in self.changes_by_row.items()}
+        other.frontier = {stream: dict(known) for stream, known in self.frontier.items()}
+        other._rows = dict(self._rows)
+        other._stale = set(self._stale)
+        return other
+
+    def covers(self, stream: Stream, origin: bytes, seq: int) -> bool:
+        """Return whether the frontier covers a batch."""
+        return self.frontier.get(stream, {}).get(origin, 0) >= seq
+
+    def learn(self, written: Written) -> None:
+        """Hold one more transaction and advance the frontier over it."""
+        self.learn_changes(written.changes)
+        known = self.frontier.setdefault(written.stream, {})
+        known[written.version.origin] = max(known.get(written.version.origin, 0), written.version.seq)
+
+    def learn_changes(self, changes: Iterable[Change]) -> None:
+        """Hold changes without moving the frontier: what a snapshot page brings."""
+        for change in changes:
+            self.changes_by_row.setdefault(change.key, {})[change.version] = change
+            self._stale.add(change.key)
+            self._visible = None
+
+    def adopt(self, stream: Stream, frontier: Mapping[bytes, int]) -> None:
+        """Join a snapshot's frontier."""
+        known = self.frontier.setdefault(stream, {})
+        for origin, seq in frontier.items():
+            known[origin] = max(known.get(origin, 0), seq)
+
+    def rows(self) -> Mapping[RowKey, Row]:
+        """Return every row ever known, tombstones too, merged."""
+        for key in self._stale:
+            self._rows[key] = fold(self.tables[key[0]], self.changes_by_row[key].values())
+        self._stale.clear()
+        return self._rows
+
+    def visible(self) -> Visible:
+        """Return what a person must see on this device. Treat as read-only."""
+        if self._visible is None:
+            seen: Visible = {name: {} for name in self.tables}
+            for (table, row_id), row in sorted(self.rows().items()):
+                if row.alive:
+                    seen[table][row_id] = dict(row.cells)
+            self._visible = seen
+        return self._visible
+
+    def newest_hlc(self) -> int:
+        """Return the greatest hybrid time of any change held."""
+        return max((version.hlc for changes in self.changes_by_row.values() for version in changes), default=0)

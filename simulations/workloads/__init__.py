@@ -1,0 +1,1 @@
+"""What the simulated people and programs do: random transactions over any declared tables."""

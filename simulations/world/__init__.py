@@ -1,0 +1,1 @@
+"""Real stores on virtual devices, and what happens between them."""

@@ -1,0 +1,156 @@
+"""One virtual device: a real store on real files, its skewed clock, its seeded entropy, and the oracle's copy of it."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from crdt.identifiers import DeviceId, Origin
+from node.store.authoring import Author
+from node.store.store import Store
+from simulations.kernel.clock import SkewedClock, TrueTime
+from simulations.kernel.streams import SeededStream
+from simulations.oracle.replica import ModelReplica
+from simulations.workloads.values import Values
+from simulations.world import fence
+from simulations.world.kill import Killed, KillSwitch
+from simulations.world.plan import COMPONENTS, TABLES
+from sync.frontier import Frontier
+from sync.streams import Stream
+
+#: More than any simulated store holds: everything that a reader lacks, at once.
+ALL_BYTES = 2**26
+
+
+class Device:
+    """Opens, loses and reopens its store; decides nothing about what is written."""
+
+    def __init__(
+        self, *, index: int, seed: int, home: Path, author: Author, true_time: TrueTime, skew_milliseconds: int
+    ) -> None:
+        self.index = index
+        self.name = f"device {index}"
+        self.author = author
+        self.model = ModelReplica(TABLES)
+        self.random = SeededStream(seed, self.name)
+        self.values = Values(self.random.child("values"), f"d{index}")
+        self.clock = SkewedClock(true_time, skew_milliseconds)
+        self.held: list[bytes] = []
+        self.forgotten: dict[str, set[bytes]] = {name: set() for name in TABLES}
+        self._entropy = self.random.child("entropy")
+        self._key = self.random.child("key").take(32)
+        self._home = home
+        self.unsettled: dict[Stream, dict[bytes, int]] = {}
+        self.joined_snapshot = False
+        self.life = 0
+        self._grave: list[Store] = []
+        self.directory = home / f"{index}-0"
+        self.directory.mkdir()
+        self.switch = self._new_switch()
+        self.store = Store.create(
+            self._path,
+            key=self._key,
+            author=author,
+            components=COMPONENTS,
+            clock=self.clock,
+            entropy=self._entropy,
+        )
+
+    @property
+    def device_id(self) -> DeviceId:
+        """The device's id in its realm."""
+        return DeviceId(self.author.device_id)
+
+    @property
+    def origin(self) -> Origin:
+        """Device id and incarnation under which it writes now."""
+        return self.store.origin
+
+    @property
+    def _path(self) -> Path:
+        return self.directory / "store.db"
+
+    def frontier(self, stream: Stream) -> dict[bytes, int]:
+        """Return the store's own account of what it holds of a stream."""
+        return plain_frontier(self.store.view().stream(stream).frontier)
+
+    def held_seq(self, stream: Stream, origin: bytes) -> int:
+        """Return how far the oracle says this device has come with one author."""
+        return self.model.frontier.get(stream, {}).get(origin, 0)
+
+    def is_settled(self, stream: Stream) -> bool:
+        """Return whether no row came by a snapshot page from beyond the frontier."""
+        target = self.unsettled.get(stream)
+        if target is None or any(not self.model.covers(stream, origin, seq) for origin, seq in target.items()):
+            return target is None
+        del self.unsettled[stream]
+        return True
+
+    def remember_forgotten(self) -> None:
+        """Note ids of rows that are gone, for later inserts under the same id."""
+        visible = self.model.visible()
+        for (table, row_id), row in self.model.rows().items():
+            if row.alive or row_id in visible[table]:
+                self.forgotten[table].discard(row_id)
+            else:
+                self.forgotten[table].add(row_id)
+
+    def mortally(self, action: Callable[[], None], statements: int) -> bool:
+        """Run `action` and kill the process after some database statements; return whether it was killed."""
+        self.switch.arm(statements)
+        try:
+            action()
+        except Killed:
+            pass
+        except Exception:
+            # What a dying process still raises (its rollback was cut off too) nobody hears.
+            if not self.switch.killed:
+                raise
+        finally:
+            self.switch.disarm()
+        return self.switch.killed
+
+    def kill(self) -> None:
+        """Kill the process between two calls."""
+        self.switch.pull()
+
+    def restart(self) -> None:
+        """Start again from what the killed process left on disk."""
+        self._grave.append(self.store)
+        fence.unwatch(self.directory)
+        self.life += 1
+        self.directory = self._home / f"{self.index}-{self.life}"
+        self.switch = self._new_switch()
+        self.held.clear()
+        self.store = self._open()
+
+    def reopen(self) -> None:
+        """Close the store in good order and open it cold."""
+        self.store.close()
+        self.store = self._open()
+
+    def close(self) -> None:
+        """Close everything, the abandoned connections of earlier lives too."""
+        fence.unwatch(self.directory)
+        for store in (*self._grave, self.store):
+            store.close()
+        shutil.rmtree(self.directory)
+
+    def _open(self) -> Store:
+        return Store.open(
+            self._path,
+            key=self._key,
+            author=self.author,
+            components=COMPONENTS,
+            clock=self.clock,
+            entropy=self._entropy,
+        )
+
+    def _new_switch(self) -> KillSwitch:
+        switch = KillSwitch(self.directory, self._home / f"{self.index}-{self.life + 1}")
+        fence.watch(self.directory, switch)
+        return switch
+
+
+def plain_frontier(frontier: Frontier) -> dict[bytes, int]:
+    """Return origin -> seq."""
+    return {bytes(origin): entry.seq for origin, entry in frontier.entries.items()}

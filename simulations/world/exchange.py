@@ -1,0 +1,195 @@
+"""What passes between devices: offers, deliveries in any order, repetitions, forgeries, snapshots."""
+
+from msgspec.msgpack import decode
+
+from crdt.identifiers import Origin
+from simulations.oracle.checks import check_tables
+from simulations.oracle.history import Written
+from simulations.oracle.orphans import orphans
+from simulations.oracle.transaction import ModelTransaction
+from simulations.violation import Violation
+from simulations.world.courier import Parcel
+from simulations.world.device import ALL_BYTES, Device, plain_frontier
+from simulations.world.local import acknowledge, note_digests
+from simulations.world.transfer import Transfer
+from simulations.world.world import World
+from sync.errors import RemoteProtocolError
+from sync.frontier import EMPTY_FRONTIER
+from sync.limits import CLOCK_AHEAD_MILLISECONDS_MAX
+from sync.snapshot import open_page
+from sync.streams import Stream
+
+
+def offer(world: World, source: Device, destination: Device, *, entire: bool = False) -> bool:
+    """Send what the destination lacks, in one parcel; return False where only a snapshot would help."""
+    raws: list[bytes] = []
+    view = destination.store.view()
+    for stream in Stream:
+        after = view.stream(stream).frontier
+        if not after.covers_all(source.store.log_base(stream)):
+            return False
+        if not entire and world.random.chance(0.1):
+            # The sender's picture of its peer is old: it sends again what was acknowledged.
+            after = EMPTY_FRONTIER if source.store.log_base(stream) == EMPTY_FRONTIER else after
+        limit = ALL_BYTES if entire or world.random.chance(0.7) else 2_000
+        raws += [stored.raw for stored in source.store.read_batches(stream, after, limit)]
+    for raw in raws:
+        world.chronicle.name_of(raw)
+    if raws and entire:
+        deliver(world, destination, raws)
+    elif raws:
+        fate = world.courier.send(Parcel(source=source.index, destination=destination.index, raws=tuple(raws)))
+        world.trace.reached(f"parcel {fate}")
+        world.trace.record(f"{source.name} sends {len(raws)} batches to {destination.name}: {fate}")
+    return True
+
+
+def deliver(world: World, device: Device, raws: list[bytes]) -> None:
+    """Apply batches and check that exactly what may be applied was: no more, no less."""
+    raws = device.held + raws
+    now = device.clock.now_milliseconds()
+    admitted, waiting = world.chronicle.admitted(device.model, raws, now, CLOCK_AHEAD_MILLISECONDS_MAX)
+    already = [raw for raw in raws if _covered(world, device, raw)]
+    report = device.store.apply_batches(raws, world.realm.roster, now)
+    if report.refused:
+        raise Violation("refusal", f"{device.name} refused an honest batch: {report.refused[0].reason}")
+    accept(world, device, admitted)
+    if {held.raw for held in report.held} != waiting:
+        raise Violation("holding", f"{device.name} held {len(report.held)} batches, not {len(waiting)}")
+    world.trace.reached("duplicate delivered", bool(already))
+    world.trace.reached("batch held", bool(waiting))
+    world.trace.reached("late batch released", bool(admitted and device.held))
+    device.held = sorted(waiting) if world.random.chance(0.8) else []
+    world.trace.record(f"{device.name} applies {len(admitted)} of {len(raws)} batches, holds {len(waiting)}")
+
+
+def accept(world: World, device: Device, admitted: list[Written]) -> None:
+    """Let the oracle apply what the store ought to have applied, and compare."""
+    for written in admitted:
+        device.model.learn(written)
+    cleaning = ModelTransaction(device.model)
+    for table, row_id in orphans(device.model, admitted, device.device_id):
+        if row_id in cleaning.table(table):
+            cleaning.delete(table, row_id)
+            world.trace.reached("orphan deleted")
+    cleaning.settle()
+    acknowledge(world, device, cleaning)
+    check_tables(device.store.query, device.model, world.plan.tables, device.name, "merge")
+
+
+def deliver_and_die(world: World, device: Device, raws: list[bytes]) -> None:
+    """Apply batches and be killed on the way; what the reopened store says it holds, it must hold entirely."""
+    now = device.clock.now_milliseconds()
+    admitted, _ = world.chronicle.admitted(device.model, raws, now, CLOCK_AHEAD_MILLISECONDS_MAX)
+    killed = device.mortally(
+        lambda: _apply(world, device, raws, now), world.random.between(1, 150)
+    )
+    if killed:
+        device.restart()
+    view = device.store.view()
+    survived = [
+        written
+        for written in admitted
+        if view.stream(written.stream).frontier.covers(Origin(written.version.origin), written.version.seq)
+    ]
+    if len(survived) not in (0, len(admitted)):
+        raise Violation("atomicity", f"{device.name} kept {len(survived)} of {len(admitted)} batches of one call")
+    world.trace.reached("killed while applying", killed)
+    world.trace.record(f"{device.name} is killed while applying: {len(survived)} of {len(admitted)} survive")
+    accept(world, device, survived)
+
+
+def repeat(world: World, device: Device) -> None:
+    """Apply what is held already, once more: nothing may change."""
+    before = device.store.view()
+    raws = [
+        stored.raw
+        for stream in Stream
+        for stored in device.store.read_batches(stream, device.store.log_base(stream), ALL_BYTES)
+    ]
+    again = world.random.sample(raws, 12)
+    if again:
+        device.store.apply_batches(again, world.realm.roster, device.clock.now_milliseconds())
+        if device.store.view() != before:
+            raise Violation("idempotence", f"{device.name} changed when it was given what it held")
+        check_tables(device.store.query, device.model, world.plan.tables, device.name, "idempotence")
+        world.trace.reached("applied again")
+
+
+def forge(world: World, device: Device, raws: list[bytes]) -> None:
+    """Deliver a batch in which one byte was changed on the way: refused, and nothing changes."""
+    before = device.store.view()
+    raw = bytearray(world.random.choice(raws))
+    raw[world.random.below(len(raw))] ^= 1 << world.random.below(8)
+    try:
+        report = device.store.apply_batches([bytes(raw)], world.realm.roster, device.clock.now_milliseconds())
+    except RemoteProtocolError:
+        world.trace.reached("forgery refused")
+    else:
+        if not report.held:
+            raise Violation("forgery", f"{device.name} took a batch that was changed on the way")
+        world.trace.reached("forgery of an unknown author held")
+    if device.store.view() != before:
+        raise Violation("forgery", f"{device.name} was changed by a batch that was changed on the way")
+
+
+def begin_transfer(world: World, source: Device, destination: Device, stream: Stream) -> None:
+    """Start a snapshot; the frontier it is of is read now."""
+    transfer = Transfer(
+        source=source.index,
+        destination=destination.index,
+        stream=stream,
+        manifest=source.store.snapshot_manifest(stream),
+        quiet=world.random.chance(0.5),
+        source_life=source.life,
+        destination_life=destination.life,
+    )
+    world.transfers.append(transfer)
+    world.trace.reached("snapshot into an empty store" if not destination.model.frontier else "snapshot joined")
+    world.trace.record(f"{source.name} begins a snapshot of {stream.title} for {destination.name}")
+
+
+def continue_transfer(world: World, transfer: Transfer) -> None:
+    """Carry one page over; after the last the destination adopts the frontier."""
+    source, destination = world.devices[transfer.source], world.devices[transfer.destination]
+    if transfer.source_life != source.life or transfer.destination_life != destination.life:
+        world.transfers.remove(transfer)
+        return
+    bytes_max = world.random.choice((300, 3_000, 100_000))
+    page = source.store.read_page(transfer.manifest, transfer.pages, transfer.cursor, bytes_max)
+    _learn_page(world, source, destination, page.raw)
+    destination.unsettled[transfer.stream] = dict(source.model.frontier.get(transfer.stream, {}))
+    destination.store.apply_page(page.raw, transfer.manifest, source.device_id, world.realm.roster)
+    destination.joined_snapshot = True
+    transfer.pages += 1
+    if page.next_cursor is None:
+        destination.store.adopt_snapshot(transfer.manifest)
+        destination.model.adopt(transfer.stream, plain_frontier(transfer.manifest.frontier))
+        world.transfers.remove(transfer)
+        world.trace.reached("snapshot adopted")
+        world.trace.reached("snapshot of several pages", transfer.pages > 1)
+        world.trace.record(f"{destination.name} adopts {transfer.stream.title} after {transfer.pages} pages")
+    else:
+        transfer.cursor = page.next_cursor
+    destination.remember_forgotten()
+    note_digests(world, destination)
+    if transfer.quiet:
+        check_tables(destination.store.query, destination.model, world.plan.tables, destination.name, "snapshot")
+
+
+def _learn_page(world: World, source: Device, destination: Device, raw: bytes) -> None:
+    public = world.realm.roster.sign_public(source.device_id)
+    assert public is not None
+    page = open_page(raw, world.realm.realm_id, source.device_id, public)
+    for layout_index, _, row, _ in page.rows:
+        key = (page.header.layouts[layout_index][0], bytes(decode(row)[0]))
+        destination.model.learn_changes(source.model.changes_by_row[key].values())
+
+
+def _apply(world: World, device: Device, raws: list[bytes], now: int) -> None:
+    device.store.apply_batches(raws, world.realm.roster, now)
+
+
+def _covered(world: World, device: Device, raw: bytes) -> bool:
+    return device.model.covers(*world.chronicle.name_of(raw))
+

@@ -1,0 +1,162 @@
+"""Local transactions: committed, abandoned, refused or cut off by a kill; each acknowledged one is taken down."""
+
+from crdt.identifiers import Origin
+from node.errors import ConstraintError
+from simulations.oracle.checks import check_tables
+from simulations.oracle.history import Version, Written
+from simulations.oracle.transaction import ModelTransaction
+from simulations.violation import Violation
+from simulations.workloads.writer import Writer
+from simulations.world.device import ALL_BYTES, Device, plain_frontier
+from simulations.world.world import World
+from sync.batch import open_batch
+from sync.frontier import PREFIX_BYTES, Frontier, FrontierEntry, ReplicaView
+from sync.streams import Stream
+
+
+class _Abandoned(Exception):
+    """The program that wrote changed its mind."""
+
+
+def transact(world: World, device: Device) -> None:
+    """Run one random transaction and check that what it did is exactly what it ought to have done."""
+    plan, random = world.plan, device.random
+    model, before = ModelTransaction(device.model), device.store.view()
+    abandon, mortal = random.chance(plan.abort), random.chance(plan.kill)
+    statements = random.between(1, plan.statements_max)
+    lifetime = random.between(1, 120)
+    kinds: list[str] = []
+
+    def run() -> None:
+        with device.store.transaction() as transaction:
+            writer = Writer(
+                random=random,
+                values=device.values,
+                tables=device.model.tables,
+                model=model,
+                transaction=transaction,
+                new_row_id=device.store.new_row_id,
+                forgotten={name: sorted(ids) for name, ids in device.forgotten.items()},
+            )
+            writer.kinds = kinds
+            for _ in range(statements):
+                writer.write(plan.tables)
+            if abandon:
+                raise _Abandoned
+
+    try:
+        killed = False
+        if mortal:
+            killed = device.mortally(run, lifetime)
+        else:
+            run()
+    except _Abandoned:
+        world.trace.reached("transaction abandoned")
+        expect_nothing(device, before, "an abandoned transaction")
+        return
+    for kind in kinds:
+        world.trace.reached(kind)
+    model.settle()
+    if killed:
+        device.restart()
+        world.trace.reached("killed in a transaction")
+        durable = device.store.view() != before
+        world.trace.reached("killed after the commit", durable)
+        world.trace.record(f"{device.name} is killed in a transaction, durable: {durable}")
+        if not durable:
+            return
+    acknowledge(world, device, model)
+    check_tables(device.store.query, device.model, plan.tables, device.name, "read-your-writes")
+
+
+def forbidden(world: World, device: Device) -> None:
+    """Try what the schema forbids, in the midst of a transaction; nothing of it may stay."""
+    before = device.store.view()
+    statement = device.random.choice(
+        (
+            "UPDATE drill_items SET id = randomblob(16)",
+            "UPDATE drill_items SET kind = 'another ' || kind",
+            "INSERT INTO drill_comments (id, item_id, text) VALUES (x'00', x'01', 'too short an id')",
+            "INSERT INTO drill_comments (id, item_id, text) VALUES (zeroblob(16), randomblob(16), 'an orphan')",
+            "UPDATE drill_items SET pinned_id = zeroblob(16)",
+            "UPDATE drill_items SET tags = 'not a set'",
+        )
+    )
+    items = device.model.visible()["drill_items"]
+    if not items and statement.startswith("UPDATE"):
+        return
+    try:
+        with device.store.transaction() as transaction:
+            transaction.execute("INSERT INTO drill_settings (id, key) VALUES (?, 'lost')", (device.store.new_row_id(),))
+            transaction.execute(statement)
+    except ConstraintError:
+        world.trace.reached("forbidden statement refused")
+    else:
+        raise Violation("schema", f"{device.name} accepted: {statement}")
+    expect_nothing(device, before, "a refused transaction")
+
+
+def expect_nothing(device: Device, before: ReplicaView, what: str) -> None:
+    """Raise Violation if the store changed."""
+    if device.store.view() != before:
+        raise Violation("atomicity", f"{what} on {device.name} left something behind")
+    check_tables(device.store.query, device.model, tuple(device.model.tables), device.name, "atomicity")
+
+
+def acknowledge(world: World, device: Device, model: ModelTransaction) -> None:
+    """Take down what the transaction wrote: stamps from the batches' headers, content from the oracle alone."""
+    expected = model.streams()
+    after = device.store.view()
+    grown = {
+        stream
+        for stream in Stream
+        if after.stream(stream).frontier.entry(device.origin).seq > device.held_seq(stream, device.origin)
+    }
+    if grown != expected:
+        raise Violation("capture", f"{device.name} changed {sorted(expected)} and its log grew in {sorted(grown)}")
+    newest = device.model.newest_hlc()
+    fresh = [_written(world, device, model, stream) for stream in sorted(grown)]
+    if len({written.version.hlc for written, _ in fresh}) > 1:
+        raise Violation("stamp", f"one transaction of {device.name} has several times")
+    for written, raw in fresh:
+        if written.version.hlc <= newest:
+            raise Violation("stamp", f"{device.name} stamped a change below one that it had seen")
+        device.model.learn(written)
+        world.chronicle.register(written, raw)
+        world.trace.record(f"{device.name} writes {stream_name(written)}: {len(written.changes)} rows", raw)
+    device.remember_forgotten()
+    note_digests(world, device)
+
+
+def stream_name(written: Written) -> str:
+    """Return how a batch is spoken of in the trace."""
+    return f"{written.stream.title} {written.version.seq}"
+
+
+def note_digests(world: World, device: Device) -> None:
+    """Check the store's frontier against the oracle's, and its digests against every equal frontier ever seen."""
+    view = device.store.view()
+    for stream in Stream:
+        state = view.stream(stream)
+        frontier = plain_frontier(state.frontier)
+        if frontier != {origin: seq for origin, seq in device.model.frontier.get(stream, {}).items() if seq}:
+            raise Violation("frontier", f"{device.name} holds other batches of {stream.title} than it was given")
+        if frontier and device.is_settled(stream):
+            world.chronicle.check_digest(stream, frontier, state.digest, device.name)
+
+
+def _written(world: World, device: Device, model: ModelTransaction, stream: Stream) -> tuple[Written, bytes]:
+    held = device.model.frontier.get(stream, {})
+    entries = {Origin(origin): FrontierEntry(seq, bytes(PREFIX_BYTES)) for origin, seq in held.items()}
+    stored = device.store.read_batches(stream, Frontier(entries), ALL_BYTES)
+    if len(stored) != 1:
+        raise Violation("capture", f"one transaction of {device.name} became {len(stored)} batches of {stream.title}")
+    raw = stored[0].raw
+    header = open_batch(raw, world.realm.realm_id, world.realm.roster.sign_public).header
+    deps = {bytes(origin): seq for origin, seq in header.deps}
+    if header.origin != device.origin or header.seq != held.get(header.origin, 0) + 1:
+        raise Violation("sequence", f"{device.name} wrote number {header.seq} after {held.get(header.origin, 0)}")
+    if deps != held:
+        raise Violation("deps", f"a batch of {device.name} does not name all that its author held")
+    version = Version(header.hlc, bytes(header.origin), header.seq)
+    return Written(stream=stream, version=version, deps=deps, changes=model.changes(stream, version, deps)), raw

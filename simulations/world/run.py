@@ -1,0 +1,237 @@
+"""One seed from beginning to end: faults and work, then healing, then the proof that all agree and nothing is lost."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import ceil, log2
+from pathlib import Path
+
+from simulations.oracle.checks import check_tables, read_table, same_rows
+from simulations.oracle.final import check_conflicts, check_digests, check_full_text
+from simulations.violation import Violation
+from simulations.world import exchange
+from simulations.world.device import Device
+from simulations.world.fence import fenced
+from simulations.world.local import forbidden, transact
+from simulations.world.plan import TABLES, Plan, as_drawn, draw_plan
+from simulations.world.world import World
+from sync.streams import Stream
+
+_DAY_MILLISECONDS = 24 * 3600 * 1000
+_SEARCHED_WORDS_MAX = 25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What one seed came to."""
+
+    seed: int
+    plan: Plan
+    trace_digest: str
+    violation: Violation | None
+    recent: tuple[str, ...]
+    sometimes: dict[str, int]
+
+    def broken(self, violation: Violation) -> "Outcome":
+        """Return the same outcome with a violation found afterwards."""
+        return replace(self, violation=violation)
+
+
+def run_seed(seed: int, home: Path, change_plan: Callable[[Plan], Plan] = as_drawn) -> Outcome:
+    """Run one seed in the empty directory `home` and return its outcome; a violation is returned, not raised."""
+    plan = change_plan(draw_plan(seed))
+    violation: Violation | None = None
+    with fenced():
+        world = World(seed, plan, home)
+        try:
+            for _ in range(plan.steps):
+                step(world)
+            heal(world)
+            verify(world)
+            for device in world.devices:
+                device.reopen()
+            verify(world)
+        except Violation as broken:
+            violation = broken
+        except Exception as error:  # noqa: BLE001
+            # Whatever an honest run raises is a defect too; the traceback stays on the violation.
+            violation = Violation("crash", f"{type(error).__name__}: {error}")
+            violation.__cause__ = error
+        finally:
+            world.close()
+    return Outcome(
+        seed=seed,
+        plan=plan,
+        trace_digest=world.trace.digest,
+        violation=violation,
+        recent=tuple(world.trace.recent),
+        sometimes=dict(world.trace.sometimes),
+    )
+
+
+def step(world: World) -> None:
+    """Do one random thing."""
+    plan, random = world.plan, world.random
+    if not plan.frozen_time:
+        world.true_time.advance(random.below(2_000))
+    if random.chance(plan.jump):
+        _jump(world, random.choice(world.devices))
+    if len(world.devices) < plan.devices and random.chance(0.1):
+        world.add_device()
+    if random.chance(plan.kill / 4):
+        _kill(world, random.choice(world.devices))
+    if random.chance(plan.snapshot):
+        _snapshot(world)
+    action: Callable[[World], None] = random.weighted(
+        ((_write, 10), (_offer, 7), (_deliver, 9), (_page, 4), (_repeat, 1), (_forbid, 1))
+    )
+    action(world)
+
+
+def heal(world: World) -> None:
+    """Set the clocks, mend the network and let everybody exchange until all hold the same; bounded in rounds."""
+    world.transfers.clear()
+    world.courier.under_way.clear()
+    while len(world.devices) < world.plan.devices:
+        world.add_device()
+    for device in world.devices:
+        device.clock.offset_milliseconds = 0
+        device.held.clear()
+    world.true_time.advance(60 * _DAY_MILLISECONDS)
+    rounds_max = 2 * ceil(log2(len(world.devices))) + 6
+    for number in range(rounds_max):
+        if _agree(world):
+            world.trace.record(f"healed after {number} rounds")
+            return
+        for destination in world.random.shuffled(world.devices):
+            for source in world.random.shuffled(world.devices):
+                if source is not destination:
+                    _catch_up(world, source, destination)
+    raise Violation("convergence", f"the devices still hold different batches after {rounds_max} rounds")
+
+
+def verify(world: World) -> None:
+    """Compare every store with the oracle and with every other store, whole."""
+    names = tuple(TABLES)
+    first = world.devices[0]
+    for device in world.devices:
+        _check_nothing_lost(world, device)
+        check_tables(device.store.query, device.model, names, device.name, "tables")
+        if device.store.view() != first.store.view():
+            raise Violation("digest", f"{device.name} and {first.name} hold the same batches and disagree")
+        for name in names:
+            mine, other = (read_table(one.store.query, TABLES[name]) for one in (device, first))
+            if not same_rows(mine, other):
+                raise Violation("tables", f"{device.name} and {first.name} show different rows of {name}")
+        check_digests(device.store.view(), device.model, device.name)
+        words = [word for other in world.devices for word in other.values.words]
+        query = device.store.query
+        check_full_text(query, device.model, world.random.sample(words, _SEARCHED_WORDS_MAX), device.name)
+        if not device.joined_snapshot:
+            check_conflicts(query, device.model, device.name)
+        world.trace.record(f"{device.name} verified", b"".join(device.store.view().stream(s).digest for s in Stream))
+
+
+def _check_nothing_lost(world: World, device: Device) -> None:
+    for written in world.chronicle.written_by_name.values():
+        if not device.model.covers(*written.name):
+            raise Violation("durability", f"an acknowledged transaction never reached {device.name}")
+
+
+def _agree(world: World) -> bool:
+    first = world.devices[0]
+    return all(
+        device.store.view().stream(stream).frontier == first.store.view().stream(stream).frontier
+        for device in world.devices
+        for stream in Stream
+    )
+
+
+def _catch_up(world: World, source: Device, destination: Device) -> None:
+    if exchange.offer(world, source, destination, entire=True):
+        return
+    for stream in Stream:
+        if not destination.store.view().stream(stream).frontier.covers_all(source.store.log_base(stream)):
+            exchange.begin_transfer(world, source, destination, stream)
+            while world.transfers:
+                exchange.continue_transfer(world, world.transfers[0])
+    if not exchange.offer(world, source, destination, entire=True):
+        raise Violation("convergence", f"a snapshot did not bring {destination.name} up to its log's base")
+
+
+def _write(world: World) -> None:
+    device = world.random.choice(world.devices)
+    quiet = any(transfer.quiet and transfer.source == device.index for transfer in world.transfers)
+    if not quiet and all(device.is_settled(stream) for stream in Stream):
+        transact(world, device)
+
+
+def _forbid(world: World) -> None:
+    if world.random.chance(world.plan.forbidden * 10):
+        device = world.random.choice(world.devices)
+        if all(device.is_settled(stream) for stream in Stream):
+            forbidden(world, device)
+
+
+def _offer(world: World) -> None:
+    source, destination = world.random.sample(world.devices, 2)
+    if not exchange.offer(world, source, destination):
+        stream = next(
+            stream
+            for stream in Stream
+            if not destination.store.view().stream(stream).frontier.covers_all(source.store.log_base(stream))
+        )
+        _transfer(world, source, destination, stream)
+
+
+def _deliver(world: World) -> None:
+    parcel = world.courier.arriving()
+    if parcel is None:
+        return
+    device = world.devices[parcel.destination]
+    if any(transfer.quiet and transfer.source == device.index for transfer in world.transfers):
+        return
+    if world.random.chance(world.plan.tamper):
+        exchange.forge(world, device, list(parcel.raws))
+    if world.random.chance(world.plan.kill):
+        exchange.deliver_and_die(world, device, list(parcel.raws))
+    else:
+        exchange.deliver(world, device, list(parcel.raws))
+
+
+def _page(world: World) -> None:
+    if world.transfers:
+        exchange.continue_transfer(world, world.random.choice(world.transfers))
+
+
+def _repeat(world: World) -> None:
+    exchange.repeat(world, world.random.choice(world.devices))
+
+
+def _snapshot(world: World) -> None:
+    source, destination = world.random.sample(world.devices, 2)
+    streams = sorted(stream for stream, known in source.model.frontier.items() if known)
+    if streams:
+        _transfer(world, source, destination, world.random.choice(streams))
+
+
+def _transfer(world: World, source: Device, destination: Device, stream: Stream) -> None:
+    busy = {(transfer.destination, transfer.stream) for transfer in world.transfers}
+    if (destination.index, stream) not in busy and source.is_settled(stream):
+        exchange.begin_transfer(world, source, destination, stream)
+
+
+def _kill(world: World, device: Device) -> None:
+    device.kill()
+    device.restart()
+    world.trace.reached("killed between calls")
+    world.trace.record(f"{device.name} is killed")
+    check_tables(device.store.query, device.model, world.plan.tables, device.name, "durability")
+
+
+def _jump(world: World, device: Device) -> None:
+    reach = max(world.plan.skew_milliseconds_max, 1_000)
+    device.clock.offset_milliseconds = world.random.choice(
+        (0, world.random.between(-reach, reach), -30 * _DAY_MILLISECONDS, 30 * 3_600_000)
+    )
+    world.trace.reached("clock jumped")
+    world.trace.record(f"{device.name}'s clock jumps to {device.clock.offset_milliseconds} ms")

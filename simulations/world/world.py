@@ -1,0 +1,60 @@
+"""The world of one run: devices, courier, time, chronicle and trace, all grown from one seed."""
+
+from pathlib import Path
+
+from node.store.authoring import Author
+from simulations.kernel.clock import TrueTime
+from simulations.kernel.streams import SeededStream
+from simulations.kernel.trace import Trace
+from simulations.oracle.chronicle import Chronicle
+from simulations.world.courier import Courier
+from simulations.world.device import Device
+from simulations.world.plan import Plan
+from simulations.world.realm import SimulatedRealm, found_realm
+from simulations.world.transfer import Transfer
+
+#: 2026-11-21T00:00:00Z, so that a run reads like a day.
+START_MILLISECONDS = 1_795_219_200_000
+
+
+class World:
+    """What all actions share."""
+
+    def __init__(self, seed: int, plan: Plan, home: Path) -> None:
+        self.seed = seed
+        self.plan = plan
+        self.home = home
+        self.random = SeededStream(seed, "world")
+        self.true_time = TrueTime(START_MILLISECONDS)
+        self.trace = Trace()
+        self.chronicle = Chronicle()
+        self.realm: SimulatedRealm = found_realm(seed, plan.devices, START_MILLISECONDS)
+        self.courier = Courier(SeededStream(seed, "courier"), loss=plan.loss, duplication=plan.duplication)
+        self.transfers: list[Transfer] = []
+        self.devices: list[Device] = []
+        while len(self.devices) < plan.devices - plan.late_devices:
+            self.add_device()
+
+    def add_device(self) -> Device:
+        """Give the next device of the realm an empty store."""
+        index = len(self.devices)
+        skew = SeededStream(self.seed, f"skew {index}").between(
+            -self.plan.skew_milliseconds_max, self.plan.skew_milliseconds_max
+        )
+        keys = self.realm.keys[index]
+        device = Device(
+            index=index,
+            seed=self.seed,
+            home=self.home,
+            author=Author(device_id=keys.device_id, realm_id=self.realm.realm_id, sign_seed=keys.sign_seed),
+            true_time=self.true_time,
+            skew_milliseconds=skew,
+        )
+        self.devices.append(device)
+        self.trace.record(f"{device.name} begins, clock off by {skew} ms", device.origin)
+        return device
+
+    def close(self) -> None:
+        """Close every store."""
+        for device in self.devices:
+            device.close()
