@@ -19,7 +19,7 @@ ENVELOPES_IN_FLIGHT_MAX = 4
 
 # A newcomer that lacks more batches than this gets rows instead of the history that led to them: as a rule they are
 # fewer. Below it the batches go, so that the newcomer can pass them on.
-NEWCOMER_BATCHES_MAX = 8
+NEWCOMER_BATCHES_MAX = 64
 
 _Asked = TypeVar("_Asked", ReadBatches, OpenSnapshot, ReadPage)
 _STREAMS_BY_PRIORITY = sorted(Stream, key=lambda stream: (stream_priority(stream), stream))
