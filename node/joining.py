@@ -162,7 +162,7 @@ async def _store(
 ) -> UnlockedKeys:
     """Make the home of the admitted device; the key file comes last, so half a home is never taken for a whole one."""
     joined = admission.joined
-    keys = new_keys(device_keys, joined.realm_id, entropy)
+    keys = new_keys(device_keys, joined.realm_id, entropy, older_discovery_secrets=joined.older_discovery_secrets)
     with creating(home):
         create_store(home, keys, joined.statements, clock, entropy)
         # In a thread: the link to the sponsor must answer its pings meanwhile.

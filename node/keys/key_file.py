@@ -9,6 +9,7 @@ The file is JSON, so that a person can see what it states; bytes are base64. It 
 in the clear.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,10 +25,13 @@ from sync.crypto import AEAD_NONCE_BYTES, KEY_BYTES, aead_decrypt, aead_encrypt,
 from sync.errors import Rejected
 from sync.identifiers import REALM_ID_BYTES, RealmId
 from sync.identity import DeviceKeys
+from sync.limits import DISCOVERY_SECRETS_MAX
 from sync.wire import length_prefixed
 
 KEY_FILE_VERSION = 1
 _KIND = "device"
+# Three secret keys, then none to DISCOVERY_SECRETS_MAX older discovery secrets, all of one length.
+_SECRETS_BYTES = range(3 * KEY_BYTES, (3 + DISCOVERY_SECRETS_MAX) * KEY_BYTES + 1, KEY_BYTES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +58,17 @@ class MasterKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnlockedKeys:
-    """What a device holds once its passphrase was given."""
+    """What a device holds once its passphrase was given.
+
+    `older_discovery_secrets` came with the admission, newest first: with them this device can greet those that have not
+    heard of it yet. They open no data.
+    """
 
     device_id: DeviceId
     realm_id: RealmId
     device_keys: DeviceKeys = field(repr=False)
     master_key: MasterKey = field(repr=False)
+    older_discovery_secrets: tuple[bytes, ...] = field(default=(), repr=False)
 
 
 class _SealedIdentity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -78,13 +87,16 @@ class _Version(msgspec.Struct, frozen=True):
     version: int
 
 
-def new_keys(device_keys: DeviceKeys, realm_id: RealmId, entropy: Entropy) -> UnlockedKeys:
+def new_keys(
+    device_keys: DeviceKeys, realm_id: RealmId, entropy: Entropy, *, older_discovery_secrets: Sequence[bytes] = ()
+) -> UnlockedKeys:
     """Return the keys of a new device, with a fresh master key; nothing is written."""
     return UnlockedKeys(
         device_id=device_keys.device_id,
         realm_id=realm_id,
         device_keys=device_keys,
         master_key=MasterKey(secret=entropy.take(KEY_BYTES)),
+        older_discovery_secrets=tuple(older_discovery_secrets),
     )
 
 
@@ -95,7 +107,8 @@ def write_key_file(path: Path, keys: UnlockedKeys, *, passphrase: str, cost: Pas
         master_key.secret, passphrase=passphrase, kind=_KIND, device_id=keys.device_id, cost=cost, entropy=entropy
     )
     nonce = entropy.take(AEAD_NONCE_BYTES)
-    content = keys.realm_id + device_keys.sign_seed + device_keys.noise_secret + device_keys.seal_secret
+    secrets = (device_keys.sign_seed, device_keys.noise_secret, device_keys.seal_secret, *keys.older_discovery_secrets)
+    content = keys.realm_id + b"".join(secrets)
     sealed = aead_encrypt(master_key.identity_wrap_key, nonce, content, _identity_associated_data(keys.device_id))
     _write(
         path,
@@ -159,17 +172,22 @@ def _open_identity(stored: _KeyFile, device_id: DeviceId, master_key: MasterKey)
         )
     except Rejected:
         raise damaged from None
-    if len(content) != REALM_ID_BYTES + 3 * KEY_BYTES:
+    realm_id, rest = RealmId(content[:REALM_ID_BYTES]), content[REALM_ID_BYTES:]
+    if len(rest) not in _SECRETS_BYTES:
         raise damaged
-    realm_id, secrets = RealmId(content[:REALM_ID_BYTES]), content[REALM_ID_BYTES:]
-    device_keys = DeviceKeys(
-        sign_seed=secrets[:KEY_BYTES],
-        noise_secret=secrets[KEY_BYTES : 2 * KEY_BYTES],
-        seal_secret=secrets[2 * KEY_BYTES :],
+    sign_seed, noise_secret, seal_secret, *older = (
+        rest[start : start + KEY_BYTES] for start in range(0, len(rest), KEY_BYTES)
     )
+    device_keys = DeviceKeys(sign_seed=sign_seed, noise_secret=noise_secret, seal_secret=seal_secret)
     if device_keys.device_id != device_id:
         raise damaged
-    return UnlockedKeys(device_id=device_id, realm_id=realm_id, device_keys=device_keys, master_key=master_key)
+    return UnlockedKeys(
+        device_id=device_id,
+        realm_id=realm_id,
+        device_keys=device_keys,
+        master_key=master_key,
+        older_discovery_secrets=tuple(older),
+    )
 
 
 def _identity_associated_data(device_id: bytes) -> bytes:

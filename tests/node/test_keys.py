@@ -60,7 +60,7 @@ def path(tmp_path: Path) -> Path:
 
 def make_key_file(path: Path, entropy: CountingEntropy, passphrase: str = PASSPHRASE) -> UnlockedKeys:
     device_keys = DeviceKeys(sign_seed=entropy.take(32), noise_secret=entropy.take(32), seal_secret=entropy.take(32))
-    keys = new_keys(device_keys, REALM, entropy)
+    keys = new_keys(device_keys, REALM, entropy, older_discovery_secrets=[entropy.take(32), entropy.take(32)])
     write_key_file(path, keys, passphrase=passphrase, cost=CHEAP, entropy=entropy)
     return keys
 
@@ -108,6 +108,7 @@ def test_no_key_stands_in_the_file_or_in_a_representation(path: Path, entropy: C
         made.device_keys.sign_seed,
         made.device_keys.noise_secret,
         made.device_keys.seal_secret,
+        *made.older_discovery_secrets,
         made.realm_id,
     ]
     assert len(set(secrets)) == len(secrets)
