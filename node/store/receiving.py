@@ -15,6 +15,7 @@ from node.store.change_log import ChangeLog, Progress
 from node.store.database import Database
 from node.store.incoming import Applied, Incoming, RowsByTable
 from node.store.origins import Origins
+from node.store.schema import Reference
 from sync.batch import Batch, UnknownAuthor, open_batch
 from sync.errors import RemoteProtocolError
 from sync.limits import CLOCK_AHEAD_MILLISECONDS_MAX
@@ -22,6 +23,9 @@ from sync.replica import UNKNOWN_AUTHOR, Verdict, admit
 from sync.roster import RosterState
 from sync.snapshot import Manifest, open_page
 from sync.streams import Stream
+
+#: For each cascading reference (child table, reference) the parents that arrived rows name.
+ParentsByReference = dict[tuple[str, Reference], set[bytes]]
 
 _NEWER = "it was written by a newer version of Nuthatch; update this device"
 
@@ -80,33 +84,27 @@ class Receiving:
         self._log = log
         self._author = author
 
-    def open(self, raws: Sequence[bytes], roster: RosterState) -> tuple[list[Batch], ApplyReport]:
-        """Verify batches before any transaction; those of unknown authors are reported as held.
-
-        Raises RemoteProtocolError for the first that is malformed or wrongly signed.
-        """
-        report = ApplyReport()
-        batches: list[Batch] = []
-        for raw in raws:
-            try:
-                batches.append(open_batch(raw, self._author.realm_id, roster.sign_public))
-            except UnknownAuthor:
-                report.held.append(HeldBatch(raw=raw, reason=UNKNOWN_AUTHOR.reason))
-        return batches, report
-
     def apply(
         self,
-        batches: Sequence[Batch],
+        raws: Sequence[bytes],
         progress: Progress,
         roster: RosterState,
         now_milliseconds: int,
         report: ApplyReport,
     ) -> bool:
-        """Apply verified batches in the given order, each whole or not at all; `report` says what became of them.
+        """Verify and apply batches in the given order, each whole or not at all; `report` says what became of them.
 
-        Returns whether capture has begun: deletes of this device's own followed from what arrived."""
-        arrived: RowsByTable = {}
-        for batch in batches:
+        Returns whether capture has begun: deletes of this device's own followed from what arrived. Raises
+        RemoteProtocolError for the first that is malformed or wrongly signed; the caller rolls everything back.
+        """
+        parents: ParentsByReference = {}
+        # One at a time: a bundle of well compressed batches may inflate to a thousand times its size.
+        for raw in raws:
+            try:
+                batch = open_batch(raw, self._author.realm_id, roster.sign_public)
+            except UnknownAuthor:
+                report.held.append(HeldBatch(raw=raw, reason=UNKNOWN_AUTHOR.reason))
+                continue
             header = batch.header
             frontier = progress.state(header.stream).frontier
             admission = admit(header, batch.hash, frontier, now_milliseconds)
@@ -117,13 +115,12 @@ class Receiving:
                 case Verdict.DUPLICATE:
                     report.duplicates += 1
                 case Verdict.HOLD:
-                    report.held.append(HeldBatch(raw=batch.raw, reason=admission.reason))
+                    report.held.append(HeldBatch(raw=raw, reason=admission.reason))
                 case Verdict.REFUSE:
                     report.refused.append(_refused(batch, admission.reason))
                 case Verdict.APPLY:
-                    for name, rows in self._apply_one(batch, progress, report).items():
-                        arrived.setdefault(name, []).extend(rows)
-        return self._delete_orphans(arrived)
+                    self._note_parents(self._apply_one(batch, progress, report), parents)
+        return self._delete_orphans(parents)
 
     def _apply_one(self, batch: Batch, progress: Progress, report: ApplyReport) -> RowsByTable:
         header = batch.header
@@ -207,25 +204,26 @@ class Receiving:
         for name, rows in applied.rows_by_table.items():
             counts[name] = counts.get(name, 0) + len(rows)
 
-    def _delete_orphans(self, rows_by_table: RowsByTable) -> bool:
+    def _note_parents(self, arrived: RowsByTable, parents: ParentsByReference) -> None:
+        for name, decoded in arrived.items():
+            for reference in self._catalogue.table_by_name[name].references:
+                if reference.on_delete == "cascade":
+                    parents.setdefault((name, reference), set()).update(_referred(decoded, reference.column))
+
+    def _delete_orphans(self, parents: ParentsByReference) -> bool:
         """Delete arrived children of parents that this very device deleted: an ordinary, captured delete.
 
         Their author had not seen the parent's end. Only the device that deleted the parent says so, or every device
         would write the same delete. Returns whether there was anything to delete.
         """
         capturing = False
-        for name, decoded in rows_by_table.items():
-            table = self._catalogue.table_by_name[name]
-            for reference in table.references:
-                if reference.on_delete != "cascade":
-                    continue
-                parents = _referred(decoded, reference.column)
-                gone = [parent for parent in parents if self._deleted_here(reference.table, parent)]
-                if gone and not capturing:
-                    self._capture.begin()
-                    capturing = True
-                for parent in gone:
-                    self._database.change(f"DELETE FROM {name} WHERE {reference.column} = ?", (parent,))
+        for (name, reference), named in parents.items():
+            gone = sorted(parent for parent in named if self._deleted_here(reference.table, parent))
+            if gone and not capturing:
+                self._capture.begin()
+                capturing = True
+            for parent in gone:
+                self._database.change(f"DELETE FROM {name} WHERE {reference.column} = ?", (parent,))
         return capturing
 
     def _deleted_here(self, table: str, row_id: bytes) -> bool:

@@ -304,9 +304,9 @@ class Store:
 
         Raises RemoteProtocolError for a malformed or wrongly signed batch; then nothing of the call was applied.
         """
-        batches, report = self._parts.receiving.open(raws, roster)
+        report = ApplyReport()
         with self._committing(local=False) as pending:
-            pending.captured = self._parts.receiving.apply(batches, pending.progress, roster, now_milliseconds, report)
+            pending.captured = self._parts.receiving.apply(raws, pending.progress, roster, now_milliseconds, report)
             pending.changes_by_table.update(report.changes_by_table)
         return report
 
