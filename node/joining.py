@@ -88,7 +88,7 @@ async def join_realm(
         call, address, digits = await _first_to_answer(stack, addresses, parsed, device_keys, name, entropy)
         yield SasShown(sas=digits)
         admission = await call.admission(confirm(digits))
-        keys = await _store(home, device_keys, admission, passphrase, cost, clock, entropy)
+        keys = await _store(home, device_keys, admission, address, passphrase, cost, clock, entropy)
         await call.bid_farewell(admission)
     yield Joined(device_id=keys.device_id.hex(), realm_id=keys.realm_id.hex())
     with home.locked(), closing(open_service(home, keys, clock, entropy)) as service:
@@ -155,6 +155,7 @@ async def _store(
     home: Home,
     device_keys: DeviceKeys,
     admission: Admission,
+    address: Address,
     passphrase: str,
     cost: PassphraseCost,
     clock: Clock,
@@ -162,7 +163,13 @@ async def _store(
 ) -> UnlockedKeys:
     """Make the home of the admitted device; the key file comes last, so half a home is never taken for a whole one."""
     joined = admission.joined
-    keys = new_keys(device_keys, joined.realm_id, entropy, older_discovery_secrets=joined.older_discovery_secrets)
+    keys = new_keys(
+        device_keys,
+        joined.realm_id,
+        entropy,
+        older_discovery_secrets=joined.older_discovery_secrets,
+        joined_at=str(address),
+    )
     with creating(home):
         create_store(home, keys, joined.statements, clock, entropy)
         # In a thread: the link to the sponsor must answer its pings meanwhile.

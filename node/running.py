@@ -43,11 +43,16 @@ async def run_node(
 ) -> AsyncGenerator[Ready | NodeEvent, None]:
     """Run the node of a home until `stop` is set, yielding `Ready` first and then what happens.
 
+    `peers` are the addresses to keep calling, host:port; without any, a device calls the one through which it joined.
+
     Raises what `open_home` raises, `TransportError` for a port in use, `ConfigError` for an address that is none.
     """
     with open_home(config, passphrase=passphrase) as service:
+        # Where this device joined, it finds the others again, unless the person names other addresses.
+        joined_at = service.keys.joined_at
+        known = peers or ([joined_at] if joined_at else [])
         async with (
-            running(service, listen=listen, peers=peers) as runtime,
+            running(service, listen=listen, peers=known) as runtime,
             serve_api(service.home, LocalCaller(service), address=api, entropy=service.entropy) as api_address,
         ):
             with service.events.follow() as events:
@@ -78,6 +83,7 @@ async def running(service: Service, *, listen: str | None, peers: Sequence[str])
         listen=listen,
         peers=peers,
         pairing=host.serve,
+        older_discovery_secrets=service.keys.older_discovery_secrets,
         on_event=service.events.publish,
     )
     await runtime.start()

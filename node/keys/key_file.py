@@ -12,6 +12,7 @@ in the clear.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -23,15 +24,15 @@ from node.home import write_private_file
 from node.keys.passphrase_slot import PassphraseSlot, unwrap_secret, wrap_secret
 from sync.crypto import AEAD_NONCE_BYTES, KEY_BYTES, aead_decrypt, aead_encrypt, derive_key
 from sync.errors import Rejected
-from sync.identifiers import REALM_ID_BYTES, RealmId
+from sync.identifiers import RealmId
 from sync.identity import DeviceKeys
 from sync.limits import DISCOVERY_SECRETS_MAX
 from sync.wire import length_prefixed
 
 KEY_FILE_VERSION = 1
 _KIND = "device"
-# Three secret keys, then none to DISCOVERY_SECRETS_MAX older discovery secrets, all of one length.
-_SECRETS_BYTES = range(3 * KEY_BYTES, (3 + DISCOVERY_SECRETS_MAX) * KEY_BYTES + 1, KEY_BYTES)
+
+_Bytes32 = Annotated[bytes, msgspec.Meta(min_length=KEY_BYTES, max_length=KEY_BYTES)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +62,7 @@ class UnlockedKeys:
     """What a device holds once its passphrase was given.
 
     `older_discovery_secrets` came with the admission, newest first: with them this device can greet those that have not
-    heard of it yet. They open no data.
+    heard of it yet. They open no data. `joined_at` is where the device that admitted it listened, host:port.
     """
 
     device_id: DeviceId
@@ -69,6 +70,21 @@ class UnlockedKeys:
     device_keys: DeviceKeys = field(repr=False)
     master_key: MasterKey = field(repr=False)
     older_discovery_secrets: tuple[bytes, ...] = field(default=(), repr=False)
+    joined_at: str | None = None
+
+
+class _Identity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is sealed; never shown, so it has no representation."""
+
+    realm_id: _Bytes32
+    sign_seed: _Bytes32
+    noise_secret: _Bytes32
+    seal_secret: _Bytes32
+    older_discovery_secrets: Annotated[tuple[_Bytes32, ...], msgspec.Meta(max_length=DISCOVERY_SECRETS_MAX)]
+    joined_at: str | None
+
+    def __repr__(self) -> str:
+        return "_Identity(<redacted>)"
 
 
 class _SealedIdentity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -88,7 +104,12 @@ class _Version(msgspec.Struct, frozen=True):
 
 
 def new_keys(
-    device_keys: DeviceKeys, realm_id: RealmId, entropy: Entropy, *, older_discovery_secrets: Sequence[bytes] = ()
+    device_keys: DeviceKeys,
+    realm_id: RealmId,
+    entropy: Entropy,
+    *,
+    older_discovery_secrets: Sequence[bytes] = (),
+    joined_at: str | None = None,
 ) -> UnlockedKeys:
     """Return the keys of a new device, with a fresh master key; nothing is written."""
     return UnlockedKeys(
@@ -97,6 +118,7 @@ def new_keys(
         device_keys=device_keys,
         master_key=MasterKey(secret=entropy.take(KEY_BYTES)),
         older_discovery_secrets=tuple(older_discovery_secrets),
+        joined_at=joined_at,
     )
 
 
@@ -107,8 +129,15 @@ def write_key_file(path: Path, keys: UnlockedKeys, *, passphrase: str, cost: Pas
         master_key.secret, passphrase=passphrase, kind=_KIND, device_id=keys.device_id, cost=cost, entropy=entropy
     )
     nonce = entropy.take(AEAD_NONCE_BYTES)
-    secrets = (device_keys.sign_seed, device_keys.noise_secret, device_keys.seal_secret, *keys.older_discovery_secrets)
-    content = keys.realm_id + b"".join(secrets)
+    identity = _Identity(
+        realm_id=keys.realm_id,
+        sign_seed=device_keys.sign_seed,
+        noise_secret=device_keys.noise_secret,
+        seal_secret=device_keys.seal_secret,
+        older_discovery_secrets=keys.older_discovery_secrets,
+        joined_at=keys.joined_at,
+    )
+    content = msgspec.msgpack.encode(identity)
     sealed = aead_encrypt(master_key.identity_wrap_key, nonce, content, _identity_associated_data(keys.device_id))
     _write(
         path,
@@ -172,21 +201,22 @@ def _open_identity(stored: _KeyFile, device_id: DeviceId, master_key: MasterKey)
         )
     except Rejected:
         raise damaged from None
-    realm_id, rest = RealmId(content[:REALM_ID_BYTES]), content[REALM_ID_BYTES:]
-    if len(rest) not in _SECRETS_BYTES:
-        raise damaged
-    sign_seed, noise_secret, seal_secret, *older = (
-        rest[start : start + KEY_BYTES] for start in range(0, len(rest), KEY_BYTES)
+    try:
+        identity = msgspec.msgpack.decode(content, type=_Identity)
+    except msgspec.MsgspecError:
+        raise damaged from None
+    device_keys = DeviceKeys(
+        sign_seed=identity.sign_seed, noise_secret=identity.noise_secret, seal_secret=identity.seal_secret
     )
-    device_keys = DeviceKeys(sign_seed=sign_seed, noise_secret=noise_secret, seal_secret=seal_secret)
     if device_keys.device_id != device_id:
         raise damaged
     return UnlockedKeys(
         device_id=device_id,
-        realm_id=realm_id,
+        realm_id=RealmId(identity.realm_id),
         device_keys=device_keys,
         master_key=master_key,
-        older_discovery_secrets=tuple(older),
+        older_discovery_secrets=identity.older_discovery_secrets,
+        joined_at=identity.joined_at,
     )
 
 

@@ -60,7 +60,8 @@ def path(tmp_path: Path) -> Path:
 
 def make_key_file(path: Path, entropy: CountingEntropy, passphrase: str = PASSPHRASE) -> UnlockedKeys:
     device_keys = DeviceKeys(sign_seed=entropy.take(32), noise_secret=entropy.take(32), seal_secret=entropy.take(32))
-    keys = new_keys(device_keys, REALM, entropy, older_discovery_secrets=[entropy.take(32), entropy.take(32)])
+    older = [entropy.take(32), entropy.take(32)]
+    keys = new_keys(device_keys, REALM, entropy, older_discovery_secrets=older, joined_at="192.0.2.7:4711")
     write_key_file(path, keys, passphrase=passphrase, cost=CHEAP, entropy=entropy)
     return keys
 
@@ -100,6 +101,7 @@ def test_a_passphrase_that_protects_nothing_or_is_a_wrong_file_is_refused(
 def test_no_key_stands_in_the_file_or_in_a_representation(path: Path, entropy: CountingEntropy) -> None:
     made = make_key_file(path, entropy)
     raw = path.read_bytes()
+    assert b"192.0.2.7" not in raw
     secrets = [
         made.master_key.secret,
         made.master_key.database_key,

@@ -188,6 +188,18 @@ async def test_a_typed_code_needs_an_address_and_works_with_one(laptop: NodeConf
         assert sorted(await device_names(client)) == ["Laptop", "Phone"]
 
 
+async def test_a_joined_device_finds_the_one_it_joined_through_without_being_told_again(
+    laptop: NodeConfig, phone: Home
+) -> None:
+    async with node(laptop) as (client, ready):
+        pairing = pairing_at(client)
+        await join(phone, (await code_of(pairing)).code, Persons(client, pairing).compare)
+        async with node(config_of(phone.directory), NEW_PASSPHRASE) as (at_phone, _):
+            (peer,) = (await at_phone.call(STATUS, StatusRequest(wait_seconds=20))).peers
+            assert (peer.name, peer.connected, peer.in_sync) == ("Laptop", True, True)
+        assert ready.listen not in (phone.directory / "device.key").read_text()
+
+
 async def test_both_devices_keep_in_sync_after_they_were_started_again(laptop: NodeConfig, phone: Home) -> None:
     async with node(laptop) as (client, _):
         pairing = pairing_at(client)
