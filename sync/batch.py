@@ -32,7 +32,7 @@ from crdt.identifiers import Sequence as SequenceNumber
 from crdt.row import Layout, hash_body, hash_prefix
 from crdt.version_vector import VersionVector
 from sync import crypto
-from sync.errors import LocalProtocolError, RemoteProtocolError
+from sync.errors import UNDECODABLE, LocalProtocolError, RemoteProtocolError
 from sync.identifiers import HASH_BYTES, BatchHash, RealmId
 from sync.limits import BATCH_BYTES_MAX, BATCH_RAW_BYTES_MAX, CHANGES_PER_BATCH_MAX, LAYOUTS_PER_BATCH_MAX
 from sync.packing import pack, unpack
@@ -182,7 +182,7 @@ def open_batch(raw: bytes, realm_id: RealmId, sign_public: Callable[[DeviceId], 
     try:
         header_bytes, signature, codec, packed = _decode_batch(raw)
         header = _decode_header(header_bytes)
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise RemoteProtocolError("a batch is malformed") from error
     if _encode((header_bytes, signature, codec, packed)) != raw:
         raise RemoteProtocolError("a batch is not spelled canonically")
@@ -193,7 +193,7 @@ def open_batch(raw: bytes, realm_id: RealmId, sign_public: Callable[[DeviceId], 
     body = unpack(codec, packed, header.body_bytes)
     try:
         changes = _decode_changes(body)
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise RemoteProtocolError("a batch's changes are malformed") from error
     row_hashes, change_hashes = _hashes(header, changes)
     batch_hash = _root(header_bytes, change_hashes)

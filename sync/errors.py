@@ -4,6 +4,11 @@ The split is h11's. A caller catches ``RemoteProtocolError`` around everything t
 the link; a ``LocalProtocolError`` is a defect of this program and is never caught on the way up.
 """
 
+from msgspec import DecodeError
+
+#: What msgspec raises for bytes that do not spell what they should; bad UTF-8 and deep nesting are no DecodeError.
+UNDECODABLE = (DecodeError, UnicodeDecodeError, RecursionError)
+
 
 class ProtocolError(Exception):
     """A rule of the sync protocol was broken."""

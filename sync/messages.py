@@ -8,7 +8,7 @@ from typing import Annotated
 
 import msgspec
 
-from sync.errors import LocalProtocolError, RemoteProtocolError
+from sync.errors import UNDECODABLE, LocalProtocolError, RemoteProtocolError
 from sync.frontier import Frontier, StreamState
 from sync.identifiers import HASH_BYTES
 from sync.limits import ENVELOPE_BYTES_MAX
@@ -140,7 +140,7 @@ def decode_message(raw: bytes) -> Message:
     """Return the message that `raw` spells, else raise RemoteProtocolError."""
     try:
         return _decoder.decode(raw)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise RemoteProtocolError("a message is malformed") from error
 
 

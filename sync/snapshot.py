@@ -15,7 +15,7 @@ from crdt.identifiers import DEVICE_ID_BYTES, SEQUENCE_MAX, STAMP_BYTES, DeviceI
 from crdt.row import Layout
 from sync import crypto
 from sync.batch import check_layout
-from sync.errors import RemoteProtocolError
+from sync.errors import UNDECODABLE, RemoteProtocolError
 from sync.frontier import Frontier
 from sync.identifiers import HASH_BYTES, RealmId
 from sync.limits import BATCH_BYTES_MAX, BATCH_RAW_BYTES_MAX, CHANGES_PER_BATCH_MAX, LAYOUTS_PER_BATCH_MAX
@@ -100,7 +100,7 @@ def open_page(raw: bytes, realm_id: RealmId, sender: DeviceId, sign_public: byte
     try:
         header_bytes, signature, codec, packed = _decode_page(raw)
         header = _decode_header(header_bytes)
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise RemoteProtocolError("a snapshot page is malformed") from error
     if _encode((header_bytes, signature, codec, packed)) != raw:
         raise RemoteProtocolError("a snapshot page is not spelled canonically")
@@ -127,7 +127,7 @@ def _open_rows(header: PageHeader, codec: int, packed: bytes) -> list[PageRow]:
         raise RemoteProtocolError("a snapshot page's rows are not what its header says")
     try:
         rows = _decode_rows(body)
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise RemoteProtocolError("a snapshot page's rows are malformed") from error
     if len(rows) != header.count:
         raise RemoteProtocolError("a snapshot page holds another number of rows than it says")

@@ -16,7 +16,7 @@ from node.store.catalogue import Catalogue, ReplicatedTable
 from node.store.change_log import RowsMoved
 from node.store.merge import Merge, check_values
 from sync.batch import Batch
-from sync.errors import RemoteProtocolError
+from sync.errors import UNDECODABLE, RemoteProtocolError
 from sync.snapshot import Page
 from sync.streams import Stream
 
@@ -168,7 +168,7 @@ def _decode_rows(table: ReplicatedTable, layout: Layout, bodies: Iterable[bytes]
             if len(row[0]) != 16 or not 1 <= row[1] < 2**31 or _encode(row) != body:
                 raise RemoteProtocolError(f"a row of {table.name} is not spelled canonically")
             rows.append(row)
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise RemoteProtocolError(f"a row of {table.name} does not fit its columns") from error
     check_values(table, [name for name, _ in layout], rows)
     return rows
