@@ -14,7 +14,9 @@ from node.demo.screen import render_finding
 from node.demo.story import Story
 from node.errors import InputError
 from node.home import write_private_file
+from node.importers import importer_by_format
 from node.samples import sample_conversation
+from node.schemas import CORE_COMPONENTS
 
 # These homes live for seconds and guard nothing; a person's own are made with the costs of `node/config.py`.
 _ENVIRONMENT = {"NUTHATCH_PASSPHRASE_COST": "interactive"}
@@ -25,6 +27,10 @@ def run_demo(output: Output, *, conversation: Path | None, keep: bool) -> None:
     if conversation is not None and not conversation.is_file():
         raise InputError(f"There is no file {conversation}; give --import a conversation in LoCoMo's format.")
     content = sample_conversation() if conversation is None else conversation.read_bytes()
+    source = "conversation.json" if conversation is None else conversation.name
+    importer_by_format(CORE_COMPONENTS)["locomo"].read(
+        content, source
+    )  # what is malformed is said before anything starts
     directory = Path(tempfile.mkdtemp(prefix="nuthatch-demo-"))
     try:
         asyncio.run(_show(output, directory, conversation=content, keep=keep))

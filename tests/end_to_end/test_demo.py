@@ -41,7 +41,7 @@ def test_a_demonstration_of_a_file_that_is_no_conversation_fails_and_cleans_up(t
     file.write_text('{"speaker_a": 1}')
     shown = run_demo(tmp_path / "homes", "--json", "demo", "--import", str(file))
     assert shown.returncode == 1
-    assert b"speaker_a" in shown.stdout.splitlines()[-1]
+    assert b"broken.json" in shown.stdout.splitlines()[-1]
     assert list((tmp_path / "homes").iterdir()) == []
     absent = run_demo(tmp_path / "homes", "--json", "demo", "--import", str(tmp_path / "absent"))
     assert absent.returncode == 1

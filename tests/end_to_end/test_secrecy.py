@@ -53,10 +53,10 @@ async def live(household: Household) -> None:
     gone = str((await succeeds(phone, "remember", f"Forget {FORGOTTEN}."))["id"])
     statement = "INSERT INTO conversations (title) VALUES (?)"
     await succeeds(laptop, "sql", statement, "--param", f'"about {MESSAGE}"')
-    await household.status(wait=True)
+    await household.in_sync()
     await succeeds(laptop, "edit", edited, "--text", f"It reads {EDITED} now.")
     await succeeds(laptop, "forget", gone)
-    await household.status(wait=True)
+    await household.in_sync()
     found = objects((await succeeds(phone, "recall", EDITED))["results"])
     assert found[0]["id"] == edited
 

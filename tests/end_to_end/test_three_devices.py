@@ -1,13 +1,15 @@
 """Three devices import real conversations, are cut off, edited apart, killed and joined again, and end equal."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 import pytest_asyncio
 
 from tests.support.conversations import conversation_files, turns_of
-from tests.support.household import Household, digests
+from tests.support.household import Household
 from tests.support.program import Fields, nuthatch, objects, rows, succeeds
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -38,14 +40,18 @@ async def count(home: Path, table: str) -> object:
     return rows(await succeeds(home, "sql", f"SELECT count(*) FROM {table}"))[0][0]
 
 
-def assert_equal(statuses: list[Fields]) -> None:
-    """Every device names the two others, is in sync with both, and has the same rows and digests."""
-    for status in statuses:
-        peers = objects(status["peers"])
-        assert len(peers) == len(statuses) - 1
-        assert all(peer["connected"] and peer["in_sync"] for peer in peers), peers
-    assert digests(statuses[0])
-    assert all(digests(status) == digests(statuses[0]) for status in statuses[1:])
+def digests(streams: Sequence[Fields]) -> dict[str, tuple[object, object]]:
+    """Return rows and digest by stream, as the program reports them."""
+    return {str(stream["name"]): (stream["rows"], stream["digest"]) for stream in streams}
+
+
+async def agreed(household: Household) -> dict[str, tuple[object, object]]:
+    """Wait until every device is in sync with every other; return what all of them hold."""
+    reports = await household.in_sync()
+    held = [digests(msgspec.to_builtins(report.streams)) for report in reports]
+    assert held[0]
+    assert held[0] == held[1] == held[2]
+    return held[0]
 
 
 async def test_conversations_imported_on_different_devices_reach_all_of_them(
@@ -56,7 +62,8 @@ async def test_conversations_imported_on_different_devices_reach_all_of_them(
         imported = await succeeds(home, "import", "locomo", str(file))
         assert imported["unchanged"] == imported["skipped"] == 0
         assert int(str(imported["added"])) > turns_of(file)
-    assert_equal(await household.status(wait=True))
+    held = await agreed(household)
+    assert {"conversations", "memories"} <= set(held)
     turns = sum(turns_of(file) for file in files)
     assert turns > 50
     for home in homes(household):
@@ -65,12 +72,11 @@ async def test_conversations_imported_on_different_devices_reach_all_of_them(
 
 
 async def test_importing_again_on_another_device_changes_nothing(household: Household, files: list[Path]) -> None:
-    before = await household.status(wait=True)
+    before = await agreed(household)
     imported = await succeeds(homes(household)[1], "import", "locomo", str(files[0]))
     assert imported["added"] == 0
     assert imported["unchanged"] != 0
-    after = await household.status(wait=True)
-    assert digests(after[0]) == digests(before[0])
+    assert await agreed(household) == before
 
 
 async def test_a_memory_kept_on_one_device_is_recalled_on_the_others(household: Household) -> None:
@@ -78,7 +84,7 @@ async def test_a_memory_kept_on_one_device_is_recalled_on_the_others(household: 
     kept = await succeeds(
         laptop, "remember", "The boiler's number is 0800-PILOT.", "--tag", "house", "--namespace", "home"
     )
-    await household.status(wait=True)
+    await agreed(household)
     for home in (phone, tablet):
         results = objects((await succeeds(home, "recall", "boiler's number?", "-k", "3"))["results"])
         assert results[0]["id"] == kept["id"]
@@ -89,34 +95,39 @@ async def test_a_memory_kept_on_one_device_is_recalled_on_the_others(household: 
 async def test_devices_edited_apart_agree_after_a_power_cut(household: Household) -> None:
     laptop = homes(household)[0]
     kept = str((await succeeds(laptop, "remember", "Dentist on Monday.", "--tag", "draft"))["id"])
-    forgotten = await forgettable_message(laptop)
-    await household.status(wait=True)
+    forgotten = await some_message(laptop)
+    await agreed(household)
     await household.power_cut()
-    dentist = "WHERE content LIKE 'Dentist on%'"
 
-    await unlocked(household, 0, "edit", kept, "--text", "Dentist on Monday at nine.")
-    await unlocked(
-        household, 1, "sql", f"UPDATE memories SET use_count = use_count + 2, tags = '[\"health\"]' {dentist}"
+    on_laptop, on_phone, on_tablet = (unlocked(household, number) for number in range(3))
+    dentist = "WHERE content LIKE 'Dentist on%'"
+    await asyncio.gather(
+        on_laptop("edit", kept, "--text", "Dentist on Monday at nine."),
+        on_phone("sql", f"UPDATE memories SET use_count = use_count + 2, tags = '[\"health\"]' {dentist}"),
     )
-    await unlocked(household, 2, "edit", kept, "--text", "Dentist on Tuesday at ten.")
-    await unlocked(household, 0, "sql", f"UPDATE memories SET use_count = use_count + 3 {dentist}")
-    await unlocked(household, 1, "edit", forgotten, "--text", "corrected without knowing")
-    await unlocked(household, 2, "forget", forgotten)
-    apart = [await unlocked(household, number, "status") for number in range(3)]
-    assert len({str(digests(status)) for status in apart}) == 3
+    await asyncio.gather(
+        on_laptop("sql", f"UPDATE memories SET use_count = use_count + 3 {dentist}"),
+        on_phone("edit", forgotten, "--text", "corrected without knowing"),
+        on_tablet("edit", kept, "--text", "Dentist on Tuesday at ten."),
+    )
+    await on_tablet("forget", forgotten)
+    apart = await asyncio.gather(on_laptop("status"), on_phone("status"), on_tablet("status"))
+    assert len({str(digests(objects(status["streams"]))) for status in apart}) == 3
     assert not any(peer["in_sync"] for status in apart for peer in objects(status["peers"]))
 
     await household.start()
-    statuses = await household.status(wait=True)
-    assert_equal(statuses)
-    records = [(await succeeds(home, "show", kept))["fields"] for home in homes(household)]
+    statuses = await asyncio.gather(*(succeeds(home, "status", "--wait", "40") for home in homes(household)))
+    held = [digests(objects(status["streams"])) for status in statuses]
+    assert held[0] == held[1] == held[2]
+    assert all(peer["in_sync"] for status in statuses for peer in objects(status["peers"]))
+    records = await asyncio.gather(*(succeeds(home, "show", kept) for home in homes(household)))
     assert records[0] == records[1] == records[2]
-    assert isinstance(records[0], dict)
-    assert records[0]["content"] == "Dentist on Tuesday at ten."
-    assert records[0]["use_count"] == 5
-    assert records[0]["tags"] == ["health"]
-    for home in homes(household):
-        gone = await nuthatch(home, "show", forgotten)
+    fields = records[0]["fields"]
+    assert isinstance(fields, dict)
+    assert fields["content"] == "Dentist on Tuesday at ten."
+    assert fields["use_count"] == 5
+    assert fields["tags"] == ["health"]
+    for gone in await asyncio.gather(*(nuthatch(home, "show", forgotten) for home in homes(household))):
         assert gone.exit_code != 0
         assert forgotten in gone.error
 
@@ -124,22 +135,25 @@ async def test_devices_edited_apart_agree_after_a_power_cut(household: Household
 async def test_an_import_does_not_bring_back_what_was_forgotten(household: Household, files: list[Path]) -> None:
     home = homes(household)[0]
     before = await count(home, "messages")
-    imported = [await succeeds(home, "import", "locomo", str(file)) for file in files]
+    imported = await asyncio.gather(*(succeeds(home, "import", "locomo", str(file)) for file in files))
     assert sum(int(str(result["skipped"])) for result in imported) >= 1
     assert sum(int(str(result["added"])) for result in imported) == 0
     assert await count(home, "messages") == before
 
 
 async def test_an_export_is_the_same_on_every_device_and_can_be_read_back(household: Household, tmp_path: Path) -> None:
-    exports = []
-    for number, home in enumerate(homes(household)):
-        file = tmp_path / f"{number}.jsonl"
-        await succeeds(home, "export", "--format", "jsonl", "--output", str(file))
-        assert file.stat().st_mode & 0o777 == 0o600
-        exports.append(sorted(line for line in file.read_bytes().splitlines() if b'"nuthatch"' not in line))
+    files = [tmp_path / f"{number}.jsonl" for number in range(3)]
+    await asyncio.gather(
+        *(
+            succeeds(home, "export", "--format", "jsonl", "--output", str(file))
+            for home, file in zip(homes(household), files, strict=True)
+        )
+    )
+    exports = [sorted(line for line in file.read_bytes().splitlines() if b'"nuthatch"' not in line) for file in files]
+    assert all(file.stat().st_mode & 0o777 == 0o600 for file in files)
     assert exports[0] == exports[1] == exports[2]
     assert len(exports[0]) > 100
-    again = await succeeds(homes(household)[1], "import", "jsonl", str(tmp_path / "0.jsonl"))
+    again = await succeeds(homes(household)[1], "import", "jsonl", str(files[0]))
     assert again["added"] == again["skipped"] == 0
 
 
@@ -153,18 +167,22 @@ async def test_a_cut_connection_is_noticed_and_mended(household: Household) -> N
     assert all(not peer["in_sync"] and peer["why"] for peer in objects(outcome.last["peers"]))
     for cable in household.cables:
         cable.plug()
-    assert_equal(await household.status(wait=True))
+    await agreed(household)
     results = objects((await succeeds(tablet, "recall", "nobody was there"))["results"])
     assert results[0]["text"] == "Written while nobody was there."
 
 
-async def forgettable_message(home: Path) -> str:
+async def some_message(home: Path) -> str:
     """Return the id of a message, in the spelling that commands take."""
     results = objects((await succeeds(home, "recall", "the", "-k", "50"))["results"])
     return next(str(result["id"]) for result in results if result["table"] == "messages")
 
 
-async def unlocked(household: Household, number: int, *arguments: str) -> Fields:
-    """Run a command on a home whose node does not run."""
+def unlocked(household: Household, number: int) -> Callable[..., Awaitable[Fields]]:
+    """Return what runs a command on a home whose node does not run."""
     device = household.devices[number]
-    return await succeeds(device.home.directory, *arguments, "--passphrase-file", str(device.passphrase_file))
+
+    def run(*arguments: str) -> Awaitable[Fields]:
+        return succeeds(device.home.directory, *arguments, "--passphrase-file", str(device.passphrase_file))
+
+    return run

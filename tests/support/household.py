@@ -1,5 +1,6 @@
 """Three devices of one person, paired through the console script, with cables between them that can be pulled."""
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -9,12 +10,12 @@ import msgspec
 from node.demo.cable import Cable
 from node.demo.device import Command, Device
 from node.joining import Joined, JoinEvent, SasShown, Synced, SyncProgress
-from node.requests import CodeShown, ConfirmAsked, Paired, PairEvent
-from tests.support.program import CONSOLE_SCRIPT, ENVIRONMENT, Fields, objects, succeeds
+from node.requests import STATUS, CodeShown, ConfirmAsked, Paired, PairEvent, StatusReport, StatusRequest
+from tests.support.program import CONSOLE_SCRIPT, ENVIRONMENT
 
 JOIN_EVENTS: msgspec.json.Decoder[JoinEvent] = msgspec.json.Decoder(JoinEvent)
 PAIR_EVENTS: msgspec.json.Decoder[PairEvent] = msgspec.json.Decoder(PairEvent)
-WAIT_SECONDS = "40"
+WAIT_SECONDS = 40.0
 
 
 def make_device(directory: Path, name: str, passphrase: str) -> Device:
@@ -113,10 +114,13 @@ class Household:
             for later in range(number + 1, len(self.devices)):
                 self._peers[later][number].lead_to(device.listen)
 
-    async def status(self, *, wait: bool) -> list[Fields]:
-        """Return the status of every device, when asked for as soon as it is in sync with all others."""
-        options = ("--wait", WAIT_SECONDS) if wait else ()
-        return [await succeeds(device.home.directory, "status", *options) for device in self.devices]
+    async def in_sync(self) -> list[StatusReport]:
+        """Return the status of every device as soon as each says that it is in sync with all others."""
+        reports = await asyncio.gather(*(_in_sync(device) for device in self.devices))
+        for device, report in zip(self.devices, reports, strict=True):
+            assert len(report.peers) == len(self.devices) - 1
+            assert all(peer.connected and peer.in_sync for peer in report.peers), (device.name, report.peers)
+        return reports
 
     async def _lay(self, far: Device) -> Cable:
         cable = await self._stack.enter_async_context(Cable(far.listen))
@@ -124,6 +128,6 @@ class Household:
         return cable
 
 
-def digests(status: Fields) -> dict[str, tuple[object, object]]:
-    """Return rows and digest by stream."""
-    return {str(stream["name"]): (stream["rows"], stream["digest"]) for stream in objects(status["streams"])}
+async def _in_sync(device: Device) -> StatusReport:
+    async with device.reached() as caller:
+        return await caller.call(STATUS, StatusRequest(wait_seconds=WAIT_SECONDS))
