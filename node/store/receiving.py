@@ -171,7 +171,8 @@ class Receiving:
         except NewerSchemaError as error:
             raise RemoteProtocolError(f"a snapshot page cannot be read: {_NEWER}") from error
         progress.touch(manifest.stream, applied.moved)
-        latest = stamp_hlc(Stamp(max((max(row[1], *(stamp for _, stamp in row[3])) for row in page.rows), default=b"")))
+        stamps = (stamp for _, born, _, own in page.rows for stamp in (born, *(stamp for _, stamp in own)))
+        latest = stamp_hlc(Stamp(max(stamps, default=b"")))
         if hybrid_milliseconds(latest) > now_milliseconds + CLOCK_AHEAD_MILLISECONDS_MAX:
             # This device's own next stamp exceeds every one it applied; a far one would carry its clock along.
             raise RemoteProtocolError("a snapshot page holds a stamp from more than 24 hours ahead")

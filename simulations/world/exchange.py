@@ -2,7 +2,8 @@
 
 from msgspec.msgpack import decode
 
-from crdt.identifiers import Origin
+from crdt.hybrid_clock import hybrid_milliseconds
+from crdt.identifiers import Origin, Stamp, stamp_hlc
 from simulations.oracle.checks import check_tables
 from simulations.oracle.history import Written
 from simulations.oracle.orphans import orphans
@@ -16,7 +17,7 @@ from simulations.world.world import World
 from sync.errors import RemoteProtocolError
 from sync.frontier import EMPTY_FRONTIER
 from sync.limits import CLOCK_AHEAD_MILLISECONDS_MAX
-from sync.snapshot import open_page
+from sync.snapshot import Page, open_page
 from sync.streams import Stream
 
 
@@ -157,9 +158,19 @@ def continue_transfer(world: World, transfer: Transfer) -> None:
         return
     bytes_max = world.random.choice((300, 3_000, 100_000))
     page = source.store.read_page(transfer.manifest, transfer.pages, transfer.cursor, bytes_max)
-    _learn_page(world, source, destination, page.raw)
+    before, opened = destination.store.view(), _opened(world, source, page.raw)
+    try:
+        destination.store.apply_page(page.raw, transfer.manifest, source.device_id, world.realm.roster)
+    except RemoteProtocolError as error:
+        if not _too_far_ahead(opened, destination.clock.now_milliseconds()):
+            raise Violation("refusal", f"{destination.name} refused an honest page: {error}") from error
+        if destination.store.view() != before:
+            raise Violation("atomicity", f"{destination.name} kept something of a refused page") from error
+        world.transfers.remove(transfer)
+        world.trace.reached("page from far ahead refused")
+        return
+    _learn_page(source, destination, opened)
     destination.unsettled[transfer.stream] = dict(source.model.frontier.get(transfer.stream, {}))
-    destination.store.apply_page(page.raw, transfer.manifest, source.device_id, world.realm.roster)
     destination.joined_snapshot = True
     transfer.pages += 1
     if page.next_cursor is None:
@@ -177,10 +188,19 @@ def continue_transfer(world: World, transfer: Transfer) -> None:
         check_tables(destination.store.query, destination.model, world.plan.tables, destination.name, "snapshot")
 
 
-def _learn_page(world: World, source: Device, destination: Device, raw: bytes) -> None:
+def _opened(world: World, source: Device, raw: bytes) -> Page:
     public = world.realm.roster.sign_public(source.device_id)
     assert public is not None
-    page = open_page(raw, world.realm.realm_id, source.device_id, public)
+    return open_page(raw, world.realm.realm_id, source.device_id, public)
+
+
+def _too_far_ahead(page: Page, now_milliseconds: int) -> bool:
+    stamps = [stamp for _, born, _, own in page.rows for stamp in (born, *(stamp for _, stamp in own))]
+    newest = max((stamp_hlc(Stamp(stamp)) for stamp in stamps), default=0)
+    return hybrid_milliseconds(newest) > now_milliseconds + CLOCK_AHEAD_MILLISECONDS_MAX
+
+
+def _learn_page(source: Device, destination: Device, page: Page) -> None:
     for layout_index, _, row, _ in page.rows:
         key = (page.header.layouts[layout_index][0], bytes(decode(row)[0]))
         destination.model.learn_changes(source.model.changes_by_row[key].values())

@@ -142,6 +142,16 @@ def test_a_row_whose_parent_a_peer_ended_can_be_deleted_and_frees_its_children(p
     assert pair.agree("SELECT id, parent_id FROM drill_folders") == [(_id(3), None)]
 
 
+def test_a_snapshot_page_of_rows_that_were_written_at_once_joins(pair: Pair) -> None:
+    pair.write(pair.here, _folder(1, "a"), _folder(2, "b"))
+    manifest = pair.here.snapshot_manifest(Stream.FILES)
+    page = pair.here.read_page(manifest, 0, None, 2**20)
+    pair.there.apply_page(page.raw, manifest, pair.realm.keys[0].device_id, pair.realm.roster)
+    pair.there.adopt_snapshot(manifest)
+    assert page.next_cursor is None
+    assert pair.agree("SELECT name FROM drill_folders ORDER BY name") == [("a",), ("b",)]
+
+
 def test_deleting_a_row_written_in_the_same_transaction_clears_what_refers_to_it(pair: Pair) -> None:
     pair.write(
         pair.here,
