@@ -2,7 +2,7 @@
 
 Rules
 1. One session for each pair of devices. Where both dialled at once, the link that the lower device id opened is kept;
-   both ends decide so without another word.
+   both ends decide so without another word. Else the later one is kept.
 2. Local commits are pushed within PUSH_SECONDS, together; what came from one peer is announced as fast and forwarded to
    the others FORWARD_SECONDS later, by when they have mostly said that they hold it.
 3. A link's failure is its own. Nothing here waits for a peer.
@@ -11,7 +11,6 @@ Rules
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from aiohttp import web
 
@@ -19,6 +18,7 @@ from crdt.identifiers import DeviceId
 from node.clock import Clock
 from node.entropy import Entropy
 from node.errors import HostError, TransportError
+from node.peers import PeerState, PeerTable
 from node.replication import Replication
 from node.requests import Notice, PeerChanged
 from node.store.store import ChangeNotice, Store
@@ -45,18 +45,9 @@ TICK_SECONDS = 1.0
 TELL_SECONDS = 0.2
 # Another device mints first; each further one waits this much longer, so that as a rule one epoch is made and not many.
 MINT_PATIENCE_SECONDS = 3.0
+# Two links opened within this time are a race. A later one says that the peer lost the one before, whatever we think.
+RACE_SECONDS = 10.0
 REPLACED = "another connection to this device is kept"
-
-
-@dataclass(slots=True, kw_only=True)
-class PeerState:
-    """Another active device as this one knows it."""
-
-    device_id: DeviceId
-    connected: bool = False
-    in_sync: bool = False
-    why: str = "not connected"
-    last_seen_milliseconds: int | None = None
 
 
 class Runtime:
@@ -73,9 +64,14 @@ class Runtime:
         listen: str | None = "127.0.0.1:0",
         peers: Sequence[str] = (),
         pairing: HandlePairing | None = None,
+        older_discovery_secrets: Sequence[bytes] = (),
         on_event: Callable[[PeerChanged | Notice], None] = lambda _event: None,
     ) -> None:
-        """`listen` and `peers` are host:port (port 0: any, None: accept nobody). Raises ConfigError for other forms."""
+        """Wire a node; nothing happens before `start`.
+
+        `listen` and `peers` are host:port (port 0: any, listen None: accept nobody). `older_discovery_secrets` are what
+        a newcomer was given to greet devices that have not heard of it. Raises ConfigError for a malformed address.
+        """
         self._replication = Replication(store=store, keys=keys, realm_id=realm_id, clock=clock, entropy=entropy)
         self._keys = keys
         self._clock = clock
@@ -83,12 +79,12 @@ class Runtime:
         self._listen = parse_address(listen) if listen is not None else None
         self._bound: Address | None = None
         self._addresses = [parse_address(peer) for peer in peers]
+        self._older_discovery_secrets = tuple(older_discovery_secrets)
         self._listener = Listener(handle_sync=self._accept, handle_pairing=pairing, clock=clock)
         self._on_event = on_event
         self._links: set[Link] = set()
         self._link_by_device: dict[DeviceId, Link] = {}
-        self._peer_by_device: dict[DeviceId, PeerState] = {}
-        self._told_by_device: dict[DeviceId, PeerChanged] = {}
+        self._peers = PeerTable(clock=clock, membership=lambda: self._replication.membership, publish=on_event)
         self._dial_tasks: dict[Address, asyncio.Task[None]] = {}
         self._dials: dict[Address, int] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -139,13 +135,7 @@ class Runtime:
 
     def peers(self) -> list[PeerState]:
         """Return every other active device, connected or not, in order of id."""
-        roster = self._replication.membership.roster
-        others = sorted(roster.active - {self._replication.device_id})
-        for device_id in others:
-            state = self._state(device_id)
-            heard_at = (state.last_seen_milliseconds, roster.heard_at_by_device.get(device_id))
-            state.last_seen_milliseconds = max((at for at in heard_at if at is not None), default=None)
-        return [self._peer_by_device[device_id] for device_id in others]
+        return self._peers.all()
 
     def pending(self, stream: Stream) -> tuple[int, int]:
         """Return how many batches are missing here, and at the connected peer that lacks most."""
@@ -218,7 +208,8 @@ class Runtime:
             self._dial_tasks[address] = asyncio.create_task(dialer.run())
 
     async def _call(self, address: Address) -> Outcome:
-        secrets = self._replication.membership.discovery_secrets()[:DISCOVERY_SECRETS_MAX]
+        own_secrets = self._replication.membership.discovery_secrets()
+        secrets = (*own_secrets, *self._older_discovery_secrets)[:DISCOVERY_SECRETS_MAX]
         if not secrets:
             return Outcome.UNREACHABLE
         # A peer that was away knows an older secret only, so attempts take turns.
@@ -245,34 +236,29 @@ class Runtime:
         """Keep one link for each device: of two that both ends opened, the one that the lower id opened."""
         link.when_proven()
         kept = self._link_by_device.get(device_id)
-        if kept is not None and kept.closed_because is None:
+        if kept is not None and kept.age_seconds() <= RACE_SECONDS:
             wanted_initiator = self._replication.device_id < device_id
             if kept.initiator == wanted_initiator != link.initiator:
                 return REPLACED
         self._link_by_device[device_id] = link
         if kept is not None:
             kept.close(REPLACED)
-        state = self._state(device_id)
-        state.connected, state.in_sync, state.why = True, False, "comparing what both devices hold"
-        self._seen(state)
-        self._tell(state)
+        self._peers.connected(device_id)
         return None
 
     def status_changed(self, link: Link, status: PeerStatus) -> None:
         """Take the session's judgement of the peer."""
         if link.peer is None or self._link_by_device.get(link.peer) is not link:
             return
-        state = self._state(link.peer)
-        if state.in_sync != status.in_sync:
-            self._once(f"tell {state.device_id.hex()}", TELL_SECONDS, lambda: self._tell(state))
-        state.in_sync, state.why = status.in_sync, status.why
-        self._seen(state)
+        peer = link.peer
+        if self._peers.judged(peer, status):
+            self._once(f"tell {peer.hex()}", TELL_SECONDS, lambda: self._peers.tell(peer))
 
     def clock_differs(self, link: Link, ahead_milliseconds: int) -> None:
         """Tell the person: a device with a wrong clock writes what others must hold back."""
         days = abs(ahead_milliseconds) / 86_400_000
         direction = "ahead of" if ahead_milliseconds > 0 else "behind"
-        name = self._name(link.peer) if link.peer is not None else link.address
+        name = self._peers.name(link.peer) if link.peer is not None else link.address
         logger.warning("clocks differ", extra={"peer": link.device_label, "ahead_milliseconds": ahead_milliseconds})
         self._on_event(
             Notice(text=f"The clock of {name} is {days:.1f} days {direction} this device's; set the wrong one right.")
@@ -281,7 +267,7 @@ class Runtime:
     def diverged(self, link: Link, stream: Stream) -> None:
         """Tell loudly: equal batches made different rows, which must not happen."""
         logger.error("replicas differ", extra={"peer": link.device_label, "stream": stream.title})
-        name = self._name(link.peer) if link.peer is not None else link.address
+        name = self._peers.name(link.peer) if link.peer is not None else link.address
         self._on_event(
             Notice(text=f"The rows of {stream.title} differ from those on {name} although both hold the same changes.")
         )
@@ -292,34 +278,7 @@ class Runtime:
         if device_id is None or self._link_by_device.get(device_id) is not link:
             return
         del self._link_by_device[device_id]
-        state = self._state(device_id)
-        self._seen(state)
-        state.connected, state.in_sync, state.why = False, False, f"not connected: {link.closed_because}"
-        self._tell(state)
-
-    def _state(self, device_id: DeviceId) -> PeerState:
-        return self._peer_by_device.setdefault(device_id, PeerState(device_id=device_id))
-
-    def _seen(self, state: PeerState) -> None:
-        state.last_seen_milliseconds = self._clock.now_milliseconds()
-
-    def _tell(self, state: PeerState) -> None:
-        """Publish what changed about a peer, if it still differs from what was published last."""
-        event = PeerChanged(
-            device_id=state.device_id.hex(),
-            name=self._name(state.device_id),
-            connected=state.connected,
-            in_sync=state.in_sync,
-            why=state.why,
-        )
-        told = self._told_by_device.get(state.device_id)
-        if told is None or (told.connected, told.in_sync) != (event.connected, event.in_sync):
-            self._told_by_device[state.device_id] = event
-            self._on_event(event)
-
-    def _name(self, device_id: DeviceId) -> str:
-        certificate = self._replication.membership.roster.certificate_by_device.get(device_id)
-        return certificate.name if certificate is not None else device_id.hex()[:12]
+        self._peers.disconnected(device_id, link.closed_because or "")
 
     # Pushing
 

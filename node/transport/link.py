@@ -35,8 +35,9 @@ OUTGOING_BYTES_MAX = 2 * ENVELOPE_BYTES_MAX + 4 * MEBIBYTE
 WEBSOCKET_MESSAGE_BYTES_MAX = 65_600
 # How long the closing handshake of a WebSocket may take.
 CLOSE_SECONDS = 1.0
-# A connection that answers no ping within this time is gone.
-HEARTBEAT_SECONDS = 15.0
+# A ping goes out after this long, and half of it later a connection that did not answer is gone. Applying the largest
+# batch takes seconds in which a node answers nobody.
+HEARTBEAT_SECONDS = 30.0
 
 LOST = "the connection was lost"
 
@@ -132,9 +133,13 @@ class Link:
 
     def tick(self) -> None:
         """Time passed."""
-        elapsed_seconds = self._clock.monotonic_seconds() - self._opened_seconds
+        elapsed_seconds = self.age_seconds()
         now_milliseconds = self._clock.now_milliseconds()
         self.feed(lambda: self._session.tick(now_milliseconds=now_milliseconds, elapsed_seconds=elapsed_seconds))
+
+    def age_seconds(self) -> float:
+        """Return for how long the connection has been open."""
+        return self._clock.monotonic_seconds() - self._opened_seconds
 
     def pending(self, stream: Stream) -> tuple[int, int]:
         """Return how many batches of a stream are to come in and to go out."""

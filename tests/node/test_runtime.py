@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+from node.requests import PeerChanged
 from node.runtime import REPLACED
 from sync.statements import Beat, decode_statement
 from tests.support.nodes import Node, live_realm, make_node, running, until
@@ -140,6 +141,40 @@ async def test_an_added_device_is_told_of_and_gets_its_key_epoch_from_whoever_is
         async with running(third):
             third.remember("hello from the third")
             await until(lambda: first.texts() == second.texts() == {"hello from the third"})
+
+
+async def test_a_newcomer_introduces_itself_to_a_device_that_has_not_heard_of_it(tmp_path: Path) -> None:
+    realm = live_realm(2)
+    before, older = list(realm.statements), realm.membership(1).discovery_secrets()
+    realm.add_device()
+    realm.mint(0)
+    unaware = make_node(realm, 1, tmp_path, statements=before)
+    unaware.remember("for members only")
+    newcomer = make_node(realm, 2, tmp_path, older_discovery_secrets=older)
+    async with running(unaware, newcomer):
+        newcomer.runtime.dial(unaware.runtime.listen_address)
+        await until(lambda: newcomer.texts() == {"for members only"})
+        assert {peer.device_id for peer in unaware.runtime.peers()} == {
+            keys.device_id for keys in (realm.devices[0], realm.devices[2])
+        }
+
+
+async def test_an_agreement_that_lasts_is_told_and_one_that_only_flickers_is_not(tmp_path: Path) -> None:
+    realm = live_realm(2)
+    first, second = make_node(realm, 0, tmp_path), make_node(realm, 1, tmp_path)
+    async with running(first, second):
+        second.runtime.dial(first.runtime.listen_address)
+        await until(lambda: [event.in_sync for event in peer_events(first)] == [False, True])
+        for number in range(20):
+            first.remember(f"note {number}")
+            await until(lambda number=number: len(second.texts()) == number + 1)  # type: ignore[misc]
+        await until(first.in_sync_with_all)
+        assert [event.in_sync for event in peer_events(first)] == [False, True]
+    assert [event.connected for event in peer_events(first)] == [True, True, False]
+
+
+def peer_events(node: Node) -> list[PeerChanged]:
+    return [event for event in node.events if isinstance(event, PeerChanged)]
 
 
 async def test_a_key_epoch_that_is_missing_is_minted_without_being_asked(tmp_path: Path) -> None:

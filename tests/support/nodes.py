@@ -4,7 +4,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 from node.clock import SystemClock
@@ -15,7 +16,7 @@ from node.schemas import CORE_COMPONENTS
 from node.store.authoring import Author
 from node.store.store import Store, StoreOptions
 from sync.identity import DeviceKeys
-from tests.support.realm_factory import FoundedRealm, found_realm
+from tests.support.realm_factory import FoundedRealm, SeededEntropy, found_realm
 
 # Loopback answers within milliseconds; only a broken program waits this long.
 PATIENCE_SECONDS = 10.0
@@ -51,9 +52,16 @@ def now_milliseconds() -> int:
 
 
 def make_node(
-    realm: FoundedRealm, device: int, directory: Path, *, peers: Sequence[str] = (), listen: str = "127.0.0.1:0"
+    realm: FoundedRealm,
+    device: int,
+    directory: Path,
+    *,
+    peers: Sequence[str] = (),
+    listen: str = "127.0.0.1:0",
+    statements: Sequence[bytes] | None = None,
+    older_discovery_secrets: Sequence[bytes] = (),
 ) -> Node:
-    """Return a node of the realm that holds all statements; start its runtime yourself."""
+    """Return a node of the realm that holds all statements, or those given; start its runtime yourself."""
     keys = realm.devices[device]
     path = directory / f"device-{device}.db"
     open_store = Store.open if path.exists() else Store.create
@@ -66,7 +74,7 @@ def make_node(
         entropy=SystemEntropy(),
         options=StoreOptions(full_text=False),
     )
-    store.add_statements(realm.statements)
+    store.add_statements(realm.statements if statements is None else statements)
     events: list[PeerChanged | Notice] = []
     runtime = Runtime(
         store=store,
@@ -76,6 +84,7 @@ def make_node(
         entropy=SystemEntropy(),
         listen=listen,
         peers=peers,
+        older_discovery_secrets=older_discovery_secrets,
         on_event=events.append,
     )
     return Node(keys=keys, store=store, runtime=runtime, events=events)
@@ -102,5 +111,16 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def live_realm(devices: int) -> FoundedRealm:
-    """Return a realm founded now."""
+    """Return a realm founded in this run; founding costs 0.1 s, so tests share one and each gets a copy."""
+    realm = _founded(devices)
+    return replace(
+        realm,
+        devices=list(realm.devices),
+        statements=list(realm.statements),
+        entropy=SeededEntropy("what a test draws itself"),
+    )
+
+
+@cache
+def _founded(devices: int) -> FoundedRealm:
     return found_realm(devices=devices, now_milliseconds=now_milliseconds())
