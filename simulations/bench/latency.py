@@ -95,10 +95,15 @@ def _open_store(home: Home, keys: UnlockedKeys, author: Author) -> Store:
 
 
 async def _in_sync(caller: Caller) -> None:
-    async with asyncio.timeout(SYNC_SECONDS_MAX):
-        # Nothing is measured yet; asking again is all that a program of this device can do.
-        while not all(peer.in_sync for peer in (await caller.call(STATUS, StatusRequest())).peers):  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
+    """Wait until the peer has caught up; raises RuntimeError with what the node says if it does not."""
+    give_up_at = time.monotonic() + SYNC_SECONDS_MAX
+    while True:
+        report = await caller.call(STATUS, StatusRequest())
+        if all(peer.in_sync for peer in report.peers):
+            return
+        if time.monotonic() > give_up_at:
+            raise RuntimeError(f"Not in sync after {SYNC_SECONDS_MAX:.0f} seconds: {report.peers}")
+        await asyncio.sleep(0.05)
 
 
 async def _seconds_until_found(near: Caller, far: Caller, word: str) -> float:
