@@ -59,8 +59,8 @@ def from_wire(payload: object, stamp: Stamp) -> Counter:
     """Return the counter that `payload` spells, else raise MergeError."""
     if payload is None:
         return Counter({})
-    if not isinstance(payload, list):
-        raise MergeError("a counter travels as a list")
+    if not isinstance(payload, list) or not payload:
+        raise MergeError("a counter travels as a list, an untouched one as nil")
     totals: dict[Origin, tuple[int, int]] = {}
     for row in payload:
         match row:

@@ -88,10 +88,10 @@ def from_wire(payload: object, stamp: Stamp) -> ObservedSet:
     if payload is None:
         return ObservedSet({})
     match payload:
-        case [list(added), list(removed)]:
+        case [list(added), list(removed)] if added or removed:
             pass
         case _:
-            raise MergeError("a set travels as [added, removed]")
+            raise MergeError("a set travels as [added, removed], an untouched one as nil")
     entries: dict[Dot, str] = {}
     for row in added:
         match row:

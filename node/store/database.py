@@ -198,7 +198,7 @@ def _translating() -> Iterator[None]:
 
 def _translated(message: str) -> StorageError:
     lower = message.lower()
-    if "constraint" in lower or "nuthatch:" in lower or "datatype mismatch" in lower:
+    if any(mark in lower for mark in ("constraint", "nuthatch:", "datatype mismatch", "cannot store")):
         return ConstraintError(message.removeprefix("nuthatch: "))
     if "disk is full" in lower:
         return StorageError("The disk is full; nothing was changed. Make room and try again.")

@@ -1,0 +1,185 @@
+"""A snapshot joins what is there: it replaces nothing, loses nothing, and lets nothing false in."""
+
+import pytest
+from msgspec.msgpack import encode
+
+from crdt.identifiers import SEQUENCE_MAX, make_stamp
+from node.errors import ConstraintError
+from sync.errors import RemoteProtocolError
+from sync.snapshot import PageRow
+from sync.streams import Stream
+from tests.support.forgery import Forger, column, layout_of
+from tests.support.realm import Realm, Replica, check_digests, delete_item, insert_item, row_id
+
+FILES = Stream.FILES
+
+
+def fill(replica: Replica) -> None:
+    """Write rows of every kind: fresh, edited, tagged, counted, deleted, born again."""
+    replica.write(*(insert_item(number, title=f"item {number}", body="x" * 50) for number in range(1, 41)))
+    replica.write("UPDATE drill_items SET title = 'edited' WHERE id < x'00000000000000000000000000000005'")
+    replica.write(insert_item(50, tags='["a","b"]', uses=4, seen_at="2026", size=2**40, payload=b"\0"))
+    replica.write('UPDATE drill_items SET tags = \'["b","c"]\', uses = uses - 1 WHERE uses > 0')
+    replica.write(delete_item(6), delete_item(7))
+    replica.write(insert_item(7, title="born again"))
+
+
+def rows(replica: Replica) -> list[tuple[object, ...]]:
+    return replica.query("SELECT * FROM drill_items ORDER BY id")
+
+
+def test_a_snapshot_gives_an_empty_store_everything(here: Replica, there: Replica) -> None:
+    fill(here)
+    there.pull_snapshot(here, FILES)
+    assert there.store.view() == here.store.view()
+    assert rows(there) == rows(here)
+    assert there.store.is_forgotten("drill_items", [row_id(6)]) == {row_id(6)}
+    assert there.query("SELECT count(*) FROM _fts_drill_items WHERE _fts_drill_items MATCH 'edited'") == [(4,)]
+    check_digests(there)
+    there.reopen()
+    assert there.store.view() == here.store.view()
+
+
+def test_a_store_that_came_by_snapshot_writes_on_and_is_understood(realm: Realm, here: Replica, there: Replica) -> None:
+    fill(here)
+    there.pull_snapshot(here, FILES)
+    there.write("UPDATE drill_items SET tags = '[]', uses = 9 WHERE id = x'00000000000000000000000000000032'")
+    here.pull(there)
+    here.write(delete_item(1))
+    there.pull(here)
+    assert there.store.view() == here.store.view()
+    assert rows(there) == rows(here)
+
+
+def test_a_snapshot_joins_unsent_work_on_both_sides(realm: Realm, here: Replica, there: Replica) -> None:
+    here.write(insert_item(1, title="a", tags='["both"]', uses=1), insert_item(2), insert_item(3))
+    realm.exchange()
+    there.write('UPDATE drill_items SET tags = \'["both","there"]\', uses = uses + 10', delete_item(2))
+    here.write("UPDATE drill_items SET tags = '[\"here\"]', uses = uses + 100", delete_item(3), insert_item(4))
+    there.pull_snapshot(here, FILES)
+    here.pull(there)
+    assert there.store.view() == here.store.view()
+    for replica in realm.replicas:
+        assert replica.query("SELECT id, tags, uses FROM drill_items ORDER BY id") == [
+            (row_id(1), '["here","there"]', 111),
+            (row_id(4), "[]", 0),
+        ]
+
+
+def test_pages_applied_twice_or_in_any_order_change_nothing(here: Replica, there: Replica) -> None:
+    fill(here)
+    manifest, pages = here.manifest_and_pages(FILES, bytes_max=1024)
+    assert len(pages) > 5
+    for raw in [*pages[::-1], *pages]:
+        there.store.apply_page(raw, manifest, here.device_id, there.roster)
+    there.store.adopt_snapshot(manifest)
+    there.store.adopt_snapshot(manifest)
+    assert there.store.view() == here.store.view()
+
+
+def test_an_unfinished_snapshot_claims_nothing_and_batches_complete_it(
+    realm: Realm, here: Replica, there: Replica
+) -> None:
+    fill(here)
+    manifest, pages = here.manifest_and_pages(FILES, bytes_max=1024)
+    for raw in pages[: len(pages) // 2]:
+        there.store.apply_page(raw, manifest, here.device_id, there.roster)
+    assert there.store.view().stream(FILES).frontier.entries == {}
+    assert there.store.view().stream(FILES) != here.store.view().stream(FILES)
+    realm.exchange()
+    assert rows(there) == rows(here)
+
+
+def test_batches_that_came_by_snapshot_are_not_in_the_log_and_the_base_says_so(here: Replica, there: Replica) -> None:
+    fill(here)
+    there.pull_snapshot(here, FILES)
+    assert there.batches(FILES) == []
+    assert there.store.log_base(FILES) == here.store.view().stream(FILES).frontier
+    assert here.store.log_base(FILES).entries == {}
+
+
+def test_what_is_written_while_pages_are_read_arrives_once(here: Replica, there: Replica) -> None:
+    fill(here)
+    manifest = here.store.snapshot_manifest(FILES)
+    first = here.store.read_page(manifest, 0, None, 1024)
+    here.write("UPDATE drill_items SET uses = uses + 1", insert_item(60, tags='["late"]'), delete_item(2))
+    cursor, index = first.next_cursor, 1
+    there.store.apply_page(first.raw, manifest, here.device_id, there.roster)
+    while cursor is not None:
+        page = here.store.read_page(manifest, index, cursor, 1024)
+        there.store.apply_page(page.raw, manifest, here.device_id, there.roster)
+        cursor, index = page.next_cursor, index + 1
+    there.store.adopt_snapshot(manifest)
+    there.pull(here)
+    assert there.store.view() == here.store.view()
+    assert rows(there) == rows(here)
+
+
+def test_an_element_ahead_of_its_batch_cannot_be_removed_until_the_batch_is_there(
+    here: Replica, there: Replica
+) -> None:
+    here.write(insert_item(1, tags='["a"]'))
+    manifest, pages = here.manifest_and_pages(FILES)
+    there.store.apply_page(pages[0], manifest, here.device_id, there.roster)
+    with pytest.raises(ConstraintError, match="still arriving"):
+        there.write("UPDATE drill_items SET tags = '[]'")
+    there.store.adopt_snapshot(manifest)
+    there.write("UPDATE drill_items SET tags = '[]'")
+    here.pull(there)
+    assert here.query("SELECT tags FROM drill_items") == [("[]",)]
+
+
+def test_a_page_from_another_snapshot_sender_or_stream_is_refused(realm: Realm, here: Replica, there: Replica) -> None:
+    fill(here)
+    manifest, pages = here.manifest_and_pages(FILES)
+    other = here.store.snapshot_manifest(FILES)
+    with pytest.raises(RemoteProtocolError):
+        there.store.apply_page(pages[0], other, here.device_id, there.roster)
+    with pytest.raises(RemoteProtocolError):
+        there.store.apply_page(pages[0], manifest, there.device_id, there.roster)
+    with pytest.raises(RemoteProtocolError):
+        there.store.apply_page(pages[0], here.store.snapshot_manifest(Stream.MEDIA), here.device_id, there.roster)
+    assert there.store.view().streams == {}
+
+
+@pytest.mark.parametrize(
+    "flaw", ["far stamp", "far cell stamp", "long seq", "row twice", "other layout", "NUL", "nested"]
+)
+def test_a_false_page_changes_nothing_and_the_store_writes_on(here: Replica, there: Replica, flaw: str) -> None:
+    forger = Forger(there)
+    whole = layout_of(here, "drill_items")
+    now = here.time.milliseconds << 16
+    good = make_stamp(now, forger.origin, 1)
+    values: dict[str, object] = {"kind": "plain", "title": "false", "body": "a\0b" if flaw == "NUL" else "fine"}
+    row = encode([row_id(1), 1, *(values.get(name) for name, _ in whole)])
+    layouts = [("drill_items", whole)]
+    page_rows: list[PageRow] = [(0, good, row, ())]
+    match flaw:
+        case "far stamp":
+            page_rows = [(0, make_stamp(2**64 - 1, forger.origin, 1), row, ())]
+        case "far cell stamp":
+            page_rows = [(0, good, row, ((3, make_stamp(2**64 - 1, forger.origin, 1)),))]
+        case "long seq":
+            page_rows = [(0, make_stamp(now, forger.origin, SEQUENCE_MAX + 1), row, ())]
+        case "row twice":
+            page_rows = [(0, good, row, ()), (0, good, row, ())]
+        case "other layout":
+            layouts = [("drill_items", (column("title", "max"),))]
+        case "nested":
+            layouts = [("drill_items", (column("tags", "set"),))]
+            nested = b"\x93\xc4\x10" + row_id(1) + b"\x01" + b"\x91" * 50_000 + b"\xc0"
+            page_rows = [(0, good, nested, ())]
+        case _:
+            pass
+    manifest, raw = forger.page(layouts, page_rows)
+    with pytest.raises(RemoteProtocolError):
+        here.store.apply_page(raw, manifest, there.device_id, here.roster)
+    assert here.store.view().streams == {}
+    here.write(insert_item(2))
+    assert rows(here)[0][0] == row_id(2)
+
+
+def test_a_page_holds_at_most_the_bytes_asked_for_where_rows_allow_it(here: Replica) -> None:
+    here.write(*(insert_item(number, body="x" * 3_000) for number in range(1, 20)))
+    _, pages = here.manifest_and_pages(FILES, bytes_max=10_000)
+    assert len(pages) == 7
