@@ -94,6 +94,8 @@ def creating(home: Home) -> Iterator[None]:
     """Make the directory of a new home and own it; if the block fails, take away what it made."""
     home.create_directory()
     with home.locked():
+        # Once more under the lock: another process may have made a home here meanwhile.
+        home.require_free()
         try:
             yield
         except BaseException:

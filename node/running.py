@@ -44,7 +44,6 @@ async def run_node(
     """Run the node of a home until `stop` is set, yielding `Ready` first and then what happens.
 
     `peers` are the addresses to keep calling, host:port; without any, a device calls the one through which it joined.
-
     Raises what `open_home` raises, `TransportError` for a port in use, `ConfigError` for an address that is none.
     """
     with open_home(config, passphrase=passphrase) as service:

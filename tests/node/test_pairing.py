@@ -11,12 +11,16 @@ import aiohttp
 import pytest
 
 from node.api.client import Client, connect
-from node.composition import init_home, open_home
+from node.clock import SystemClock
+from node.composition import init_home, open_home, open_service
 from node.config import NodeConfig, PassphraseCost
+from node.entropy import SystemEntropy
 from node.errors import HostError, RefusedError, TransportError, UsageError, WrongPassphraseError
 from node.home import Home
 from node.joining import Joined, JoinEvent, SasShown, Synced, join_realm
+from node.keys.key_file import unlock_key_file
 from node.operations.table import LocalCaller
+from node.pairing_host import PairingHost
 from node.requests import (
     DEVICES,
     LIST,
@@ -37,9 +41,11 @@ from node.requests import (
     StatusRequest,
 )
 from node.running import Ready, run_node
+from node.service import closing
 from node.transport.address import parse_address
 from node.transport.dialer import connect_for_pairing
 from sync.pairing_code import PairingCode
+from sync.pairing_window import WINDOW_SECONDS
 
 PASSPHRASE = "a passphrase of the device"
 OWNER_PASSPHRASE = "a passphrase of the owner"
@@ -338,6 +344,47 @@ async def test_a_newcomer_who_vanishes_while_the_person_looks_ends_the_pairing(l
         with pytest.raises(RefusedError, match="hung up"):
             await anext(pairing)
         await expect_no_device(client, phone)
+
+
+async def test_a_second_device_with_the_code_is_refused_while_the_first_is_compared(
+    laptop: NodeConfig, phone: Home, tmp_path: Path
+) -> None:
+    async with node(laptop) as (client, _):
+        pairing = pairing_at(client)
+        code = (await code_of(pairing)).code
+        persons = Persons(client, pairing)
+
+        async def compare_while_another_tries(sas: str) -> bool:
+            with pytest.raises(RefusedError, match="not accepted"):
+                await join(Home(tmp_path / "thief"), code, never_asked, name="Thief")
+            return await persons.compare(sas)
+
+        await join(phone, code, compare_while_another_tries)
+        assert sorted(await device_names(client)) == ["Laptop", "Phone"]
+
+
+class SkippingClock(SystemClock):
+    """The system's clocks, moved on by a test."""
+
+    skipped_seconds = 0.0
+
+    def monotonic_seconds(self) -> float:
+        return super().monotonic_seconds() + self.skipped_seconds
+
+
+async def test_a_code_that_nobody_used_in_five_minutes_is_over(laptop: NodeConfig) -> None:
+    clock, home = SkippingClock(), Home(laptop.home_directory)
+    keys = unlock_key_file(home.key_file, passphrase=PASSPHRASE)
+    with home.locked(), closing(open_service(home, keys, clock, SystemEntropy())) as service:
+        host = PairingHost(service, hints=lambda: ["127.0.0.1:1"], roster_changed=lambda: None)
+        pairing = host.pair(OWNER_PASSPHRASE)
+        await code_of(pairing)
+        clock.skipped_seconds = WINDOW_SECONDS + 1
+        with pytest.raises(RefusedError, match="time"):
+            await anext(pairing)
+        again = host.pair(OWNER_PASSPHRASE)
+        await code_of(again)
+        await again.aclose()
 
 
 async def test_a_wrong_owner_passphrase_shows_no_code(laptop: NodeConfig) -> None:
