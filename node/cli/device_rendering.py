@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 # Enough of a digest to compare two screens by eye; programs get all of it.
 _DIGEST_CHARACTERS = 16
+_SHORT_ID_CHARACTERS = 8
 
 
 def render_devices(value: DeviceList) -> RenderableType:
@@ -61,6 +63,16 @@ def render_node_event(value: "Ready | NodeEvent") -> RenderableType:
             return Text(plain(value.text), style="yellow")
         case _:
             return _ready(value)
+
+
+def unnamed(event: "Ready | NodeEvent") -> "Ready | NodeEvent":
+    """Return the event with the short form of a device's id in the place of its name.
+
+    Unless a person watches, what a node tells ends up in journals and files, where names have no business.
+    """
+    if isinstance(event, PeerChanged):
+        return replace(event, name=event.device_id[:_SHORT_ID_CHARACTERS])
+    return event
 
 
 def _ready(value: "Ready") -> RenderableType:

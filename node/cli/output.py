@@ -23,6 +23,9 @@ class Output(Protocol):
     def progress(self, value: msgspec.Struct, *, label: str, done: int, total: int | None) -> None:
         """Show how far something is; `total` is None when nobody can know it."""
 
+    def is_terminal(self) -> bool:
+        """Say whether a person watches the results."""
+
     def working(self, text: str) -> None:
         """Say what is being done, until the next thing is shown; for a person who waits."""
 
@@ -46,6 +49,10 @@ class JsonOutput:
     def progress(self, value: msgspec.Struct, *, label: str, done: int, total: int | None) -> None:
         """Write the event that told of the progress."""
         self._write(msgspec.json.encode(value))
+
+    def is_terminal(self) -> bool:
+        """Return False: JSON is read by programs."""
+        return False
 
     def working(self, text: str) -> None:
         """Say nothing."""
@@ -90,6 +97,10 @@ class HumanOutput:
             self._task = self._progress.add_task(label, total=total)
         if self._task is not None:
             self._progress.update(self._task, completed=done, total=total)
+
+    def is_terminal(self) -> bool:
+        """Say whether standard output is a terminal."""
+        return sys.stdout.isatty()
 
     def working(self, text: str) -> None:
         """Turn a spinner beside the text."""

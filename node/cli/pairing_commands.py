@@ -68,8 +68,10 @@ def join(
     peer: Peers = None,
 ) -> None:
     """Make this a further device of yours, with the code that `nuthatch pair` shows on another."""
+    from node.home import Home
+
     invocation = invocation_of(context)
-    invocation.config()
+    Home(invocation.config().home_directory).require_free()
     passphrase = read_new_passphrase(
         passphrase_file,
         invocation.standard_input,

@@ -23,9 +23,11 @@ def init(
     """
     from node.cli.pairing_rendering import render_initialised
     from node.composition import init_home
+    from node.home import Home
 
     invocation = invocation_of(context)
     config, standard_input = invocation.config(), invocation.standard_input
+    Home(config.home_directory).require_free()
     passphrase = read_new_passphrase(
         passphrase_file, standard_input, prompt="New passphrase for this device: ", option="--passphrase-file"
     )
@@ -65,8 +67,12 @@ def run(
 
 
 async def _run(invocation: Invocation, *, passphrase: str, listen: str, api: str, peers: list[str]) -> None:
-    from node.cli.device_rendering import render_node_event
+    from node.cli.device_rendering import render_node_event, unnamed
+    from node.logs import configure_logging
     from node.running import run_node
+
+    configure_logging()
+    named = invocation.output.is_terminal()
 
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -74,4 +80,4 @@ async def _run(invocation: Invocation, *, passphrase: str, listen: str, api: str
     async for event in run_node(
         invocation.config(), passphrase=passphrase, stop=stop, listen=listen, api=api, peers=peers
     ):
-        invocation.output.show(event, render_node_event)
+        invocation.output.show(event if named else unnamed(event), render_node_event)

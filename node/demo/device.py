@@ -113,6 +113,7 @@ class Device:
         self.passphrase_file = passphrase_file
         self._environment = {**os.environ, **environment}
         self.log_file = directory.with_suffix(".log")
+        self.told = bytearray()
         self._node: Command | None = None
         self._draining: asyncio.Task[None] | None = None
 
@@ -171,8 +172,7 @@ class Device:
         async with connect(self.home) as client:
             yield client
 
-    @staticmethod
-    async def _drain(node: Command) -> None:
+    async def _drain(self, node: Command) -> None:
         """Read what the node tells, or its output would fill up and the node would wait for a reader."""
-        while await node.read_line():
-            pass
+        while line := await node.read_line():
+            self.told += line

@@ -9,6 +9,7 @@ import msgspec
 import pexpect
 import pytest
 
+from node.cli.application import run_command_line
 from tests.support.program import CONSOLE_SCRIPT, ENVIRONMENT
 
 COMMANDS = (
@@ -44,10 +45,9 @@ def test_help_loads_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself(command: str) -> None:
-    shown = run(command, "--help")
-    assert shown.returncode == 0
-    assert f"nuthatch {command}" in shown.stdout
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command_line([command, "--help"]) == 0
+    assert f"nuthatch {command}" in capsys.readouterr().out
 
 
 def test_the_version_is_told_to_a_person_and_to_a_program() -> None:
@@ -72,10 +72,10 @@ def test_a_reader_that_goes_away_is_no_crash(tmp_path: Path) -> None:
     assert "Traceback" not in shown.stderr
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home whose passphrase a person typed at the prompts."""
-    directory = tmp_path / "home"
+    directory = tmp_path_factory.mktemp("typed") / "home"
     with spawned("--home", str(directory), "init", "--name", "desk") as terminal:
         terminal.expect_exact("New passphrase for this device: ")
         terminal.sendline("typed secret")

@@ -83,10 +83,14 @@ def secrets(household: Household) -> dict[str, bytes]:
 
 
 def left_behind(household: Household) -> dict[str, bytes]:
-    """Return every file of the homes and every log."""
+    """Return every file of the homes, every log, and what the nodes wrote to their standard output."""
     found = files_under(device.home.directory for device in household.devices)
     assert any(place.endswith("store.db") and len(content) > 4096 for place, content in found.items())
-    return {**found, **{str(device.log_file): device.log_file.read_bytes() for device in household.devices}}
+    for device in household.devices:
+        found[str(device.log_file)] = device.log_file.read_bytes()
+        found[f"what the node of {device.home.directory} told"] = bytes(device.told)
+        assert b'"in_sync":true' in device.told
+    return found
 
 
 async def test_while_the_nodes_run_no_file_and_no_log_holds_a_secret(household: Household) -> None:
