@@ -150,6 +150,10 @@ class Runtime:
         """Return how many connections there are, those of strangers included."""
         return len(self._links)
 
+    def silent_connection_count(self) -> int:
+        """Return how many connections have asked for nothing so far."""
+        return self._listener.silent_count()
+
     def opened_link_to(self, device_id: DeviceId) -> bool | None:
         """Tell whether this device opened the link that is kept with another, None if there is none."""
         link = self._link_by_device.get(device_id)
@@ -252,6 +256,7 @@ class Runtime:
             return
         peer = link.peer
         if self._peers.judged(peer, status):
+            self._cancel(f"tell {peer.hex()}")
             self._once(f"tell {peer.hex()}", TELL_SECONDS, lambda: self._peers.tell(peer))
 
     def clock_differs(self, link: Link, ahead_milliseconds: int) -> None:
@@ -304,6 +309,11 @@ class Runtime:
             self._guarded(act)
 
         self._timers[name] = asyncio.get_running_loop().call_later(seconds, fire)
+
+    def _cancel(self, name: str) -> None:
+        """Forget the timer of this name, if one runs."""
+        if (timer := self._timers.pop(name, None)) is not None:
+            timer.cancel()
 
     # The realm
 

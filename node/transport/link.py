@@ -94,21 +94,19 @@ class Link:
 
     async def run(self) -> None:
         """Speak with the peer until either end closes; never raises for anything that the peer or the store did."""
-        tasks = [
-            asyncio.ensure_future(work)
-            for work in (self._read(), self._write(), self._expect_peer(), self.closed.wait())
-        ]
+        work = [asyncio.create_task(task) for task in (self._read(), self._write())]
+        ended = asyncio.create_task(self.closed.wait())
         try:
             self.feed(self._session.start)
-            await asyncio.wait(tasks[:2] + tasks[3:], return_when=asyncio.FIRST_COMPLETED)
-            for task in tasks[:2]:
-                if task.done() and (error := task.exception()) is not None:
+            await asyncio.wait([*work, ended], return_when=asyncio.FIRST_COMPLETED)
+            for finished in work:
+                if finished.done() and (error := finished.exception()) is not None:
                     self._failed(error)
         finally:
             self.close(LOST)
-            for task in tasks:
+            for task in (*work, ended):
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*work, ended, return_exceptions=True)
             await self._websocket.close()
 
     def close(self, reason: str) -> None:
@@ -132,8 +130,10 @@ class Link:
         self.feed(lambda: self._session.membership_changed(membership))
 
     def tick(self) -> None:
-        """Time passed."""
+        """Time passed. A stranger that has not proven itself by now may not occupy a place any longer."""
         elapsed_seconds = self.age_seconds()
+        if self._session.phase() is Phase.HANDSHAKE and elapsed_seconds > HANDSHAKE_SECONDS:
+            self.close(f"no handshake within {HANDSHAKE_SECONDS} seconds")
         now_milliseconds = self._clock.now_milliseconds()
         self.feed(lambda: self._session.tick(now_milliseconds=now_milliseconds, elapsed_seconds=elapsed_seconds))
 
@@ -213,12 +213,6 @@ class Link:
         return {"peer": self.device_label, "address": self.address, **more}
 
     # The network
-
-    async def _expect_peer(self) -> None:
-        """Close the link if the peer has not proven itself in time; a stranger may not occupy a place for longer."""
-        await asyncio.sleep(HANDSHAKE_SECONDS)
-        if self._session.phase() is Phase.HANDSHAKE:
-            self.close(f"no handshake within {HANDSHAKE_SECONDS} seconds")
 
     async def _read(self) -> None:
         while True:

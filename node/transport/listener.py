@@ -90,6 +90,10 @@ class Listener:
         if self._runner is not None:
             await self._runner.cleanup()
 
+    def silent_count(self) -> int:
+        """Return how many connections were found that have asked for nothing."""
+        return len(self._silent_since_seconds)
+
     async def _accept_sync(self, request: web.Request) -> web.StreamResponse:
         place = self._admit(request)
         try:

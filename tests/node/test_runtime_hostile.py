@@ -14,10 +14,19 @@ from node.transport.address import Address, parse_address
 from node.transport.dialer import BACK_OFF_SECONDS_MAX, BACK_OFF_SECONDS_MIN, BackOff, connect
 from node.transport.listener import PAIRING_PATH, SYNC_PATH, is_peer_host
 from sync.channel import Channel
-from sync.limits import FRAME_BYTES_MAX, HANDSHAKES_CONCURRENT_MAX
+from sync.limits import FRAME_BYTES_MAX, HANDSHAKE_SECONDS, HANDSHAKES_CONCURRENT_MAX
 from sync.messages import Bundle, Hello, State
 from sync.session_handshake import SessionHandshake, SessionSecrets
-from tests.support.nodes import Node, live_realm, make_node, now_milliseconds, running, until
+from tests.support.nodes import (
+    PATIENCE_SECONDS,
+    Node,
+    SteppedClock,
+    live_realm,
+    make_node,
+    now_milliseconds,
+    running,
+    until,
+)
 from tests.support.realm_factory import FoundedRealm, SeededEntropy
 
 
@@ -103,6 +112,22 @@ async def test_no_more_than_sixteen_strangers_are_heard_at_once(node_and_realm: 
         assert not strangers[0].closed
         for stranger in strangers:
             await stranger.close()
+
+
+async def test_a_stranger_that_says_nothing_is_cut_off(tmp_path: Path) -> None:
+    clock = SteppedClock()
+    node = make_node(live_realm(2), 0, tmp_path, clock=clock)
+    async with running(node):
+        address = parse_address(node.runtime.listen_address)
+        reader, writer = await asyncio.open_connection(address.host, address.port)
+        async with connect(address) as websocket:
+            await until(lambda: node.runtime.link_count() == 1)
+            # The silent connection has to be noticed once before it can grow old.
+            await until(lambda: node.runtime.silent_connection_count() == 1)
+            clock.ahead_seconds = HANDSHAKE_SECONDS + 1
+            assert (await websocket.receive()).type is aiohttp.WSMsgType.CLOSE
+        assert await asyncio.wait_for(reader.read(), PATIENCE_SECONDS) == b""
+        writer.close()
 
 
 async def hostile_member(realm: FoundedRealm, websocket: aiohttp.ClientWebSocketResponse) -> Channel:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
-from node.clock import SystemClock
+from node.clock import Clock, SystemClock
 from node.entropy import SystemEntropy
 from node.requests import Notice, PeerChanged
 from node.runtime import Runtime
@@ -20,6 +20,17 @@ from tests.support.realm_factory import FoundedRealm, SeededEntropy, found_realm
 
 # Loopback answers within milliseconds; only a broken program waits this long.
 PATIENCE_SECONDS = 10.0
+
+
+class SteppedClock(SystemClock):
+    """The system's clock, moved on by a test."""
+
+    def __init__(self) -> None:
+        self.ahead_seconds = 0.0
+
+    def monotonic_seconds(self) -> float:
+        """Return real seconds and those that the test added."""
+        return super().monotonic_seconds() + self.ahead_seconds
 
 
 @dataclass(slots=True)
@@ -60,6 +71,7 @@ def make_node(
     listen: str = "127.0.0.1:0",
     statements: Sequence[bytes] | None = None,
     older_discovery_secrets: Sequence[bytes] = (),
+    clock: Clock | None = None,
 ) -> Node:
     """Return a node of the realm that holds all statements, or those given; start its runtime yourself."""
     keys = realm.devices[device]
@@ -80,7 +92,7 @@ def make_node(
         store=store,
         keys=keys,
         realm_id=realm.realm_id,
-        clock=SystemClock(),
+        clock=clock or SystemClock(),
         entropy=SystemEntropy(),
         listen=listen,
         peers=peers,
