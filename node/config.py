@@ -1,4 +1,4 @@
-"""The settings of one process: frozen, resolved once, from the command line and `NUTHATCH_*` variables; never secrets."""
+"""The settings of one process: frozen, from the command line and `NUTHATCH_*` variables; never secrets."""
 
 import os
 from collections.abc import Mapping

@@ -1,229 +1,47 @@
-"""Two real devices over real sockets on loopback: joining, and everything that must end without a new device."""
+"""Two real devices over real sockets on loopback: everything that must end without a new device."""
 
 import asyncio
-import shutil
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
 import pytest
 
-from node.api.client import Client, connect
 from node.clock import SystemClock
-from node.composition import init_home, open_home, open_service
-from node.config import NodeConfig, PassphraseCost
+from node.composition import open_service
+from node.config import NodeConfig
 from node.entropy import SystemEntropy
 from node.errors import HostError, RefusedError, TransportError, UsageError, WrongPassphraseError
 from node.home import Home
-from node.joining import Joined, JoinEvent, SasShown, Synced, join_realm
+from node.joining import SasShown, join_realm
 from node.keys.key_file import unlock_key_file
-from node.operations.table import LocalCaller
 from node.pairing_host import PairingHost
 from node.requests import (
-    DEVICES,
-    LIST,
-    PAIR,
     PAIR_ANSWER,
-    REMEMBER,
-    STATUS,
-    CodeShown,
     ConfirmAsked,
-    DevicesRequest,
-    ListRequest,
     PairAnswerRequest,
-    Paired,
-    PairEvent,
-    PairRequest,
-    RememberRequest,
-    StatusReport,
-    StatusRequest,
 )
-from node.running import Ready, run_node
+from node.running import run_node
 from node.service import closing
 from node.transport.address import parse_address
 from node.transport.dialer import connect_for_pairing
-from sync.pairing_code import PairingCode
 from sync.pairing_window import WINDOW_SECONDS
-
-PASSPHRASE = "a passphrase of the device"
-OWNER_PASSPHRASE = "a passphrase of the owner"
-NEW_PASSPHRASE = "a passphrase of the newcomer"
-CHEAP = PassphraseCost.INTERACTIVE
-#: Well formed, and shown by nobody.
-OTHER_CODE = PairingCode(secret=bytes(16)).typed
-
-
-def config_of(directory: Path) -> NodeConfig:
-    return NodeConfig(home_directory=directory, device_cost=CHEAP, owner_cost=CHEAP)
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("template") / "home"
-    init_home(config_of(directory), name="Laptop", passphrase=PASSPHRASE, owner_passphrase=OWNER_PASSPHRASE)
-    return directory
-
-
-@pytest.fixture
-def laptop(tmp_path: Path, template: Path) -> NodeConfig:
-    return config_of(Path(shutil.copytree(template, tmp_path / "laptop")))
-
-
-@pytest.fixture
-def phone(tmp_path: Path) -> Home:
-    return Home(tmp_path / "phone")
-
-
-@asynccontextmanager
-async def node(config: NodeConfig, passphrase: str = PASSPHRASE, *peers: str) -> AsyncIterator[tuple[Client, Ready]]:
-    """Run a node and reach it as a command does."""
-    stop = asyncio.Event()
-    events = run_node(config, passphrase=passphrase, stop=stop, listen="127.0.0.1:0", peers=peers)
-    ready = await anext(events)
-    assert isinstance(ready, Ready)
-
-    async def watch() -> None:
-        async for _ in events:
-            pass
-
-    watching = asyncio.create_task(watch())
-    try:
-        async with connect(Home(config.home_directory)) as client:
-            yield client, ready
-    finally:
-        stop.set()
-        await watching
-
-
-def pairing_at(client: Client, passphrase: str = OWNER_PASSPHRASE) -> AsyncGenerator[PairEvent, None]:
-    return client.stream(PAIR, PairRequest(owner_passphrase=passphrase))
-
-
-async def code_of(pairing: AsyncGenerator[PairEvent, None]) -> CodeShown:
-    code = await anext(pairing)
-    assert isinstance(code, CodeShown)
-    return code
-
-
-@dataclass
-class Persons:
-    """What the persons at both screens do; the one at the laptop is asked through the node's API."""
-
-    client: Client
-    pairing: AsyncGenerator[PairEvent, None]
-    at_laptop: bool = True
-    at_phone: bool = True
-    asked: ConfirmAsked | None = None
-
-    async def compare(self, sas: str) -> bool:
-        asked = await anext(self.pairing)
-        assert isinstance(asked, ConfirmAsked)
-        assert asked.sas == sas
-        self.asked = asked
-        await self.client.call(PAIR_ANSWER, PairAnswerRequest(accept=self.at_laptop))
-        return self.at_phone
-
-
-async def join(
-    home: Home, code: str, confirm: Callable[[str], Awaitable[bool]], *peers: str, name: str = "Phone"
-) -> list[JoinEvent]:
-    events = join_realm(home, code=code, name=name, passphrase=NEW_PASSPHRASE, confirm=confirm, peers=peers, cost=CHEAP)
-    async with aclosing(events):
-        return [event async for event in events]
-
-
-async def never_asked(sas: str) -> bool:
-    raise AssertionError("the person was asked although the code was not accepted")
-
-
-async def device_names(client: Client) -> list[str]:
-    return [device.name for device in (await client.call(DEVICES, DevicesRequest())).devices if device.active]
-
-
-async def expect_no_device(client: Client, home: Home) -> None:
-    """Nothing came of it: no second device in the roster, no file at the newcomer, and the node answers."""
-    assert await device_names(client) == ["Laptop"]
-    assert not home.directory.exists()
-
-
-async def test_a_device_joins_by_scanned_code_and_holds_everything(laptop: NodeConfig, phone: Home) -> None:
-    async with node(laptop) as (client, _):
-        for number in range(3):
-            await client.call(REMEMBER, RememberRequest(text=f"memory {number}"))
-        pairing = pairing_at(client)
-        persons = Persons(client, pairing)
-        first, joined, *_, synced = await join(phone, (await code_of(pairing)).code, persons.compare)
-        paired = await anext(pairing)
-        assert isinstance(first, SasShown)
-        assert isinstance(joined, Joined)
-        assert isinstance(synced, Synced)
-        assert synced.rows == 3
-        assert persons.asked is not None
-        assert persons.asked.name == "Phone"
-        assert paired == Paired(device_id=joined.device_id, name="Phone")
-        with pytest.raises(StopAsyncIteration):
-            await anext(pairing)
-        assert sorted(await device_names(client)) == ["Laptop", "Phone"]
-        laptop_status = await client.call(STATUS, StatusRequest())
-    async with opened(config_of(phone.directory)) as caller:
-        phone_status = await caller.call(STATUS, StatusRequest())
-        assert len((await caller.call(LIST, ListRequest())).memories) == 3
-    assert phone_status.realm_id == laptop_status.realm_id
-    assert digests(phone_status) == digests(laptop_status)
-
-
-@asynccontextmanager
-async def opened(config: NodeConfig) -> AsyncIterator[LocalCaller]:
-    with open_home(config, passphrase=NEW_PASSPHRASE) as service:
-        yield LocalCaller(service)
-
-
-def digests(report: StatusReport) -> dict[str, tuple[int, str]]:
-    return {stream.name: (stream.rows, stream.digest) for stream in report.streams}
-
-
-async def test_a_typed_code_needs_an_address_and_works_with_one(laptop: NodeConfig, phone: Home) -> None:
-    async with node(laptop) as (client, ready):
-        pairing = pairing_at(client)
-        typed = (await code_of(pairing)).typed
-        with pytest.raises(UsageError, match="--peer"):
-            await join(phone, typed, never_asked)
-        await join(phone, typed.lower().replace("-", " "), Persons(client, pairing).compare, ready.listen)
-        assert sorted(await device_names(client)) == ["Laptop", "Phone"]
-
-
-async def test_a_joined_device_finds_the_one_it_joined_through_without_being_told_again(
-    laptop: NodeConfig, phone: Home
-) -> None:
-    async with node(laptop) as (client, ready):
-        pairing = pairing_at(client)
-        await join(phone, (await code_of(pairing)).code, Persons(client, pairing).compare)
-        async with node(config_of(phone.directory), NEW_PASSPHRASE) as (at_phone, _):
-            (peer,) = (await at_phone.call(STATUS, StatusRequest(wait_seconds=20))).peers
-            assert (peer.name, peer.connected, peer.in_sync) == ("Laptop", True, True)
-        assert ready.listen not in (phone.directory / "device.key").read_text()
-
-
-async def test_both_devices_keep_in_sync_after_they_were_started_again(laptop: NodeConfig, phone: Home) -> None:
-    async with node(laptop) as (client, _):
-        pairing = pairing_at(client)
-        await join(phone, (await code_of(pairing)).code, Persons(client, pairing).compare)
-    async with (
-        node(laptop) as (at_laptop, ready),
-        node(config_of(phone.directory), NEW_PASSPHRASE, ready.listen) as (at_phone, _),
-    ):
-        for number, client in enumerate((at_laptop, at_phone)):
-            await client.call(STATUS, StatusRequest(wait_seconds=20))
-            await client.call(REMEMBER, RememberRequest(text=f"written apart {number}"))
-        reports = [await client.call(STATUS, StatusRequest(wait_seconds=20)) for client in (at_laptop, at_phone)]
-        assert all(peer.in_sync and peer.connected for report in reports for peer in report.peers)
-        while len((await at_laptop.call(LIST, ListRequest())).memories) < 2:
-            await at_laptop.call(STATUS, StatusRequest(wait_seconds=20))
-        assert digests(await at_laptop.call(STATUS, StatusRequest())) == digests(
-            await at_phone.call(STATUS, StatusRequest())
-        )
+from tests.support.two_devices import (
+    CHEAP,
+    NEW_PASSPHRASE,
+    OTHER_CODE,
+    OWNER_PASSPHRASE,
+    PASSPHRASE,
+    Persons,
+    code_of,
+    device_names,
+    expect_no_device,
+    join,
+    never_asked,
+    node,
+    pairing_at,
+)
 
 
 @pytest.mark.parametrize(("at_laptop", "at_phone"), [(False, True), (True, False), (False, False)])
