@@ -47,6 +47,8 @@ TELL_SECONDS = 0.2
 MINT_PATIENCE_SECONDS = 3.0
 # Two links opened within this time are a race. A later one says that the peer lost the one before, whatever we think.
 RACE_SECONDS = 10.0
+# A connection that lasted this long was worth having; the next pause before dialling starts small again.
+STEADY_SECONDS = 5.0
 REPLACED = "another connection to this device is kept"
 
 
@@ -217,7 +219,7 @@ class Runtime:
         if not secrets:
             return Outcome.UNREACHABLE
         # A peer that was away knows an older secret only, so attempts take turns.
-        attempt = self._dials.get(address, 0)
+        attempt, called_seconds = self._dials.get(address, 0), self._clock.monotonic_seconds()
         self._dials[address] = attempt + 1
         try:
             async with connect(address) as websocket:
@@ -232,7 +234,9 @@ class Runtime:
         # Whichever link to this device was kept: there is nothing to dial for while it lasts.
         while (kept := self._link_by_device.get(link.peer)) is not None:
             await kept.closed.wait()
-        return Outcome.MET
+        # A peer with which every session fails at once must not be dialled in a circle.
+        lasted_seconds = self._clock.monotonic_seconds() - called_seconds
+        return Outcome.MET if lasted_seconds >= STEADY_SECONDS else Outcome.BRIEF
 
     # What links tell (LinkHost)
 

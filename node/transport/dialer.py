@@ -30,6 +30,7 @@ class Outcome(Enum):
     """How a call ended, which says when the next one is worth it."""
 
     MET = auto()
+    BRIEF = auto()
     REFUSED = auto()
     UNREACHABLE = auto()
     OURSELVES = auto()
