@@ -275,6 +275,20 @@ async def test_a_second_process_is_told_that_the_home_is_owned(config: NodeConfi
         pass
 
 
+async def test_a_command_waits_for_another_that_owns_the_home_for_a_moment(
+    config: NodeConfig, initialised: Initialised
+) -> None:
+    async def command() -> None:
+        async with in_process(config) as caller:
+            await remember(caller, "second")
+
+    with open_home(config, passphrase=PASSPHRASE):
+        waiting = asyncio.create_task(command())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+    await waiting
+
+
 async def test_a_home_can_be_used_again_after_a_process_died_and_left_its_token_file(
     config: NodeConfig, initialised: Initialised
 ) -> None:
