@@ -1,10 +1,10 @@
 """Commands that work on many records at once: sql, import, export."""
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
 from typer import Argument, Context, Option
 
 from node.cli.invocation import Invocation, invocation_of
@@ -100,7 +100,8 @@ async def _export(invocation: Invocation, caller: "Caller", *, file_format: str,
     lines = caller.stream(EXPORT, ExportRequest(format=file_format))
     if path is None:
         async for event in lines:
-            typer.echo(event.line)
+            # Bytes, because text output may be re-encoded or stripped on its way, and an export is exact.
+            sys.stdout.buffer.write(event.line.encode() + b"\n")
         return
     count = 0
     try:

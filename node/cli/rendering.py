@@ -23,6 +23,7 @@ from node.requests import (
 
 _SNIPPET_CHARACTERS = 400
 _CELL_CHARACTERS = 200
+_NUMBER_CHARACTERS = 3
 
 
 def render_remembered(value: Remembered) -> RenderableType:
@@ -44,26 +45,24 @@ def render_recalled(value: Recalled) -> RenderableType:
     """Draw the hits, best first, each with its text and where it comes from."""
     if not value.results:
         return Text("Nothing found. Fewer or other words may help.", style="dim")
-    parts: list[RenderableType] = []
+    hits = _entries()
     for number, hit in enumerate(value.results, start=1):
-        parts.append(
-            Text.assemble((f"{number:>2}  ", "bold cyan"), plain_line(hit.text, _SNIPPET_CHARACTERS), overflow="fold")
-        )
+        hits.add_row(Text(f"{number}", style="bold cyan"), Text(plain_line(hit.text, _SNIPPET_CHARACTERS)))
         speaker = plain_line(hit.speaker or "", _CELL_CHARACTERS)
-        parts.append(_origin(hit.table, speaker, short_time(hit.created_at), hit.id))
-    return Group(*parts)
+        hits.add_row("", _origin(hit.table, speaker, short_time(hit.created_at), hit.id))
+    return hits
 
 
 def render_memories(value: MemoryList) -> RenderableType:
     """Draw memories, each with where it belongs; the id stands at the end of a line, to be copied."""
     if not value.memories:
         return Text("Nothing is kept here yet. Try: nuthatch remember 'The key is under the third pot.'", style="dim")
-    parts: list[RenderableType] = []
+    memories = _entries()
     for memory in value.memories:
-        parts.append(Text(plain_line(memory.text, _SNIPPET_CHARACTERS), style="bold", overflow="fold"))
+        memories.add_row(Text("·", style="bold cyan"), Text(plain_line(memory.text, _SNIPPET_CHARACTERS), style="bold"))
         tags = " ".join(f"#{plain(tag)}" for tag in memory.tags)
-        parts.append(_origin(plain(memory.namespace), tags, short_time(memory.created_at), memory.id))
-    return Group(*parts)
+        memories.add_row("", _origin(plain(memory.namespace), tags, short_time(memory.created_at), memory.id))
+    return memories
 
 
 def render_record(value: Shown) -> RenderableType:
@@ -133,7 +132,14 @@ def plain_table(*headings: str) -> Table:
 
 
 def _origin(*parts: str) -> Text:
-    return Text("    " + " · ".join(filter(None, parts)), style="dim", overflow="fold")
+    return Text(" · ".join(filter(None, parts)), style="dim", overflow="fold")
+
+
+def _entries() -> Table:
+    entries = Table.grid(padding=(0, 1))
+    entries.add_column(width=_NUMBER_CHARACTERS, justify="right")
+    entries.add_column(overflow="fold")
+    return entries
 
 
 def _done(verb: str, record_id: str) -> Text:

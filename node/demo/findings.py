@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from node.demo.device import DemoError
 from node.requests import StreamReport
 
 
@@ -105,6 +106,12 @@ def compare_streams(streams_by_device: Mapping[str, Sequence[StreamReport]]) -> 
         for name in names
     ]
     return Agreement(streams=compared, equal=bool(compared) and all(stream.equal for stream in compared))
+
+
+def require_equal(agreement: Agreement) -> None:
+    """Raise `DemoError` unless the devices agree."""
+    if not agreement.equal:
+        raise DemoError("The digests differ: the devices do not hold the same. This is a defect of Nuthatch.")
 
 
 def _rows(report: StreamReport | None) -> int:

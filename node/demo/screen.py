@@ -114,14 +114,14 @@ def _agreement(finding: Agreement) -> RenderableType:
 
 def _unreadable(finding: Unreadable) -> RenderableType:
     looked = f"{counted_bytes(finding.file_bytes)} in {finding.files} files, {counted_bytes(finding.network_bytes)}"
-    return Text.assemble(
-        ("✓ ", "bold green"), ("Nothing of it is readable", "bold"),
-        f": {finding.phrases} sentences looked for in {looked} of network traffic, found in none.",
-    )  # fmt: skip
+    sought = f": {finding.phrases} sentences looked for in {looked} of network traffic, found in none."
+    line = Table.grid(padding=(0, 1))
+    line.add_row(Text("✓", style="bold green"), Text.assemble(("Nothing of it is readable", "bold"), sought))
+    return line
 
 
 def _finished(finding: Finished) -> RenderableType:
-    homes = f"The homes stay in {finding.directory}." if finding.kept else "The homes are removed."
+    homes = f"The homes stay in {finding.directory}." if finding.kept else "Homes removed."
     return Text.assemble(
         ("\nThree devices, one memory. ", "bold green"),
         f"{finding.seconds:.1f} s, {counted_bytes(finding.network_bytes)} over the network. {homes}",

@@ -5,11 +5,12 @@ import secrets
 import shutil
 import tempfile
 import time
+from contextlib import aclosing
 from pathlib import Path
 
 from node.cli.output import Output
-from node.demo.device import DemoError, Device
-from node.demo.findings import Agreement, Began, Finding, Finished
+from node.demo.device import Device
+from node.demo.findings import Agreement, Began, Finding, Finished, require_equal
 from node.demo.screen import render_finding
 from node.demo.story import Story
 from node.errors import InputError
@@ -55,10 +56,11 @@ async def _show(output: Output, directory: Path, *, conversation: bytes, keep: b
         Device(name, directory / name, passphrase_file, _ENVIRONMENT) for name in ("laptop", "phone", "tablet")
     )
     story = Story(laptop, phone, tablet, working=output.working)
-    async for finding in story.unfold(source):
-        tell(finding)
-        if isinstance(finding, Agreement) and not finding.equal:
-            raise DemoError("The digests differ: the three devices do not hold the same. This is a defect of Nuthatch.")
+    async with aclosing(story.unfold(source)) as findings:
+        async for finding in findings:
+            tell(finding)
+            if isinstance(finding, Agreement):
+                require_equal(finding)
     tell(
         Finished(
             seconds=time.monotonic() - began_at_seconds,

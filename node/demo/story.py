@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -48,7 +48,7 @@ class Story:
         self._began_at_seconds = 0.0
         self._bytes_before = 0
 
-    async def unfold(self, conversation: Path) -> AsyncIterator[Finding]:
+    async def unfold(self, conversation: Path) -> AsyncGenerator[Finding, None]:
         """Let it happen, yielding each finding when it is certain; raises `HostError` where it goes wrong."""
         async with AsyncExitStack() as stack:
             for device in self._devices:

@@ -6,7 +6,7 @@ import pytest
 
 from node.demo import edits
 from node.demo.device import DemoError
-from node.demo.findings import compare_streams
+from node.demo.findings import compare_streams, require_equal
 from node.demo.secrecy import search_for_phrases
 from node.requests import StreamReport
 
@@ -17,13 +17,17 @@ def report(name: str = "memories", rows: int = 3, digest: str = "aa") -> StreamR
 
 def test_equal_rows_and_digests_are_an_agreement() -> None:
     agreement = compare_streams({"a": [report()], "b": [report()], "c": [report()]})
+    require_equal(agreement)
     assert agreement.equal
     assert agreement.streams[0].digest_by_device == {"a": "aa", "b": "aa", "c": "aa"}
 
 
 @pytest.mark.parametrize("odd", [[report(digest="ab")], [report(rows=4)], [], [report(), report(name="profile")]])
 def test_one_device_that_differs_is_no_agreement(odd: list[StreamReport]) -> None:
-    assert not compare_streams({"a": [report()], "b": [report()], "c": odd}).equal
+    agreement = compare_streams({"a": [report()], "b": [report()], "c": odd})
+    assert not agreement.equal
+    with pytest.raises(DemoError, match="digests differ"):
+        require_equal(agreement)
 
 
 def test_nothing_to_compare_is_no_agreement() -> None:
