@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from node.cli.plain_text import plain
-from node.cli.rendering import plain_table, short_time
+from node.cli.rendering import entries, plain_table, short_time
 from node.requests import DeviceList, Notice, PeerChanged, PeerReport, RowsChanged, StatusReport, StreamReport
 
 if TYPE_CHECKING:
@@ -22,16 +22,16 @@ _SHORT_ID_CHARACTERS = 8
 
 def render_devices(value: DeviceList) -> RenderableType:
     """Draw the devices of the realm."""
-    table = plain_table("Name", "Platform", "Device", "")
+    listed = entries()
     for device in value.devices:
         remark = "this device" if device.this_device else "" if device.active else "no longer trusted"
-        table.add_row(
-            Text(plain(device.name), style="bold" if device.this_device else ""),
-            Text(plain(device.platform)),
-            Text(device.device_id, style="dim"),
-            Text(remark),
+        what = "  ".join(filter(None, (plain(device.platform), remark)))
+        listed.add_row(
+            Text("●" if device.active else "○", style="green" if device.active else "dim"),
+            Text.assemble((plain(device.name), "bold"), "  ", what),
         )
-    return table
+        listed.add_row("", Text(device.device_id, style="dim", no_wrap=True, overflow="ignore"))
+    return listed
 
 
 def render_status(value: StatusReport) -> RenderableType:
@@ -42,7 +42,7 @@ def render_status(value: StatusReport) -> RenderableType:
         Text(f"device {value.device_id}\nrealm  {value.realm_id}\n", style="dim"),
         _peers(value.peers) if value.peers else Text("No other device yet. Add one: nuthatch pair", style="dim"),
         Text(),
-        _streams(value.streams),
+        _streams(value.streams) if value.streams else Text("Nothing is kept here yet.", style="dim"),
     ]
     if value.conflicts or value.held:
         parts.append(Text(f"\n{value.conflicts:,} conflicts kept, {value.held:,} batches held back", style="yellow"))
@@ -56,9 +56,8 @@ def render_node_event(value: "Ready | NodeEvent") -> RenderableType:
             counts = ", ".join(f"{count:,} in {table}" for table, count in sorted(value.changes_by_table.items()))
             return Text.assemble(("changed here       " if value.local else "changed elsewhere  ", "dim"), counts)
         case PeerChanged():
-            return Text.assemble(
-                _mark(connected=value.connected, in_sync=value.in_sync), plain(value.name), _why(value)
-            )
+            mark = _mark(connected=value.connected, in_sync=value.in_sync)
+            return Text.assemble(mark, (plain(value.name), "bold"), "  ", _why(value))
         case Notice():
             return Text(plain(value.text), style="yellow")
         case _:

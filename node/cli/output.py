@@ -84,7 +84,8 @@ class HumanOutput:
     def show(self, value: S, render: "Callable[[S], RenderableType]") -> None:
         """Draw a value."""
         self.close()
-        _console().print(render(value))
+        # What must not be broken, a code to copy, may be longer than a line: it is the terminal that wraps it.
+        _console().print(render(value), crop=False)
 
     def progress(self, value: msgspec.Struct, *, label: str, done: int, total: int | None) -> None:
         """Move the progress bar, which appears with the first call."""

@@ -36,7 +36,8 @@ def render_code(value: "CodeShown") -> RenderableType:
         Text("On the new device, scan this:"),
         # The light modules are what is drawn, so the colours must not be left to the terminal's theme.
         indented(Text(picture.getvalue().rstrip("\n"), style="bright_white on black")),
-        Text.assemble("or run there:  ", (f"nuthatch join {value.code} --name NAME", "bold"), overflow="fold"),
+        Text("or run there:"),
+        Text(f"nuthatch join {value.code} --name NAME", style="bold", no_wrap=True, overflow="ignore"),
         Text.assemble("or type the code:  ", (value.typed, "bold cyan")),
         Text(f"It works once, until {short_time(value.expires_at)}. Whoever has it can try to join.", style="dim"),
     )

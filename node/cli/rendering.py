@@ -45,7 +45,7 @@ def render_recalled(value: Recalled) -> RenderableType:
     """Draw the hits, best first, each with its text and where it comes from."""
     if not value.results:
         return Text("Nothing found. Fewer or other words may help.", style="dim")
-    hits = _entries()
+    hits = entries()
     for number, hit in enumerate(value.results, start=1):
         hits.add_row(Text(f"{number}", style="bold cyan"), Text(plain_line(hit.text, _SNIPPET_CHARACTERS)))
         speaker = plain_line(hit.speaker or "", _CELL_CHARACTERS)
@@ -57,7 +57,7 @@ def render_memories(value: MemoryList) -> RenderableType:
     """Draw memories, each with where it belongs; the id stands at the end of a line, to be copied."""
     if not value.memories:
         return Text("Nothing is kept here yet. Try: nuthatch remember 'The key is under the third pot.'", style="dim")
-    memories = _entries()
+    memories = entries()
     for memory in value.memories:
         memories.add_row(Text("·", style="bold cyan"), Text(plain_line(memory.text, _SNIPPET_CHARACTERS), style="bold"))
         tags = " ".join(f"#{plain(tag)}" for tag in memory.tags)
@@ -135,11 +135,12 @@ def _origin(*parts: str) -> Text:
     return Text(" · ".join(filter(None, parts)), style="dim", overflow="fold")
 
 
-def _entries() -> Table:
-    entries = Table.grid(padding=(0, 1))
-    entries.add_column(width=_NUMBER_CHARACTERS, justify="right")
-    entries.add_column(overflow="fold")
-    return entries
+def entries() -> Table:
+    """Return an empty list: a mark or number, and what it stands for, indented when it takes several lines."""
+    table = Table.grid(padding=(0, 1))
+    table.add_column(width=_NUMBER_CHARACTERS, justify="right")
+    table.add_column(overflow="fold")
+    return table
 
 
 def _done(verb: str, record_id: str) -> Text:

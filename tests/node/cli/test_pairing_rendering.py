@@ -14,10 +14,10 @@ CODE = "NUT1:" + "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567" * 3
 LIGHT_BY_BLOCK = {"█": (True, True), "▀": (True, False), "▄": (False, True), " ": (False, False)}
 
 
-def shown(content: object) -> str:
-    console = Console(width=100, no_color=True, legacy_windows=False)
+def shown(content: object, *, width: int = 100) -> str:
+    console = Console(width=width, no_color=True, legacy_windows=False)
     with console.capture() as capture:
-        console.print(content)
+        console.print(content, crop=False)
     return capture.get()
 
 
@@ -30,6 +30,11 @@ def test_the_picture_is_the_code_module_by_module() -> None:
     modules = [[LIGHT_BY_BLOCK[block][half] for block in line] for line in lines for half in (0, 1)]
     assert modules[: len(expected)] == expected
     assert "ABCD-EFGH" in text
+
+
+def test_the_command_to_copy_is_on_one_line_however_narrow_the_terminal() -> None:
+    text = shown(render_code(CodeShown(code=CODE, typed="ABCD-EFGH", expires_at="2026-11-21T01:07:03.456Z")), width=60)
+    assert f"nuthatch join {CODE} --name NAME\n" in text
 
 
 def test_no_two_digits_look_alike() -> None:
