@@ -156,8 +156,11 @@ class Receiving:
         roster: RosterState,
         progress: Progress,
         now_milliseconds: int,
-    ) -> dict[str, int]:
-        """Join a page of the snapshot that `manifest` announced; return its rows by table."""
+    ) -> tuple[dict[str, int], bool]:
+        """Join a page of the snapshot that `manifest` announced.
+
+        Returns its rows by table and whether capture has begun: deletes of this device's own followed from what came.
+        """
         public = roster.sign_public(sender)
         if public is None:
             raise RemoteProtocolError("a snapshot page comes from a device that is not known")
@@ -179,7 +182,9 @@ class Receiving:
         progress.observe(latest)
         counts: dict[str, int] = {}
         self._count(applied, counts)
-        return counts
+        parents: ParentsByReference = {}
+        self._note_parents(applied.rows_by_table, parents)
+        return counts, self._delete_orphans(parents)
 
     def adopt(self, manifest: Manifest, progress: Progress) -> None:
         """Take over the frontier of a snapshot all of whose pages were applied."""

@@ -340,7 +340,7 @@ class Store:
         Raises RemoteProtocolError, and then nothing was changed.
         """
         with self._committing(local=False) as pending:
-            counts = self._parts.receiving.apply_page(
+            counts, pending.captured = self._parts.receiving.apply_page(
                 raw, manifest, sender, roster, pending.progress, self._clock.now_milliseconds()
             )
             pending.changes_by_table.update(counts)

@@ -152,6 +152,18 @@ def test_a_snapshot_page_of_rows_that_were_written_at_once_joins(pair: Pair) -> 
     assert pair.agree("SELECT name FROM drill_folders ORDER BY name") == [("a",), ("b",)]
 
 
+def test_the_device_that_deleted_a_parent_deletes_a_child_that_comes_by_snapshot(pair: Pair) -> None:
+    pair.write(pair.here, ("INSERT INTO drill_items (id) VALUES (?)", (_id(1),)))
+    pair.carry(pair.here, pair.there)
+    pair.write(pair.here, ("DELETE FROM drill_items", ()))
+    pair.write(pair.there, ("INSERT INTO drill_comments (id, item_id) VALUES (?, ?)", (_id(2), _id(1))))
+    manifest = pair.there.snapshot_manifest(Stream.FILES)
+    page = pair.there.read_page(manifest, 0, None, 2**20)
+    pair.here.apply_page(page.raw, manifest, pair.realm.keys[1].device_id, pair.realm.roster)
+    pair.here.adopt_snapshot(manifest)
+    assert pair.agree("SELECT count(*) FROM drill_comments") == [(0,)]
+
+
 def test_deleting_a_row_written_in_the_same_transaction_clears_what_refers_to_it(pair: Pair) -> None:
     pair.write(
         pair.here,
