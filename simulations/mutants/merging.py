@@ -11,7 +11,13 @@ from simulations.mutants.registry import Mutant, focused, other_join, replaced
 
 _SETTINGS = focused(tables=("drill_settings",), devices=3, steps=60, statements_max=3)
 _TIES = focused(
-    tables=("drill_settings",), devices=3, steps=60, frozen_time=True, skew_milliseconds_max=0, jump=0.0, statements_max=3
+    tables=("drill_settings",),
+    devices=3,
+    steps=60,
+    frozen_time=True,
+    skew_milliseconds_max=0,
+    jump=0.0,
+    statements_max=3,
 )
 _ITEMS = focused(tables=("drill_items",), devices=3, steps=60)
 

@@ -1,7 +1,7 @@
 """One virtual device: a real store on real files, its skewed clock, its seeded entropy, and the oracle's copy of it."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from crdt.identifiers import DeviceId, Origin
@@ -40,6 +40,7 @@ class Device:
         self._key = self.random.child("key").take(32)
         self._home = home
         self.unsettled: dict[Stream, dict[bytes, int]] = {}
+        self.vague: set[Stream] = set()
         self.joined_snapshot = False
         self.life = 0
         self._grave: list[Store] = []
@@ -83,7 +84,31 @@ class Device:
         if target is None or any(not self.model.covers(stream, origin, seq) for origin, seq in target.items()):
             return target is None
         del self.unsettled[stream]
+        self.vague.discard(stream)
         return True
+
+    def is_clear(self) -> bool:
+        """Return whether the oracle knows exactly what every table must show."""
+        return all(self.is_settled(stream) for stream in list(self.vague))
+
+    def clear_tables(self, names: Sequence[str]) -> list[str]:
+        """Return those tables of which the oracle knows exactly what the store must show.
+
+        Where a snapshot's source changed between two pages, a set can for a while show an element that a batch under
+        way removes: its page came without it, then the older batch that adds it. So such a stream is left alone
+        until the frontier covers everything that the pages brought.
+        """
+        streams = {stream for stream in self.vague if not self.is_settled(stream)}
+        return [name for name in names if self.model.tables[name].stream not in streams]
+
+    def unsettle(self, stream: Stream, source: "Device", *, quiet: bool) -> None:
+        """Note that rows came from `source` that may lie beyond this device's frontier, up to all that it has seen."""
+        reach = self.unsettled.setdefault(stream, {})
+        if not quiet or stream in source.vague:
+            self.vague.add(stream)
+        for known in (source.model.frontier.get(stream, {}), source.unsettled.get(stream, {})):
+            for origin, seq in known.items():
+                reach[origin] = max(reach.get(origin, 0), seq)
 
     def remember_forgotten(self) -> None:
         """Note ids of rows that are gone, for later inserts under the same id."""

@@ -1,12 +1,14 @@
 """What passes between devices: offers, deliveries in any order, repetitions, forgeries, snapshots."""
 
+from collections.abc import Iterable
+
 from msgspec.msgpack import decode
 
 from crdt.hybrid_clock import hybrid_milliseconds
 from crdt.identifiers import Origin, Stamp, stamp_hlc
 from simulations.oracle.checks import check_tables
 from simulations.oracle.history import Written
-from simulations.oracle.orphans import orphans
+from simulations.oracle.orphans import Arrival, arrivals_of, orphans
 from simulations.oracle.transaction import ModelTransaction
 from simulations.violation import Violation
 from simulations.world.courier import Parcel
@@ -68,14 +70,8 @@ def accept(world: World, device: Device, admitted: list[Written]) -> None:
     """Let the oracle apply what the store ought to have applied, and compare."""
     for written in admitted:
         device.model.learn(written)
-    cleaning = ModelTransaction(device.model)
-    for table, row_id in orphans(device.model, admitted, device.device_id):
-        if row_id in cleaning.table(table):
-            cleaning.delete(table, row_id)
-            world.trace.reached("orphan deleted")
-    cleaning.settle()
-    acknowledge(world, device, cleaning)
-    check_tables(device.store.query, device.model, world.plan.tables, device.name, "merge")
+    _expect_orphans_deleted(world, device, arrivals_of(admitted))
+    check_tables(device.store.query, device.model, device.clear_tables(world.plan.tables), device.name, "merge")
 
 
 def deliver_and_die(world: World, device: Device, raws: list[bytes]) -> None:
@@ -113,7 +109,8 @@ def repeat(world: World, device: Device) -> None:
         device.store.apply_batches(again, world.realm.roster, device.clock.now_milliseconds())
         if device.store.view() != before:
             raise Violation("idempotence", f"{device.name} changed when it was given what it held")
-        check_tables(device.store.query, device.model, world.plan.tables, device.name, "idempotence")
+        tables = device.clear_tables(world.plan.tables)
+        check_tables(device.store.query, device.model, tables, device.name, "idempotence")
         world.trace.reached("applied again")
 
 
@@ -169,9 +166,10 @@ def continue_transfer(world: World, transfer: Transfer) -> None:
         world.transfers.remove(transfer)
         world.trace.reached("page from far ahead refused")
         return
-    _learn_page(source, destination, opened)
-    destination.unsettled[transfer.stream] = dict(source.model.frontier.get(transfer.stream, {}))
+    arrivals = _learn_page(source, destination, opened)
+    destination.unsettle(transfer.stream, source, quiet=transfer.quiet)
     destination.joined_snapshot = True
+    _expect_orphans_deleted(world, destination, arrivals)
     transfer.pages += 1
     if page.next_cursor is None:
         destination.store.adopt_snapshot(transfer.manifest)
@@ -184,8 +182,8 @@ def continue_transfer(world: World, transfer: Transfer) -> None:
         transfer.cursor = page.next_cursor
     destination.remember_forgotten()
     note_digests(world, destination)
-    if transfer.quiet:
-        check_tables(destination.store.query, destination.model, world.plan.tables, destination.name, "snapshot")
+    tables = destination.clear_tables(world.plan.tables)
+    check_tables(destination.store.query, destination.model, tables, destination.name, "snapshot")
 
 
 def _opened(world: World, source: Device, raw: bytes) -> Page:
@@ -200,10 +198,24 @@ def _too_far_ahead(page: Page, now_milliseconds: int) -> bool:
     return hybrid_milliseconds(newest) > now_milliseconds + CLOCK_AHEAD_MILLISECONDS_MAX
 
 
-def _learn_page(source: Device, destination: Device, page: Page) -> None:
+def _expect_orphans_deleted(world: World, device: Device, arrivals: Iterable[Arrival]) -> None:
+    cleaning = ModelTransaction(device.model)
+    for table, row_id in orphans(device.model, arrivals, device.device_id):
+        if row_id in cleaning.table(table):
+            cleaning.delete(table, row_id)
+            world.trace.reached("orphan deleted")
+    cleaning.settle()
+    acknowledge(world, device, cleaning)
+
+
+def _learn_page(source: Device, destination: Device, page: Page) -> list[Arrival]:
+    arrivals: list[Arrival] = []
     for layout_index, _, row, _ in page.rows:
         key = (page.header.layouts[layout_index][0], bytes(decode(row)[0]))
         destination.model.learn_changes(source.model.changes_by_row[key].values())
+        if source.model.rows()[key].alive:
+            arrivals.append((key[0], source.model.rows()[key].cells))
+    return arrivals
 
 
 def _apply(world: World, device: Device, raws: list[bytes], now: int) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from simulations.oracle.checks import check_tables, read_table, same_rows
 from simulations.oracle.final import check_conflicts, check_digests, check_full_text
+from simulations.oracle.orphans import standing_orphans
 from simulations.violation import Violation
 from simulations.world import exchange
 from simulations.world.device import Device
@@ -123,6 +124,8 @@ def verify(world: World) -> None:
             if not same_rows(mine, other):
                 raise Violation("tables", f"{device.name} and {first.name} show different rows of {name}")
         check_digests(device.store.view(), device.model, device.name)
+        if standing_orphans(device.model):
+            raise Violation("orphans", f"{device.name} shows rows whose owner was deleted")
         words = [word for other in world.devices for word in other.values.words]
         query = device.store.query
         check_full_text(query, device.model, world.random.sample(words, _SEARCHED_WORDS_MAX), device.name)
@@ -161,14 +164,14 @@ def _catch_up(world: World, source: Device, destination: Device) -> None:
 def _write(world: World) -> None:
     device = world.random.choice(world.devices)
     quiet = any(transfer.quiet and transfer.source == device.index for transfer in world.transfers)
-    if not quiet and all(device.is_settled(stream) for stream in Stream):
+    if not quiet and device.is_clear():
         transact(world, device)
 
 
 def _forbid(world: World) -> None:
     if world.random.chance(world.plan.forbidden * 10):
         device = world.random.choice(world.devices)
-        if all(device.is_settled(stream) for stream in Stream):
+        if device.is_clear():
             forbidden(world, device)
 
 
@@ -225,7 +228,8 @@ def _kill(world: World, device: Device) -> None:
     device.restart()
     world.trace.reached("killed between calls")
     world.trace.record(f"{device.name} is killed")
-    check_tables(device.store.query, device.model, world.plan.tables, device.name, "durability")
+    tables = device.clear_tables(world.plan.tables)
+    check_tables(device.store.query, device.model, tables, device.name, "durability")
 
 
 def _jump(world: World, device: Device) -> None:
