@@ -37,9 +37,7 @@ async def _measure(rounds: int, records: int) -> list[Figure]:
         with connected_pair(full_text=False, between=between) as pair:
             pair.ask(pair.sender, do="insert", rows=records)
             pair.require_equal(records)
-            return [
-                asyncio.run_coroutine_threadsafe(_reconnect(taps[0], pair), loop).result() for _ in range(rounds)
-            ]
+            return [asyncio.run_coroutine_threadsafe(_reconnect(taps[0], pair), loop).result() for _ in range(rounds)]
 
     try:
         counted = await asyncio.to_thread(fill_and_hold)
