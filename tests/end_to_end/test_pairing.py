@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 
 from node.demo.device import Device
+from node.requests import CodeShown
 from tests.support.household import (
     compared_digits,
     found_realm,
@@ -35,6 +36,15 @@ def newcomer(tmp_path: Path) -> Device:
     return make_device(tmp_path, "phone", "newcomer's passphrase")
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def closed_window(sponsor: Device) -> CodeShown:
+    """The code of a window that its `pair` command left."""
+    pairing, shown = await open_window(sponsor)
+    pairing.kill()
+    await pairing.ended()
+    return shown
+
+
 async def join(newcomer: Device, code: str, peer: str) -> tuple[int, str]:
     """Run `join` where it must fail; return its exit code and sentence. No home may be left behind."""
     outcome = await nuthatch(
@@ -55,28 +65,28 @@ def mistyped(code: str) -> str:
     return code[:-1] + ("A" if code[-1] != "A" else "B")
 
 
-async def test_a_mistyped_code_is_recognised_before_anything_is_sent(sponsor: Device, newcomer: Device) -> None:
-    pairing, shown = await open_window(sponsor)
-    try:
-        exit_code, sentence = await join(newcomer, mistyped(shown.typed), "127.0.0.1:9")
-        assert exit_code == 2
-        assert "code" in sentence
-    finally:
-        pairing.kill()
-        await pairing.ended()
+async def test_a_mistyped_code_is_recognised_before_anything_is_sent(
+    newcomer: Device, closed_window: CodeShown
+) -> None:
+    exit_code, sentence = await join(newcomer, mistyped(closed_window.typed), "127.0.0.1:9")
+    assert exit_code == 2
+    assert "code" in sentence
 
 
-async def test_a_code_of_a_closed_window_is_refused(sponsor: Device, newcomer: Device) -> None:
-    pairing, old = await open_window(sponsor)
-    pairing.kill()
-    await pairing.ended()
-    exit_code, _ = await join(newcomer, old.code, sponsor.listen)
-    assert exit_code == 5
+async def test_nobody_there_is_said(newcomer: Device, closed_window: CodeShown) -> None:
+    exit_code, sentence = await join(newcomer, closed_window.typed, "127.0.0.1:9")
+    assert exit_code == 1
+    assert sentence
+
+
+async def test_a_code_of_a_closed_window_is_refused(
+    sponsor: Device, newcomer: Device, closed_window: CodeShown
+) -> None:
+    assert (await join(newcomer, closed_window.code, sponsor.listen))[0] == 5
     pairing, new = await open_window(sponsor)
     try:
-        assert new.code != old.code
-        exit_code, _ = await join(newcomer, old.code, sponsor.listen)
-        assert exit_code == 5
+        assert new.code != closed_window.code
+        assert (await join(newcomer, closed_window.code, sponsor.listen))[0] == 5
     finally:
         pairing.kill()
         await pairing.ended()
@@ -105,15 +115,6 @@ async def test_the_end_of_standard_input_is_a_no(sponsor: Device, newcomer: Devi
     assert await pairing.ended() == 5
     assert await joining.ended() == 5
     assert await device_names(sponsor) == ["laptop"]
-
-
-async def test_nobody_there_is_said(newcomer: Device, sponsor: Device) -> None:
-    pairing, shown = await open_window(sponsor)
-    pairing.kill()
-    await pairing.ended()
-    exit_code, sentence = await join(newcomer, shown.typed, "127.0.0.1:9")
-    assert exit_code == 1
-    assert sentence
 
 
 async def test_a_code_works_once_and_a_home_joins_once(sponsor: Device, newcomer: Device, tmp_path: Path) -> None:
