@@ -1,0 +1,156 @@
+"""A snapshot page is what its sender signed, within bounds, or nothing."""
+
+import msgspec
+import pytest
+import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crdt.identifiers import SEQUENCE_MAX, DeviceId, Origin, make_stamp
+from sync import crypto
+from sync.errors import Rejected, RemoteProtocolError
+from sync.frontier import EMPTY_FRONTIER
+from sync.identifiers import RealmId
+from sync.packing import PLAIN
+from sync.snapshot import Manifest, Page, PageRow, make_page, open_page
+from sync.streams import Stream
+
+SEED = b"s" * 32
+PUBLIC = crypto.sign_keypair(SEED).public
+SENDER = DeviceId(b"d" * 32)
+REALM = RealmId(b"r" * 32)
+LAYOUTS = (("notes", (("body", 1), ("kind", 2))), ("tags", (("names", 3),)))
+ORIGIN = Origin(b"o" * 40)
+STAMP = make_stamp(5, ORIGIN, 1)
+ROWS: list[PageRow] = [
+    (0, STAMP, b"row one", ()),
+    (0, STAMP, b"row two", ((1, make_stamp(6, ORIGIN, 2)),)),
+    (1, STAMP, b"three", ()),
+]
+
+
+def made(
+    rows: list[PageRow] = ROWS, *, seed: bytes = SEED, index: int = 0, snapshot_id: bytes = b"snapshot id 16 b"
+) -> bytes:
+    manifest = Manifest(stream=Stream.MEMORIES, snapshot_id=snapshot_id, frontier=EMPTY_FRONTIER, rows=3)
+    return make_page(
+        sender=SENDER, manifest=manifest, index=index, layouts=LAYOUTS, rows=rows, realm_id=REALM, sign_seed=seed
+    )
+
+
+def opened(raw: bytes) -> Page:
+    return open_page(raw, REALM, SENDER, PUBLIC)
+
+
+@pytest.mark.parametrize("rows", [[], ROWS, [(0, STAMP, b"x" * 900, ())] * 50])
+def test_a_page_opens_as_it_was_signed(rows: list[PageRow]) -> None:
+    page = opened(made(rows, index=3))
+    assert page.rows == rows
+    assert (page.header.index, page.header.sender, page.header.stream) == (3, SENDER, Stream.MEMORIES)
+
+
+@pytest.mark.parametrize("rows", [ROWS, [(0, STAMP, b"compressed " * 60, ())]])
+def test_a_page_with_any_bit_flipped_is_refused_or_means_the_same(rows: list[PageRow]) -> None:
+    raw = made(rows)
+    page = opened(raw)
+    accepted = 0
+    for position in range(len(raw)):
+        for bit in range(8):
+            flipped = bytearray(raw)
+            flipped[position] ^= 1 << bit
+            try:
+                other = opened(bytes(flipped))
+            except RemoteProtocolError:
+                continue
+            accepted += 1
+            assert other == page
+    assert accepted <= 4
+
+
+def test_a_truncated_page_or_one_with_bytes_left_over_is_refused() -> None:
+    raw = made()
+    for cut in range(len(raw)):
+        with pytest.raises(RemoteProtocolError):
+            opened(raw[:cut])
+    with pytest.raises(RemoteProtocolError):
+        opened(raw + b"\0")
+
+
+def test_a_page_of_another_sender_realm_or_key_is_refused() -> None:
+    with pytest.raises(RemoteProtocolError):
+        open_page(made(), REALM, DeviceId(b"e" * 32), PUBLIC)
+    with pytest.raises(Rejected):
+        open_page(made(), RealmId(bytes(32)), SENDER, PUBLIC)
+    with pytest.raises(Rejected):
+        opened(made(seed=b"t" * 32))
+
+
+OUT_OF_BOUNDS: dict[str, list[PageRow]] = {
+    "no such layout": [(2, STAMP, b"row", ())],
+    "a negative layout": [(-1, STAMP, b"row", ())],
+    "a short stamp": [(0, STAMP[:-1], b"row", ())],
+    "a number that no database holds": [(0, make_stamp(5, ORIGIN, SEQUENCE_MAX + 1), b"row", ())],
+    "a cell's stamp that is short": [(0, STAMP, b"row", ((0, b"stamp"),))],
+    "a cell's number that no database holds": [(0, STAMP, b"row", ((0, make_stamp(5, ORIGIN, 2**40)),))],
+    "a stamp for no column": [(0, STAMP, b"row", ((2, STAMP),))],
+    "two stamps for one column": [(0, STAMP, b"row", ((0, STAMP), (0, STAMP)))],
+    "stamps out of order": [(0, STAMP, b"row", ((1, STAMP), (0, STAMP)))],
+}
+
+
+@pytest.mark.parametrize("flaw", OUT_OF_BOUNDS)
+def test_a_signed_page_out_of_bounds_is_refused(flaw: str) -> None:
+    with pytest.raises(RemoteProtocolError, match="out of bounds"):
+        opened(made(OUT_OF_BOUNDS[flaw]))
+
+
+@pytest.mark.parametrize("snapshot_id", [b"", b"short", b"x" * 17])
+def test_a_snapshot_id_of_another_length_is_refused(snapshot_id: bytes) -> None:
+    with pytest.raises(RemoteProtocolError):
+        opened(made(snapshot_id=snapshot_id))
+
+
+@settings(max_examples=200, derandomize=True, deadline=None)
+@given(data=st.data())
+def test_no_bytes_raise_anything_but_a_verdict_on_the_peer(data: st.DataObject) -> None:
+    raw = made()
+    header, signature, codec, packed = msgspec.msgpack.decode(raw)
+    anything = st.recursive(
+        st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.binary(max_size=64) | st.text(max_size=8),
+        lambda inner: st.lists(inner, max_size=6),
+        max_leaves=12,
+    )
+    shape = data.draw(st.sampled_from(["bytes", "header", "body", "resigned"]))
+    if shape == "bytes":
+        candidate = data.draw(st.binary(max_size=200))
+    elif shape == "body":
+        candidate = msgspec.msgpack.encode((header, signature, codec, msgspec.msgpack.encode(data.draw(anything))))
+    else:
+        fields: list[object] = msgspec.msgpack.decode(header)
+        position = data.draw(st.integers(0, len(fields)))
+        fields[position : position + 1] = [data.draw(anything)]
+        altered = msgspec.msgpack.encode(fields)
+        if shape == "resigned":
+            signature = crypto.sign(SEED, crypto.signed_message("page", REALM, altered))
+        candidate = msgspec.msgpack.encode((altered, signature, codec, packed))
+    try:
+        opened(candidate)
+    except RemoteProtocolError:
+        return
+    assert shape == "resigned"
+
+
+def test_signed_rows_that_nest_without_end_are_refused() -> None:
+    body = b"\x91" * 100_000 + b"\xc0"
+    fields: list[object] = msgspec.msgpack.decode(msgspec.msgpack.decode(made())[0])
+    fields[6], fields[7] = len(body), crypto.hash256(body, person=b"nuthatch-page")
+    header = msgspec.msgpack.encode(fields)
+    signature = crypto.sign(SEED, crypto.signed_message("page", REALM, header))
+    with pytest.raises(RemoteProtocolError):
+        opened(msgspec.msgpack.encode((header, signature, PLAIN, body)))
+
+
+def test_a_compressed_page_is_compressed() -> None:
+    raw = made([(0, STAMP, b"x" * 5_000, ())])
+    assert len(raw) < 1_000
+    assert zstandard.frame_content_size(msgspec.msgpack.decode(raw)[3]) > 5_000
