@@ -213,15 +213,15 @@ def _hashes(header: BatchHeader, changes: Sequence[Change]) -> tuple[list[bytes]
         if isinstance(change, bytes):
             if len(change) != HASH_BYTES:
                 raise RemoteProtocolError("a forgotten change stands as its 32-byte hash")
-            row_hashes.append(b"")
-            change_hashes.append(change)
-            continue
-        layout_index, salt, row = change
-        if not 0 <= layout_index < len(prefixes) or len(salt) != SALT_BYTES:
-            raise RemoteProtocolError("a change names no layout or has no salt")
-        row_hash = hash_body(prefixes[layout_index], row)
+            row_hash, change_hash = b"", change
+        else:
+            layout_index, salt, row = change
+            if not 0 <= layout_index < len(prefixes) or len(salt) != SALT_BYTES:
+                raise RemoteProtocolError("a change names no layout or has no salt")
+            row_hash = hash_body(prefixes[layout_index], row)
+            change_hash = hash_change(row_hash, salt)
         row_hashes.append(row_hash)
-        change_hashes.append(hash_change(row_hash, salt))
+        change_hashes.append(change_hash)
     return row_hashes, change_hashes
 
 

@@ -22,7 +22,7 @@ class RemoteProtocolError(ProtocolError):
     """Bytes of a peer break the protocol. The only exceptions that a peer's bytes may cause are of this class."""
 
 
-class Rejected(RemoteProtocolError):  # noqa: N818 - a verdict on data, not a failure of the program
+class Rejected(RemoteProtocolError):
     """A cryptographic check failed.
 
     It carries no detail: which of the checks failed is what an attacker would like to learn, and an exception that
@@ -33,7 +33,7 @@ class Rejected(RemoteProtocolError):  # noqa: N818 - a verdict on data, not a fa
         super().__init__("A cryptographic check failed; the data was refused.")
 
 
-class UnknownKeyEpoch(RemoteProtocolError):  # noqa: N818 - names what is missing
+class UnknownKeyEpoch(RemoteProtocolError):
     """An envelope is sealed under a key epoch that this device does not hold: its statement has not arrived yet."""
 
     def __init__(self) -> None:

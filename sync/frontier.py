@@ -71,7 +71,9 @@ class Frontier:
             match row:
                 case [bytes(origin), int(seq), bytes(prefix)] if (
                     type(seq) is int
-                    and len(origin) == ORIGIN_BYTES and 1 <= seq <= SEQUENCE_MAX and len(prefix) == PREFIX_BYTES
+                    and len(origin) == ORIGIN_BYTES
+                    and 1 <= seq <= SEQUENCE_MAX
+                    and len(prefix) == PREFIX_BYTES
                 ):
                     entries[Origin(origin)] = FrontierEntry(seq, prefix)
                 case _:

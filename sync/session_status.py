@@ -37,7 +37,7 @@ def explain(
     outgoing = sum(count.outgoing for count in pending.values())
     if diverged:
         names = ", ".join(stream.title for stream in sorted(diverged))
-        return _apart(f"the rows of {names} differ although both devices hold the same changes; this is a defect, please report it")
+        return _apart(f"the rows of {names} differ although both hold the same changes; this is a defect, report it")
     if receiving.refused is not None:
         return _apart(f"a change was refused: {receiving.refused}")
     if receiving.held_reason is not None:

@@ -23,7 +23,7 @@ from sync.streams import Stream
 _encode = msgspec.msgpack.Encoder().encode
 
 #: For each table the decoded rows with the layout they came in.
-RowsByTable = dict[str, list[tuple[Layout, Sequence[Any]]]]
+RowsByTable = dict[str, list[tuple[Layout, Sequence[Sequence[Any]]]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +64,11 @@ class Incoming:
             name, layout = header.layouts[index]
             table = self._table(name, header.stream)
             rows = _decode_rows(table, layout, bodies)
-            seen = rows_by_table.setdefault(name, [])
-            seen.extend((layout, row) for row in rows)
+            rows_by_table.setdefault(name, []).append((layout, rows))
             moved += self._join_changes(table, layout, rows, hashes, stamp, my_vector, their_vector)
-        for name, decoded in rows_by_table.items():
-            if len({row[0] for _, row in decoded}) != len(decoded):
+        for name, groups in rows_by_table.items():
+            row_ids = [row[0] for _, rows in groups for row in rows]
+            if len(set(row_ids)) != len(row_ids):
                 raise RemoteProtocolError(f"a batch changes a row of {name} twice")
         return Applied(moved=moved, rows_by_table=rows_by_table)
 
@@ -82,10 +82,15 @@ class Incoming:
         my_vector: VersionVector,
         their_vector: VersionVector,
     ) -> RowsMoved:
-        known = self._merge.known(table, [row[0] for row in rows])
+        row_ids = [row[0] for row in rows]
+        known = self._merge.known(table, row_ids)
+        bulk = layout == table.layout
+        if bulk and not known and not table.stated_indexes and all(row[1] == 1 for row in rows):
+            if len(set(row_ids)) != len(row_ids):
+                raise RemoteProtocolError("a batch changes a row twice")
+            return self._merge.insert_new(table, rows, hashes, stamp)
         new: list[int] = []
         others: dict[RowId, RowState] = {}
-        bulk = layout == table.layout
         for position, row in enumerate(rows):
             if bulk and row[1] == 1 and row[0] not in known and _untouched(table, row):
                 new.append(position)
@@ -118,7 +123,7 @@ class Incoming:
             table = self._table(name, header.stream)
             page_rows = [page.rows[position] for position in positions]
             rows = _decode_rows(table, layout, [row[2] for row in page_rows])
-            rows_by_table.setdefault(name, []).extend((layout, row) for row in rows)
+            rows_by_table.setdefault(name, []).append((layout, rows))
             count = len(seen)
             seen.update((name, row[0]) for row in rows)
             if len(seen) != count + len(rows):

@@ -1,8 +1,10 @@
 """Joins rows that came from elsewhere with the rows that stand here: set-based where they are new, one by one else."""
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import copysign, isnan
 from typing import Any
+
+import msgspec
 
 from crdt.digest import sum_hashes
 from crdt.identifiers import RowId, Stamp
@@ -22,6 +24,9 @@ from sync.errors import RemoteProtocolError
 _BOUND_INTEGER_MAX = 2**31 - 1
 
 
+_encode_json = msgspec.json.Encoder().encode
+
+
 class Merge:
     """The joining of incoming row states with one store's tables."""
 
@@ -33,7 +38,7 @@ class Merge:
         self._states = states
         self._index_text = index_text
 
-    def known(self, table: ReplicatedTable, row_ids: Sequence[bytes]) -> Container[bytes]:
+    def known(self, table: ReplicatedTable, row_ids: Sequence[bytes]) -> Mapping[bytes, int]:
         """Return those of `row_ids` that were ever seen here."""
         return self._states.generations(table, row_ids)
 
@@ -105,15 +110,32 @@ class Merge:
             full_text.index(self._database, table, alive)
 
     def _insert(self, table: ReplicatedTable, rows: Sequence[Sequence[Any]]) -> None:
-        """Insert rows (id, 1, payloads…); columns that are NULL in all of them are left to their defaults."""
+        """Insert rows (id, 1, payloads…); columns that are NULL in all of them are left to their defaults.
+
+        One statement over one JSON text takes half the time of VALUES with a parameter a cell. Only a REAL must not
+        pass through text: whether it comes back to the bit is up to the engine's parser.
+        """
         by_column = list(zip(*rows, strict=True))
-        filled = [
-            index for index in range(len(table.columns)) if any(value is not None for value in by_column[index + 2])
+        filled = [index for index in range(len(table.columns)) if by_column[index + 2].count(None) < len(rows)]
+        columns = [table.columns[index] for index in filled]
+        cells = [by_column[index + 2] for index in filled]
+        names = ("id", *(column.name for column in columns))
+        if any(column.type == "REAL" for column in columns):
+            marks = ["?", *(_mark(column) for column in columns)]
+            values = [by_column[0], *map(_bindable, columns, cells)]
+            insert_rows(self._database, table.name, names, list(zip(*values, strict=True)), f"({', '.join(marks)})")
+            return
+        picked = [_picked(column, position) for position, column in enumerate(columns)]
+        texts = [
+            _hexadecimal(values) if column.type == "BLOB" else values
+            for column, values in zip(columns, cells, strict=True)
         ]
-        names = ("id", *(table.column_names[index] for index in filled))
-        marks = ["?", *(_mark(table.columns[index]) for index in filled)]
-        values = [by_column[0], *(_bindable(table.columns[index], by_column[index + 2]) for index in filled)]
-        insert_rows(self._database, table.name, names, list(zip(*values, strict=True)), f"({', '.join(marks)})")
+        json_rows = _encode_json(list(zip(*texts, strict=True)) if texts else [[]] * len(rows))
+        selected = ", ".join(["substr(?1, key * 16 + 1, 16)", *picked])
+        self._database.change(
+            f"INSERT INTO {table.name} ({', '.join(names)}) SELECT {selected} FROM json_each(?2)",
+            (ids_blob(by_column[0]), json_rows.decode()),
+        )
 
     def _upsert(self, table: ReplicatedTable, rows: Sequence[Sequence[Any]]) -> None:
         if not rows:
@@ -137,8 +159,22 @@ def _settled(state: RowState, vector: VersionVector) -> RowState:
     )
 
 
+def _picked(column: Column, position: int) -> str:
+    """Return the SQL that takes a column's value out of a JSON row."""
+    value = f"value ->> '$[{position}]'"
+    return _with_default(column, f"unhex({value})" if column.type == "BLOB" else value)
+
+
+def _hexadecimal(values: Sequence[bytes | None]) -> list[str | None]:
+    return [None if value is None else value.hex() for value in values]
+
+
 def _mark(column: Column) -> str:
-    mark = "CAST(? AS INTEGER)" if column.type == "INTEGER" else "?"
+    """Return the placeholder of a column's value."""
+    return _with_default(column, "CAST(? AS INTEGER)" if column.type == "INTEGER" else "?")
+
+
+def _with_default(column: Column, mark: str) -> str:
     return mark if column.default is None else f"ifnull({mark}, {UNTOUCHED.get(column.strategy, column.default)})"
 
 

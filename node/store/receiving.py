@@ -241,11 +241,11 @@ def _refused(batch: Batch, reason: str) -> RefusedBatch:
     return RefusedBatch(origin=batch.header.origin, seq=batch.header.seq, reason=reason)
 
 
-def _referred(decoded: Sequence[tuple[Layout, Sequence[Any]]], column: str) -> set[bytes]:
-    """Return the distinct rows that `column` refers to in decoded rows (id, generation, payloads…)."""
-    found: set[bytes] = set()
-    for layout, row in decoded:
-        for index, (name, _) in enumerate(layout):
-            if name == column and row[1] % 2 == 1 and row[index + 2] is not None:
-                found.add(row[index + 2])
-    return found
+def _referred(groups: Sequence[tuple[Layout, Sequence[Sequence[Any]]]], column: str) -> set[bytes]:
+    """Return the distinct rows that `column` refers to in living decoded rows (id, generation, payloads…)."""
+    found: set[bytes | None] = set()
+    for layout, rows in groups:
+        for index, (name, _) in enumerate(layout, start=2):
+            if name == column:
+                found.update(row[index] for row in rows if row[1] % 2 == 1)
+    return {row_id for row_id in found if row_id is not None}

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from node.store.store import Author, Store
+from node.store.authoring import Author
+from node.store.store import Store
 from simulations.kernel.clock import SkewedClock, TrueTime
 from simulations.kernel.streams import SeededStream
 from simulations.workloads.component import DRILL
