@@ -11,7 +11,7 @@ from node.store.capture import Capture, TouchedTable
 from node.store.catalogue import ReplicatedTable
 from node.store.database import Database
 from node.store.row_state import RowStates
-from simulations.mutants.registry import Mutant, replaced
+from simulations.mutants.registry import STATE_CHECKS, Mutant, replaced
 
 _FIRST_IMAGE_ONLY = " WHERE NOT EXISTS (SELECT 1 FROM _bef_"
 
@@ -103,7 +103,7 @@ CAPTURING = (
     Mutant(
         name="updates-not-captured",
         says="an UPDATE is not replicated",
-        checks=("capture",),
+        checks=("capture", "read-your-writes"),
         plant=lambda: _collecting(updates=True),
     ),
     Mutant(
@@ -115,13 +115,13 @@ CAPTURING = (
     Mutant(
         name="replace-not-captured",
         says="INSERT OR REPLACE deletes the old row behind the triggers' back",
-        checks=("capture", "digest", "merge", "crash"),
+        checks=(*STATE_CHECKS, "capture", "crash"),
         plant=_silent_replace,
     ),
     Mutant(
         name="last-image-kept",
         says="the image of a row before its last edit is taken for the one before the transaction",
-        checks=("capture", "digest", "merge", "read-your-writes"),
+        checks=(*STATE_CHECKS, "capture"),
         plant=_last_image,
     ),
     Mutant(
@@ -145,13 +145,13 @@ CAPTURING = (
     Mutant(
         name="tombstone-dropped",
         says="a deleted row leaves nothing behind",
-        checks=("digest", "merge", "capture", "crash"),
+        checks=(*STATE_CHECKS, "capture", "crash"),
         plant=_tombstones_dropped,
     ),
     Mutant(
         name="reborn-at-generation-one",
         says="a row inserted again after a delete begins at generation 1",
-        checks=("merge", "digest", "read-your-writes"),
+        checks=STATE_CHECKS,
         plant=_reborn_young,
     ),
     Mutant(

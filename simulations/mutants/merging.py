@@ -7,7 +7,7 @@ from crdt.strategies.counter import Counter
 from crdt.strategies.observed_set import ObservedSet
 from crdt.strategies.register import Register
 from node.store import conflict_log, merge
-from simulations.mutants.registry import Mutant, focused, other_join, replaced
+from simulations.mutants.registry import STATE_CHECKS, Mutant, focused, other_join, replaced
 
 _SETTINGS = focused(tables=("drill_settings",), devices=3, steps=60, statements_max=3)
 _TIES = focused(
@@ -69,61 +69,61 @@ MERGING = (
     Mutant(
         name="tie-broken-by-arrival",
         says="of two writes at one instant the one that arrives last wins",
-        checks=("merge", "digest", "tables", "read-your-writes"),
+        checks=STATE_CHECKS,
         plant=lambda: other_join("lww", _tie_by_arrival),
         focus=_TIES,
     ),
     Mutant(
         name="first-writer-wins",
         says="an lww cell keeps the least stamp",
-        checks=("merge", "digest", "read-your-writes"),
+        checks=STATE_CHECKS,
         plant=lambda: other_join("lww", immutable.join),
     ),
     Mutant(
         name="immutable-overwritten",
         says="an immutable cell shows the greatest stamp",
-        checks=("merge", "digest"),
+        checks=STATE_CHECKS,
         plant=lambda: other_join("immutable", lww.join),
         focus=_SETTINGS,
     ),
     Mutant(
         name="counter-applied-twice",
         says="a counter adds what it has already counted",
-        checks=("merge", "digest", "idempotence", "read-your-writes"),
+        checks=STATE_CHECKS,
         plant=lambda: other_join("counter", _summed),
     ),
     Mutant(
         name="max-is-last-write",
         says="a max cell takes the newest value",
-        checks=("merge", "digest", "read-your-writes"),
+        checks=STATE_CHECKS,
         plant=lambda: other_join("max", lww.join),
         focus=_SETTINGS,
     ),
     Mutant(
         name="remove-wins",
         says="removing an element removes additions that the remover had not seen",
-        checks=("merge", "digest"),
+        checks=STATE_CHECKS,
         plant=lambda: other_join("set", _remove_wins),
         focus=_SETTINGS,
     ),
     Mutant(
         name="remove-ignored",
         says="a removed element stays",
-        checks=("merge", "digest", "read-your-writes"),
+        checks=STATE_CHECKS,
         plant=lambda: other_join("set", _never_removed),
         focus=_SETTINGS,
     ),
     Mutant(
         name="delete-loses-to-edit",
         says="an edit with a later stamp keeps a deleted row alive",
-        checks=("merge", "digest"),
+        checks=(*STATE_CHECKS, "conflicts"),
         plant=lambda: replaced(merge, "join_rows", _edit_beats_delete),
         focus=_ITEMS,
     ),
     Mutant(
         name="clock-decides-life",
         says="of two generations the later stamp wins, not the longer causal length",
-        checks=("merge", "digest"),
+        checks=STATE_CHECKS,
         plant=lambda: replaced(merge, "join_rows", _last_generation_wins),
         focus=_SETTINGS,
     ),

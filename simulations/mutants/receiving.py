@@ -10,7 +10,7 @@ from node.store.change_log import Progress
 from node.store.incoming import Applied, Incoming
 from node.store.receiving import ApplyReport, Receiving
 from node.store.store import Store
-from simulations.mutants.registry import Mutant, focused, replaced
+from simulations.mutants.registry import STATE_CHECKS, Mutant, focused, replaced
 from sync.batch import Batch, BatchHeader
 from sync.frontier import PREFIX_BYTES, Frontier, FrontierEntry
 from sync.identifiers import BatchHash
@@ -167,7 +167,7 @@ RECEIVING = (
         says="a batch is applied before what it builds on",
         checks=("frontier", "holding", "merge"),
         plant=lambda: replaced(receiving, "admit", _admitting(_without_deps)),
-        focus=focused(devices=4),
+        focus=focused(tables=("drill_settings",), devices=4, steps=60, snapshot=0.0),
     ),
     Mutant(
         name="future-accepted",
@@ -185,21 +185,21 @@ RECEIVING = (
     Mutant(
         name="frontier-before-rows",
         says="the frontier is durable before the rows that it speaks of",
-        checks=("frontier", "merge", "atomicity", "digest", "durability"),
+        checks=(*STATE_CHECKS, "frontier", "atomicity", "durability"),
         plant=_frontier_first,
         focus=_KILLS,
     ),
     Mutant(
         name="commit-batch-by-batch",
         says="a call's batches are committed one by one while memory moves at the end",
-        checks=("frontier", "merge", "atomicity", "digest", "durability"),
+        checks=(*STATE_CHECKS, "frontier", "atomicity", "durability"),
         plant=_batch_by_batch,
         focus=_KILLS,
     ),
     Mutant(
         name="snapshot-replaces",
         says="a snapshot's rows replace the receiver's own instead of joining them",
-        checks=("snapshot", "digest", "tables", "merge"),
+        checks=STATE_CHECKS,
         plant=_snapshot_replaces,
         focus=_SNAPSHOTS,
     ),
@@ -213,7 +213,7 @@ RECEIVING = (
     Mutant(
         name="snapshot-claims-too-much",
         says="a snapshot's frontier runs ahead of its rows",
-        checks=("frontier", "refusal", "convergence"),
+        checks=("frontier", "refusal", "convergence", "digest"),
         plant=_stale_manifest,
         focus=_SNAPSHOTS,
     ),
@@ -228,6 +228,7 @@ RECEIVING = (
         says="children that arrive after their parent's end are left standing",
         checks=("capture", "merge"),
         plant=lambda: replaced(Receiving, "_delete_orphans", lambda *args: False),
+        focus=focused(tables=("drill_items", "drill_comments", "drill_reactions"), devices=3, steps=60),
     ),
     Mutant(
         name="search-keeps-old-words",

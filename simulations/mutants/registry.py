@@ -10,6 +10,9 @@ from simulations.world.plan import Plan, as_drawn
 
 State = TypeVar("State")
 
+#: The checks that compare a store with the oracle, at whatever moment the difference first shows.
+STATE_CHECKS = ("merge", "snapshot", "digest", "tables", "idempotence", "read-your-writes")
+
 
 def focused(**settings: object) -> Callable[[Plan], Plan]:
     """Return what overrides some settings of a plan."""

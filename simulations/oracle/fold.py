@@ -1,5 +1,6 @@
 """Merge of all changes of one row by the documented rules, from scratch, without any state kept between changes."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -104,7 +105,22 @@ def fold(table: Table, changes: Iterable[Change]) -> Row:
                 if column.name in kept
             },
         )
-    return Row(
-        generation=generation,
-        cells={column.name: _VALUE_BY_STRATEGY[column.strategy](newest, column.name) for column in columns},
-    )
+    return Row(generation=generation, cells={column.name: _shown(column, newest) for column in columns})
+
+
+def _shown(column: Column, changes: list[Change]) -> Cell:
+    if not any(column.name in change.cells for change in changes):
+        # An edit can be here before the insert: its author knew the row by a snapshot.
+        return default_value(column)
+    return _VALUE_BY_STRATEGY[column.strategy](changes, column.name)
+
+
+def default_value(column: Column) -> Cell:
+    """Return the value of a column's declared SQL literal."""
+    if column.default is None:
+        return None
+    if column.strategy == "set":
+        return frozenset(json.loads(column.default.strip("'")))
+    if column.default.startswith("'"):
+        return column.default[1:-1].replace("''", "'")
+    return float(column.default) if column.type == "REAL" else int(column.default)

@@ -17,7 +17,8 @@ class ModelTransaction:
         self._before = replica.visible()
         self.after = {name: dict(rows) for name, rows in self._before.items()}
         self.touched: set[RowKey] = set()
-        self._last: dict[RowKey, dict[str, Cell]] = {}
+        # Each row touched as it first stood; what refers to a deleted row goes by this.
+        self._first: dict[RowKey, Mapping[str, Cell]] = {}
 
     def table(self, name: str) -> dict[bytes, dict[str, Cell]]:
         """Return the rows that the transaction sees now."""
@@ -29,38 +30,39 @@ class ModelTransaction:
 
     def insert(self, table: str, row_id: bytes, cells: Mapping[str, Cell]) -> None:
         """Mirror INSERT (every column given) and the second half of REPLACE."""
+        self._touch(table, row_id)
         self.after[table][row_id] = dict(cells)
-        self.touched.add((table, row_id))
 
     def update(self, table: str, row_id: bytes, cells: Mapping[str, Cell]) -> None:
         """Mirror UPDATE of some columns."""
+        self._touch(table, row_id)
         self.after[table][row_id] = {**self.after[table][row_id], **cells}
-        self.touched.add((table, row_id))
 
     def delete(self, table: str, row_id: bytes) -> None:
         """Mirror DELETE; what hangs on the row is settled at the commit, as a re-insert may yet save it."""
-        self._last[(table, row_id)] = self.after[table].pop(row_id)
-        self.touched.add((table, row_id))
+        self._touch(table, row_id)
+        del self.after[table][row_id]
 
     def settle(self) -> None:
         """Carry out the references to every row that is gone: cascade, clear, or give the nearest living ancestor."""
-        gone = {
-            key: self._before[key[0]].get(key[1], last)
-            for key, last in self._last.items()
-            if key[1] not in self.after[key[0]]
-        }
+        gone = {key: first for key, first in self._first.items() if key[1] not in self.after[key[0]]}
         waiting = sorted(gone)
         while waiting:
             parent = waiting.pop()
             for name, row_id in self._children(parent, "cascade"):
-                gone[(name, row_id)] = self._before[name].get(row_id, self.after[name][row_id])
                 self.delete(name, row_id)
+                gone[(name, row_id)] = self._first[(name, row_id)]
                 waiting.append((name, row_id))
         for parent in sorted(gone):
             for name, row_id, column in self._referring(parent, "set_null"):
                 self.update(name, row_id, {column: None})
             for name, row_id, column in self._referring(parent, "reparent"):
                 self.update(name, row_id, {column: self._ancestor(parent, column, gone)})
+
+    def _touch(self, table: str, row_id: bytes) -> None:
+        self.touched.add((table, row_id))
+        if row_id in self.after[table]:
+            self._first.setdefault((table, row_id), self.after[table][row_id])
 
     def _ancestor(self, parent: RowKey, column: str, gone: Mapping[RowKey, Mapping[str, Cell]]) -> Cell:
         walked, target = {parent[1]}, gone[parent][column]

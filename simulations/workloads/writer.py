@@ -7,6 +7,7 @@ from typing import Protocol
 from crdt.identifiers import natural_row_id
 from node.store.schema import Column, Reference, Table
 from simulations.kernel.streams import SeededStream
+from simulations.oracle.fold import default_value
 from simulations.oracle.history import Cell
 from simulations.oracle.transaction import ModelTransaction
 from simulations.workloads.values import Values
@@ -278,14 +279,3 @@ def normalised(cell: Cell) -> Cell:
     if isinstance(cell, float):
         return None if cell != cell else cell + 0.0
     return cell
-
-
-def default_value(column: Column) -> Cell:
-    """Return the value of a column's declared SQL literal."""
-    if column.default is None:
-        return None
-    if column.strategy == "set":
-        return frozenset(json.loads(column.default.strip("'")))
-    if column.default.startswith("'"):
-        return column.default[1:-1].replace("''", "'")
-    return float(column.default) if column.type == "REAL" else int(column.default)

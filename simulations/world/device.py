@@ -119,9 +119,12 @@ class Device:
             else:
                 self.forgotten[table].add(row_id)
 
-    def mortally(self, action: Callable[[], None], statements: int) -> bool:
-        """Run `action` and kill the process after some database statements; return whether it was killed."""
-        self.switch.arm(statements)
+    def mortally(self, action: Callable[[], None], moments_max: int) -> bool:
+        """Run `action` and kill the process within or at its end; return whether it was killed."""
+        if self.random.chance(0.25):
+            self.switch.arm_at_commit()
+        else:
+            self.switch.arm(self.random.between(1, moments_max))
         try:
             action()
         except Killed:

@@ -78,9 +78,7 @@ def deliver_and_die(world: World, device: Device, raws: list[bytes]) -> None:
     """Apply batches and be killed on the way; what the reopened store says it holds, it must hold entirely."""
     now = device.clock.now_milliseconds()
     admitted, _ = world.chronicle.admitted(device.model, raws, now, CLOCK_AHEAD_MILLISECONDS_MAX)
-    killed = device.mortally(
-        lambda: _apply(world, device, raws, now), world.random.between(1, 150)
-    )
+    killed = device.mortally(lambda: _apply(world, device, raws, now), 100)
     if killed:
         device.restart()
     view = device.store.view()
@@ -153,7 +151,7 @@ def continue_transfer(world: World, transfer: Transfer) -> None:
     if transfer.source_life != source.life or transfer.destination_life != destination.life:
         world.transfers.remove(transfer)
         return
-    bytes_max = world.random.choice((300, 3_000, 100_000))
+    bytes_max = world.random.choice((1, 1, 300, 3_000, 100_000))
     page = source.store.read_page(transfer.manifest, transfer.pages, transfer.cursor, bytes_max)
     before, opened = destination.store.view(), _opened(world, source, page.raw)
     try:

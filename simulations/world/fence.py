@@ -49,7 +49,7 @@ def _stepping(original: Callable[Parameters, Answer]) -> Callable[Parameters, An
             return original(*args, **kwargs)
         switch.step()
         answer = original(*args, **kwargs)
-        switch.step()
+        switch.step(committed=args[1:2] == ("COMMIT",))
         return answer
 
     return stepped

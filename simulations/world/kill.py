@@ -19,19 +19,28 @@ class KillSwitch:
         self._directory = directory
         self._remains = remains
         self._countdown: int | None = None
+        self._at_commit = False
         self.killed = False
 
-    def arm(self, statements: int) -> None:
-        """Kill when this many more statements have been begun."""
-        self._countdown = statements
+    def arm(self, moments: int) -> None:
+        """Kill at one of the next moments: each statement has one before it and one after it."""
+        self._countdown = moments
+
+    def arm_at_commit(self) -> None:
+        """Kill right after the next COMMIT: durable, and nobody was told."""
+        self._at_commit = True
 
     def disarm(self) -> None:
         """Let it live."""
         self._countdown = None
+        self._at_commit = False
 
-    def step(self) -> None:
+    def step(self, committed: bool = False) -> None:
         """Stand before and after every statement; raises Killed when the time has come, and ever after."""
         if self.killed:
+            raise Killed
+        if committed and self._at_commit:
+            self.pull()
             raise Killed
         if self._countdown is None:
             return

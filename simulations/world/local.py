@@ -24,7 +24,6 @@ def transact(world: World, device: Device) -> None:
     model, before = ModelTransaction(device.model), device.store.view()
     abandon, mortal = random.chance(plan.abort), random.chance(plan.kill)
     statements = random.between(1, plan.statements_max)
-    lifetime = random.between(1, 120)
     kinds: list[str] = []
 
     def run() -> None:
@@ -47,7 +46,7 @@ def transact(world: World, device: Device) -> None:
     try:
         killed = False
         if mortal:
-            killed = device.mortally(run, lifetime)
+            killed = device.mortally(run, 60)
         else:
             run()
     except _Abandoned:
