@@ -152,6 +152,23 @@ def _cells(table: ReplicatedTable, state: RowState) -> bytes | None:
     return _encode((stamps, payloads, missing)) if stamps or payloads or missing else None
 
 
+def note_unknown(database: Database, row_table: str, columns: Sequence[str]) -> None:
+    """Note that living rows know nothing yet of `columns`, which a migration has just added.
+
+    So their states, and with them their hashes, stay what they are on devices that have not migrated.
+    """
+    database.change(
+        f"UPDATE {row_table} SET cells = ? WHERE cells IS NULL AND generation % 2 = 1",
+        (_encode(({}, {}, sorted(columns))),),
+    )
+    noted = database.query(f"SELECT id, cells FROM {row_table} WHERE cells IS NOT NULL AND generation % 2 = 1")
+    changed: list[tuple[bytes, bytes]] = []
+    for row_id, cells in noted:
+        stamps, payloads, missing = _decode(cells)
+        changed.append((_encode((stamps, payloads, sorted({*missing, *columns}))), row_id))
+    database.change_many(f"UPDATE {row_table} SET cells = ? WHERE id = ?", changed)
+
+
 def insert_rows(
     database: Database,
     table: str,

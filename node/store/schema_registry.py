@@ -12,6 +12,7 @@ import msgspec
 from node.errors import NewerStoreError, StorageError
 from node.store.catalogue import ReplicatedTable, check_declarations
 from node.store.database import Database
+from node.store.row_state import note_unknown
 from node.store.schema import Component
 
 FORMAT_VERSION = 1
@@ -101,10 +102,12 @@ def _register(database: Database, component: Component) -> None:
                 "or raise its version."
             )
         return
+    before = {table.name: _present_columns(database, table.name) for table in component.tables}
     for table in component.tables:
         _create_table(database, ReplicatedTable(table))
     for migration in component.migrations:
-        if present < migration.version <= component.version:
+        # A new store is laid out as declared, which is where all migrations have led.
+        if 0 < present < migration.version <= component.version:
             for statement in migration.up:
                 database.change(statement)
             _note(database, component.name, migration.version, migration.description)
@@ -115,6 +118,10 @@ def _register(database: Database, component: Component) -> None:
         (component.name, component.version, component.kind, component.priority, checksum),
     )
     _check_layout(database, component)
+    for table in component.tables:
+        added = {column.name for column in table.columns} - before[table.name].keys()
+        if before[table.name] and added:
+            note_unknown(database, ReplicatedTable(table).row_table, sorted(added))
     if present == 0:
         _note(database, component.name, component.version, "created")
 
@@ -147,10 +154,12 @@ def _create_table(database: Database, table: ReplicatedTable) -> None:
         )
 
 
+def _present_columns(database: Database, table: str) -> dict[str, str]:
+    return {row[0]: row[1] for row in database.query(f"SELECT name, type FROM pragma_table_info('{table}')")}
+
+
 def _check_layout(database: Database, component: Component) -> None:
     for table in component.tables:
-        rows = database.query(f"SELECT name, type FROM pragma_table_info('{table.name}')")
-        present = {row[0]: row[1] for row in rows}
         declared = {"id": "BLOB"} | {column.name: column.type for column in table.columns}
-        if present != declared:
+        if _present_columns(database, table.name) != declared:
             raise StorageError(f"After its migrations the table {table.name} is not what {component.name} declares.")

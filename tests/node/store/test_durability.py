@@ -195,6 +195,33 @@ def test_a_migration_that_does_not_lead_to_the_declaration_is_undone(here: Repli
     assert here.query("SELECT version FROM _component") == [(1,)]
 
 
+def test_rows_written_before_a_migration_agree_with_those_that_arrive_after_it(
+    realm: Realm, here: Replica, there: Replica
+) -> None:
+    here.write(insert_item(1, title="plain"), insert_item(2, title="edited", tags='["x"]'), insert_item(3))
+    here.write("UPDATE drill_items SET body = 'later' WHERE title = 'edited'", delete_item(3))
+    third = Replica(
+        path=here.path.with_name("third.db"),
+        author=there.author,
+        roster=there.roster,
+        time=there.time,
+        components=(versioned(2, extra="mood", migration=True),),
+        seed=3,
+    )
+    for replica in (here, there):
+        replica.components = third.components
+        replica.reopen()
+    there.pull(here)
+    third.pull_snapshot(here, Stream.FILES)
+    there.write("UPDATE drill_items SET title = 'new'", insert_item(4))
+    there.write("UPDATE drill_items SET mood = 'calm' WHERE id = x'00000000000000000000000000000002'")
+    for replica in (here, third):
+        replica.pull(there)
+        assert replica.store.view() == there.store.view()
+        assert replica.query("SELECT mood FROM drill_items ORDER BY id") == [(None,), ("calm",), (None,)]
+    third.store.close()
+
+
 def test_a_migration_brings_its_column_and_is_noted(here: Replica) -> None:
     here.write(insert_item(1, title="before"))
     here.components = (versioned(2, extra="mood", migration=True),)
