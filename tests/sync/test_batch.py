@@ -99,7 +99,7 @@ def test_the_hash_and_the_signature_cover_what_the_format_says() -> None:
         layout = blake2b(spelled, digest_size=32, person=b"nuthatch-layout").digest()
         stamp = HLC.to_bytes(8, "big") + ORIGIN + (1).to_bytes(8, "big")
         row_hash = blake2b(layout + stamp + row, digest_size=32, person=b"nuthatch-row").digest()
-        hashes += blake2b(row_hash, digest_size=32, salt=salt, person=b"nuthatch-change").digest()
+        hashes += blake2b(salt + row_hash, digest_size=32, person=b"nuthatch-change").digest()
     head = blake2b(header, digest_size=32, person=b"nuthatch-header").digest()
     body = blake2b(hashes, digest_size=32, person=b"nuthatch-body").digest()
     batch_hash = blake2b(head + body, digest_size=32, person=b"nuthatch-batch").digest()
