@@ -9,12 +9,13 @@ BIN := .venv/bin
 READY := .venv/ready
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 SEED ?= 42
+SEEDS ?= 500
 
 help:
 	@echo 'make demo      three nodes pair, import a conversation, edit it apart and agree'
 	@echo 'make test      the whole test suite'
 	@echo 'make check     ruff, mypy, the import contracts and the architecture tests'
-	@echo 'make simulate  a simulation of several stores, SEED=42'
+	@echo 'make simulate  simulations of several stores, SEED=42 SEEDS=500, and every planted bug'
 	@echo 'make bench     the measured figures: a table and bench.json'
 	@echo 'make clean     remove caches and results (.venv stays)'
 
@@ -44,7 +45,8 @@ check: $(READY)
 	@$(BIN)/python -m pytest --quiet tests/architecture
 
 simulate: $(READY)
-	@$(BIN)/python -m simulations --seed $(SEED)
+	@$(BIN)/python -m simulations --seed $(SEED) --seeds $(SEEDS)
+	@$(BIN)/python -m simulations --seed 0 --seeds 200 --mutants
 
 bench: $(READY)
 	@$(BIN)/python -m simulations.bench

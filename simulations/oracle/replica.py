@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from node.store.schema import Table
-from simulations.oracle.fold import Row, fold
+from simulations.oracle.fold import Row, current, fold
 from simulations.oracle.history import Cell, Change, RowKey, Version, Written
 from sync.streams import Stream
 
@@ -73,3 +73,16 @@ class ModelReplica:
     def newest_hlc(self) -> int:
         """Return the greatest hybrid time of any change held."""
         return max((version.hlc for changes in self.changes_by_row.values() for version in changes), default=0)
+
+    def newest_shown_hlc(self) -> int:
+        """Return the greatest hybrid time that a row still shows: a snapshot page carries no others.
+
+        That is enough: a later write must exceed every value that it replaces, and nothing else goes by time.
+        """
+        newest = 0
+        for (table, _), changes in self.changes_by_row.items():
+            kept = current(changes.values())
+            newest = max(newest, min(change.version.hlc for change in kept))
+            shown = {column.name for column in self.tables[table].columns if column.strategy == "lww"}
+            newest = max(newest, *(change.version.hlc if shown & change.cells.keys() else 0 for change in kept), 0)
+        return newest

@@ -122,7 +122,7 @@ def acknowledge(world: World, device: Device, model: ModelTransaction) -> None:
     }
     if grown != expected:
         raise Violation("capture", f"{device.name} changed {sorted(expected)} and its log grew in {sorted(grown)}")
-    newest = device.model.newest_hlc()
+    newest = device.model.newest_shown_hlc() if device.joined_snapshot else device.model.newest_hlc()
     fresh = [_written(world, device, model, stream) for stream in sorted(grown)]
     if len({written.version.hlc for written, _ in fresh}) > 1:
         raise Violation("stamp", f"one transaction of {device.name} has several times")

@@ -124,6 +124,9 @@ def verify(world: World) -> None:
             if not same_rows(mine, other):
                 raise Violation("tables", f"{device.name} and {first.name} show different rows of {name}")
         check_digests(device.store.view(), device.model, device.name)
+        for stream in Stream:
+            if device.store.recompute_digest(stream) != device.store.view().stream(stream).digest:
+                raise Violation("digest", f"{device.name}: the stored row hashes of {stream.title} give another digest")
         if standing_orphans(device.model):
             raise Violation("orphans", f"{device.name} shows rows whose owner was deleted")
         words = [word for other in world.devices for word in other.values.words]
