@@ -1,5 +1,6 @@
 """One device's replica: plain SQL in, signed batches out, batches of peers merged; each in one durable transaction."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -32,6 +33,8 @@ from sync.identifiers import RealmId
 from sync.roster import RosterState
 from sync.snapshot import Manifest, make_page
 from sync.streams import Stream
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,19 +115,27 @@ class Store:
         """Create the store file at `path` under a fresh incarnation; raises StorageError where one stands already."""
         if path.exists():
             raise StorageError(f"There is a store at {path.name} already; it was left as it is.")
-        database = Database(path, key)
-        incarnation = entropy.take(INCARNATION_BYTES)
+        unfinished = path.with_name(path.name + ".new")
+        for leftover in (unfinished, *(Path(f"{unfinished}{suffix}") for suffix in ("-wal", "-shm"))):
+            leftover.unlink(missing_ok=True)
+        database = Database(unfinished, key)
         database.begin()
         create_internal_tables(database)
         meta = {
             "format": FORMAT_VERSION.to_bytes(4, "big"),
             "realm": author.realm_id,
             "device": author.device_id,
-            "incarnation": incarnation,
+            "incarnation": entropy.take(INCARNATION_BYTES),
         }
         database.change_many("INSERT INTO _meta VALUES (?, ?)", list(meta.items()))
         database.commit()
-        return cls._wired(database, author, Incarnation(incarnation), components, clock, entropy, options)
+        database.checkpoint()
+        database.close()
+        # A store comes into being whole or not at all: a kill before this line leaves nothing under its name.
+        unfinished.rename(path)
+        return cls.open(
+            path, key=key, author=author, components=components, clock=clock, entropy=entropy, options=options
+        )
 
     @classmethod
     def open(
@@ -253,7 +264,11 @@ class Store:
 
     def _notify(self, notice: ChangeNotice) -> None:
         for subscriber in list(self._parts.subscribers):
-            subscriber(notice)
+            try:
+                subscriber(notice)
+            except Exception:
+                # The commit is durable by now; its writer must not be told that it failed.
+                logger.exception("a subscriber to commits failed")
 
     def subscribe(self, subscriber: Callable[[ChangeNotice], None]) -> Callable[[], None]:
         """Call `subscriber` after every commit that changed a stream; returns what ends the subscription."""

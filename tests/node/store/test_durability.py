@@ -230,3 +230,22 @@ def test_a_migration_brings_its_column_and_is_noted(here: Replica) -> None:
     assert here.query("SELECT title, mood FROM drill_items") == [("before", "calm")]
     history = here.query("SELECT version, description FROM _migration_history ORDER BY number")
     assert history == [(1, "created"), (2, "one more column")]
+
+
+def test_a_kill_while_a_store_is_made_leaves_nothing_in_the_way(here: Replica) -> None:
+    path = here.path.with_name("begun.db")
+    path.with_name("begun.db.new").write_bytes(b"half a store")
+    here.open(path).close()
+    assert sorted(file.name for file in path.parent.glob("begun.db*")) == ["begun.db"]
+
+
+def test_a_subscriber_that_fails_does_not_fail_the_commit_before_it(
+    here: Replica, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_notice: object) -> None:
+        raise RuntimeError("a broken listener")
+
+    here.store.subscribe(fail)
+    here.write(insert_item(1, title="kept"))
+    assert here.query("SELECT title FROM drill_items") == [("kept",)]
+    assert "a subscriber to commits failed" in caplog.text
