@@ -9,8 +9,7 @@ EMPTY_DIGEST = bytes(DIGEST_BYTES)
 
 def sum_hashes(hashes: Iterable[bytes]) -> int:
     """Return the sum of 32-byte row hashes read as big-endian numbers (not yet reduced)."""
-    from_bytes = int.from_bytes
-    return sum(from_bytes(row_hash, "big") for row_hash in hashes)
+    return sum(map(int.from_bytes, hashes))
 
 
 def move_digest(digest: bytes, *, added: int, removed: int) -> bytes:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any, cast
 
 import msgspec
@@ -9,7 +10,7 @@ import msgspec
 from crdt.digest import sum_hashes
 from crdt.errors import MergeError
 from crdt.identifiers import HybridTime, Origin, RowId, Stamp, make_stamp
-from crdt.row import GENERATION_MAX, Layout, RowState, hash_body, hash_prefix, hash_row, join_rows, spell_row
+from crdt.row import GENERATION_MAX, Layout, RowState, hash_bodies, hash_prefix, hash_row, join_rows, spell_row
 from crdt.strategies import CellState
 from crdt.strategies.observed_set import ObservedSet
 from crdt.strategies.register import Register
@@ -178,10 +179,10 @@ class Authoring:
         prefix = hash_prefix(table.name, table.layout, draft.stamp)
         index = draft.layout_index(table.name, table.layout)
         bodies = [_encode(row) for row in rows]
-        hashes = [hash_body(prefix, body) for body in bodies]
-        draft.changes.extend((index, body, row_hash) for body, row_hash in zip(bodies, hashes, strict=True))
-        records = b"".join(row[0] + row_hash for row, row_hash in zip(rows, hashes, strict=True))
-        self._states.insert_fresh(table, records, draft.stamp)
+        hashes = hash_bodies(prefix, bodies)
+        draft.changes.extend(zip(repeat(index), bodies, hashes))
+        row_ids = [row[0] for row in rows]
+        self._states.insert_fresh(table, row_ids, hashes, draft.stamp)
         draft.moved += RowsMoved(added=sum_hashes(hashes), rows=len(rows))
 
     def _author_others(

@@ -120,15 +120,18 @@ class Capture:
             f" AND NOT EXISTS (SELECT 1 FROM temp._bef_{table.name} b WHERE b.id = t.id)",
             (self.mark_by_table[table.name],),
         )
-        if any(len(row[0]) != 16 for row in inserted):
+        row_ids = [row[0] for row in inserted]
+        if not {16}.issuperset(map(len, row_ids)):
             raise ConstraintError(f"The id of a row in {table.name} is 16 bytes; leave it out to be given one.")
-        generations = self._states.generations(table, [row[0] for row in (*inserted, *kept)])
-        fresh = [row for row in inserted if row[0] not in generations]
-        others = [
-            TouchedRow(row_id=row[0], before=None, after=[], values=row[2:])
-            for row in inserted
-            if row[0] in generations
-        ]
+        generations = self._states.generations(table, [*row_ids, *(row[0] for row in kept)])
+        fresh, others = inserted, list[TouchedRow]()
+        if generations:
+            fresh = [row for row in inserted if row[0] not in generations]
+            others = [
+                TouchedRow(row_id=row[0], before=None, after=[], values=row[2:])
+                for row in inserted
+                if row[0] in generations
+            ]
         for row in kept:
             generation = generations.get(row[0])
             if generation is None:

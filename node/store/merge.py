@@ -48,8 +48,7 @@ class Merge:
         """Insert rows (id, 1, payloads…) never seen here, of full layout, born under one stamp, with their hashes."""
         last = self._database.query(f"SELECT ifnull(max(rowid), 0) FROM {table.name}")[0][0]
         self._insert(table, rows)
-        records = b"".join(row[0] + row_hash for row, row_hash in zip(rows, hashes, strict=True))
-        self._states.insert_fresh(table, records, stamp)
+        self._states.insert_fresh(table, [row[0] for row in rows], hashes, stamp)
         if self._index_text:
             full_text.index_after(self._database, table, last)
         return RowsMoved(added=sum_hashes(hashes), rows=len(rows))

@@ -7,6 +7,7 @@ there is (cells with stamps of their own, sets, counters, tombstones' references
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -93,8 +94,11 @@ class RowStates:
         state = RowState(generation=generation, born=born, code_by_column=codes, cell_by_column=by_column)
         return StoredRow(row=state, hash=row_hash)
 
-    def insert_fresh(self, table: ReplicatedTable, records: bytes, stamp: Stamp) -> None:
-        """Write states of rows that were just born under one stamp; a record is id 16 ‖ hash 32."""
+    def insert_fresh(
+        self, table: ReplicatedTable, row_ids: Sequence[bytes], hashes: Sequence[bytes], stamp: Stamp
+    ) -> None:
+        """Write the states of rows that were just born under one stamp, with their hashes."""
+        records = b"".join(chain.from_iterable(zip(row_ids, hashes, strict=True)))
         self._database.change(
             f"INSERT INTO {table.row_table} (id, generation, hlc, origin, seq, hash) SELECT"
             f" substr(?1, value * {RECORD_BYTES} + 1, 16), 1, ?2, ?3, ?4, substr(?1, value * {RECORD_BYTES} + 17, 32)"
@@ -104,7 +108,7 @@ class RowStates:
                 stamp_hlc(stamp).to_bytes(8, "big"),
                 self._origins.number(stamp_origin(stamp)),
                 stamp_seq(stamp),
-                len(records) // RECORD_BYTES,
+                len(row_ids),
             ),
         )
 
