@@ -16,9 +16,7 @@ from simulations.mutants.registry import STATE_CHECKS, Mutant, replaced
 _FIRST_IMAGE_ONLY = " WHERE NOT EXISTS (SELECT 1 FROM _bef_"
 
 
-def _without(
-    touched: TouchedTable, *, updates: bool = False, deletes: bool = False
-) -> TouchedTable:
+def _without(touched: TouchedTable, *, updates: bool = False, deletes: bool = False) -> TouchedTable:
     others = [
         row
         for row in touched.others
@@ -137,9 +135,7 @@ CAPTURING = (
         plant=lambda: replaced(
             change_log,
             "move_digest",
-            lambda digest, *, added, removed: (
-                (int.from_bytes(digest, "big") + added) % 2**256
-            ).to_bytes(32, "big"),
+            lambda digest, *, added, removed: ((int.from_bytes(digest, "big") + added) % 2**256).to_bytes(32, "big"),
         ),
     ),
     Mutant(

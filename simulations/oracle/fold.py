@@ -69,9 +69,7 @@ def live_members(changes: Iterable[Change], column: str) -> frozenset[tuple[Vers
 
 
 def _writes(changes: list[Change], column: str) -> list[tuple[Version, Cell]]:
-    return [
-        (change.version, cell.value) for change in changes if isinstance(cell := change.cells.get(column), Write)
-    ]
+    return [(change.version, cell.value) for change in changes if isinstance(cell := change.cells.get(column), Write)]
 
 
 _VALUE_BY_STRATEGY: Mapping[str, Callable[[list[Change], str], Cell]] = {

@@ -168,9 +168,7 @@ class Writer:
         row_ids = self._several(table)
         value = self._edited(table, column)
         marks = ", ".join("?" for _ in row_ids)
-        self._run(
-            f"UPDATE {table.name} SET {column.name} = ? WHERE id IN ({marks})", [self._spelled(value), *row_ids]
-        )
+        self._run(f"UPDATE {table.name} SET {column.name} = ? WHERE id IN ({marks})", [self._spelled(value), *row_ids])
         for row_id in row_ids:
             self._model.update(table.name, row_id, {column.name: value})
 

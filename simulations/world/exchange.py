@@ -222,4 +222,3 @@ def _apply(world: World, device: Device, raws: list[bytes], now: int) -> None:
 
 def _covered(world: World, device: Device, raw: bytes) -> bool:
     return device.model.covers(*world.chronicle.name_of(raw))
-
