@@ -69,8 +69,16 @@ for _panel, _command_by_name in _COMMAND_BY_NAME_BY_PANEL.items():
         application.command(_name, rich_help_panel=_panel)(_command)
 
 
+def _refuse_undecodable() -> None:
+    raise UsageError(
+        "An argument is no valid UTF-8 text. Give the text in a file, or type it in this terminal's encoding."
+    )
+
+
 def run_command_line(arguments: Sequence[str]) -> int:
     """Perform the command that the arguments name; return the exit code of the process."""
+    if any("\ud800" <= character <= "\udfff" for argument in arguments for character in argument):
+        return exit_code_of(_refuse_undecodable, arguments)
     return exit_code_of(
         lambda: application(args=list(arguments), prog_name="nuthatch", standalone_mode=False), arguments
     )

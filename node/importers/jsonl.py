@@ -113,14 +113,19 @@ class _Reading:
 
 def _decoded(line: bytes) -> Mapping[str, object]:
     try:
-        decoded: object = json.loads(line.decode())
+        decoded: object = json.loads(line.decode(), parse_constant=_refuse_constant)
     except UnicodeDecodeError as error:
         raise _MalformedFieldError(None, "this is not UTF-8 text") from error
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
+        # ValueError: malformed, NaN or an infinity, or a number of thousands of digits.
         raise _MalformedFieldError(None, "this is not JSON; every line is one JSON object") from error
     if not isinstance(decoded, dict):
         raise _MalformedFieldError(None, "every line is one JSON object")
     return decoded
+
+
+def _refuse_constant(name: str) -> object:
+    raise ValueError(f"{name} is no JSON")
 
 
 def _row_id(value: object) -> RowId:

@@ -12,6 +12,8 @@ from node.repositories.ports import SqlValue
 
 #: The adapter to the database takes no integer beyond this.
 INTEGER_MAX = 2**53
+#: A row travels in one signed batch of at most 8 MiB, so a longer text could not be kept.
+TEXT_BYTES_MAX = 2 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,8 @@ def text_problem(text: str) -> str | None:
     """Return why the database cannot hold `text`, or None if it can."""
     if "\0" in text:
         return "holds a NUL character"
+    if len(text) > TEXT_BYTES_MAX:
+        return f"has {len(text):,} characters; the most is {TEXT_BYTES_MAX:,}"
     if any("\ud800" <= character <= "\udfff" for character in text):
         return "holds half of a character (a lone surrogate)"
     return None

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from crdt.identifiers import RowId
+from node.errors import InputError
 from node.importers.plan import ImportedRow, ImportPlan
 from node.repositories.ports import Database, SqlValue
 from node.repositories.rows import insert_rows
@@ -17,6 +18,8 @@ from node.store.schema import Component, Reference, Table
 ROWS_PER_TRANSACTION = 1_000
 #: A transaction becomes a signed batch, which has at most 8 MiB; what is added to the text is far less than this.
 BYTES_PER_TRANSACTION = 2 * 1024 * 1024
+#: A row alone in its transaction still has to fit in one batch.
+ROW_BYTES_MAX = 6 * 1024 * 1024
 _IDS_PER_QUERY = 500
 
 _Key = tuple[str, RowId]
@@ -46,6 +49,12 @@ def write_plan(database: Database, components: Sequence[Component], plan: Import
     Between two transactions the caller may do other work, and peers may bring or forget rows of the same file: what
     is there is looked up anew for each transaction. What is interrupted is completed by importing again.
     """
+    for row in plan.rows:
+        if (row_bytes := _row_bytes(row)) > ROW_BYTES_MAX:
+            raise InputError(
+                f"A row of {row.table} takes {row_bytes / 2**20:.1f} MiB; the most is {ROW_BYTES_MAX // 2**20} MiB. "
+                "Nothing was imported."
+            )
     tables = {table.name: table for component in components for table in component.tables}
     ordered, late_parents = _parents_first(plan.rows, tables)
     added: set[_Key] = set()
@@ -196,7 +205,7 @@ def _parts(rows: Sequence[ImportedRow]) -> Iterator[list[ImportedRow]]:
     part: list[ImportedRow] = []
     size = 0
     for row in rows:
-        row_bytes = sum(_size(value) for value in row.cells.values())
+        row_bytes = _row_bytes(row)
         if part and (len(part) == ROWS_PER_TRANSACTION or size + row_bytes > BYTES_PER_TRANSACTION):
             yield part
             part, size = [], 0
@@ -204,6 +213,10 @@ def _parts(rows: Sequence[ImportedRow]) -> Iterator[list[ImportedRow]]:
         size += row_bytes
     if part:
         yield part
+
+
+def _row_bytes(row: ImportedRow) -> int:
+    return sum(_size(value) for value in row.cells.values())
 
 
 def _size(value: SqlValue) -> int:

@@ -5,6 +5,8 @@ StorageError here. It binds integers beyond 32 bits as REAL, cuts text at a NUL 
 empty key; all three are refused before they reach it.
 """
 
+import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +16,9 @@ from typing import Any
 import libsql_experimental
 
 from node.errors import ConstraintError, StorageError, WrongKeyError
+
+# A panic inside the binding is translated below; its hundred lines of stack would only frighten a person.
+os.environ["RUST_BACKTRACE"] = "0"
 
 Row = tuple[Any, ...]
 
@@ -104,7 +109,7 @@ class Database:
             cursor = self._connection.execute(sql, _checked_all(parameters))
             description = cursor.description or ()
             rows = cursor.fetchall() if description else []
-            changes = 0 if description else max(cursor.rowcount, 0)
+            changes = len(rows) if _RETURNING.search(sql) else 0 if description else max(cursor.rowcount, 0)
             return Result(tuple(column[0] for column in description), rows, changes)
 
     def execute_many(self, sql: str, parameter_rows: Sequence[Sequence[object]]) -> None:
@@ -160,6 +165,8 @@ class Database:
             self._connection.close()
 
 
+# Each row that such a statement changes, it returns.
+_RETURNING = re.compile(r"\breturning\b", re.IGNORECASE)
 _HARMLESS = frozenset({type(None), bytes, float, str})
 
 
@@ -197,6 +204,11 @@ def _translating() -> Iterator[None]:
     except BaseException as error:
         if type(error).__name__ != "PanicException":
             raise
+        if "Utf8Error" in str(error):
+            raise StorageError(
+                "A text came back that is no valid UTF-8, and the operation was stopped; nothing was changed. If the "
+                "statement did not make that text itself, the store is damaged: restore a backup or pair anew."
+            ) from error
         raise StorageError(
             "The store returned damaged data and the operation was stopped. Nothing was changed. "
             "Restore a backup or pair this device anew."

@@ -157,6 +157,10 @@ class Store:
             raise StorageError(f"There is no store at {path.name}; run `nuthatch init` or `nuthatch join` first.")
         database = Database(path, key)
         try:
+            if not database.query("SELECT 1 FROM sqlite_master WHERE name = '_meta'"):
+                raise StorageError(
+                    f"The store {path.name} is empty or damaged. Restore a backup, or move it away and join anew."
+                )
             meta: dict[str, bytes] = dict(database.query("SELECT key, value FROM _meta"))
             if int.from_bytes(meta["format"], "big") > FORMAT_VERSION:
                 raise NewerStoreError(

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from node.clock import Clock
 from node.errors import TransportError
@@ -68,7 +69,13 @@ class Listener:
         application = web.Application(client_max_size=0)
         application.router.add_get(SYNC_PATH, self._accept_sync)
         application.router.add_get(PAIRING_PATH, self._accept_pairing)
-        runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=CLOSE_SECONDS)
+        runner = web.AppRunner(
+            application,
+            access_log=None,
+            logger=_http_logger(),
+            handle_signals=False,
+            shutdown_timeout=CLOSE_SECONDS,
+        )
         await runner.setup()
         site = web.TCPSite(runner, address.host, address.port)
         try:
@@ -147,6 +154,20 @@ class Listener:
             for transport, since_seconds in self._silent_since_seconds.items():
                 if now_seconds - since_seconds > HANDSHAKE_SECONDS and isinstance(transport, asyncio.Transport):
                     transport.abort()
+
+
+def _http_logger() -> logging.Logger:
+    """Return aiohttp's logger for this port: what a stranger sent is noted in one line, without its bytes."""
+    http_logger = logging.getLogger(f"{__name__}.http")
+    http_logger.filters = [_without_bytes]
+    return http_logger
+
+
+def _without_bytes(record: logging.LogRecord) -> bool:
+    if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
+        record.msg, record.args, record.exc_info = "malformed request", (), None
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+    return True
 
 
 def is_peer_host(host_header: str) -> bool:
