@@ -7,7 +7,6 @@ so that a burst within one millisecond never stops and never repeats a time.
 from crdt.identifiers import HybridTime
 
 COUNTER_BITS = 16
-HYBRID_TIME_MAX = 2**64 - 1
 
 
 def hybrid_milliseconds(time: int) -> int:

@@ -11,7 +11,7 @@ Spelling: msgpack array [row id, generation, payload of each column in order of 
 strategies are the layout; its digest, `born` and the stamps of the cells that differ from `born` complete the state.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -126,16 +126,6 @@ def hash_body(prefix: blake2b, body: bytes) -> bytes:
     begun = prefix.copy()
     begun.update(body)
     return begun.digest()
-
-
-def hash_bodies(prefix: blake2b, bodies: Iterable[bytes]) -> list[bytes]:
-    """Return the row hash of each of `bodies`, as `hash_body` does."""
-    hashes: list[bytes] = []
-    for body in bodies:
-        begun = prefix.copy()
-        begun.update(body)
-        hashes.append(begun.digest())
-    return hashes
 
 
 def hash_row(table: str, row: SpelledRow) -> bytes:

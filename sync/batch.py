@@ -12,7 +12,7 @@ The signature covers header and change hashes H(salt, row hash): a forgotten cha
 batch still verifies. The salt keeps a short forgotten text from being guessed from that hash.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -120,19 +120,11 @@ _decode_changes = msgspec.msgpack.Decoder(list[tuple[int, bytes, bytes] | bytes]
 _CHANGE = blake2b(person=b"nuthatch-change", digest_size=HASH_BYTES)
 
 
-def hash_changes(row_hashes: Iterable[bytes], salts: Iterable[bytes]) -> list[bytes]:
-    """Return the change hash of each row hash under its salt, as `hash_change` does."""
-    hashes: list[bytes] = []
-    for row_hash, salt in zip(row_hashes, salts, strict=True):
-        begun = _CHANGE.copy()
-        begun.update(salt + row_hash)
-        hashes.append(begun.digest())
-    return hashes
-
-
 def hash_change(row_hash: bytes, salt: bytes) -> bytes:
     """Return the salted 32-byte hash under which a change is signed; the row hash binds table, layout and stamp."""
-    return hash_changes((row_hash,), (salt,))[0]
+    begun = _CHANGE.copy()
+    begun.update(salt + row_hash)
+    return begun.digest()
 
 
 def _root(header: bytes, hashes: Sequence[bytes]) -> BatchHash:
@@ -147,7 +139,7 @@ def make_batch(draft: BatchDraft, *, salts: bytes, realm_id: RealmId, sign_seed:
     """
     each_salt = [salts[start : start + SALT_BYTES] for start in range(0, len(draft.changes) * SALT_BYTES, SALT_BYTES)]
     changes = [(index, salt, row) for (index, row, _), salt in zip(draft.changes, each_salt, strict=True)]
-    hashes = hash_changes([row_hash for _, _, row_hash in draft.changes], each_salt)
+    hashes = [hash_change(row_hash, salt) for (_, _, row_hash), salt in zip(draft.changes, each_salt, strict=True)]
     body = _encode(changes)
     if len(body) > BATCH_RAW_BYTES_MAX or len(changes) > CHANGES_PER_BATCH_MAX:
         raise LocalProtocolError(

@@ -52,7 +52,6 @@ WINDOW_BYTES: Final = MEBIBYTE
 STATEMENT_BYTES_MAX: Final = 16 * KIBIBYTE
 # What a peer that is not on the roster may deliver before the link is closed: enough to prove that it belongs.
 STATEMENTS_FROM_UNKNOWN_BYTES_MAX: Final = 64 * KIBIBYTE
-DEVICES_MAX: Final = 256
 
 # A batch stamped further ahead of this device's clock is held: neither applied nor acknowledged.
 CLOCK_AHEAD_MILLISECONDS_MAX: Final = 24 * 3600 * 1000

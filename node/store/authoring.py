@@ -10,7 +10,7 @@ import msgspec
 from crdt.digest import sum_hashes
 from crdt.errors import MergeError
 from crdt.identifiers import HybridTime, Origin, RowId, Stamp, make_stamp
-from crdt.row import GENERATION_MAX, Layout, RowState, hash_bodies, hash_prefix, hash_row, join_rows, spell_row
+from crdt.row import GENERATION_MAX, Layout, RowState, hash_body, hash_prefix, hash_row, join_rows, spell_row
 from crdt.strategies import CellState
 from crdt.strategies.observed_set import ObservedSet
 from crdt.strategies.register import Register
@@ -179,7 +179,7 @@ class Authoring:
         prefix = hash_prefix(table.name, table.layout, draft.stamp)
         index = draft.layout_index(table.name, table.layout)
         bodies = [_encode(row) for row in rows]
-        hashes = hash_bodies(prefix, bodies)
+        hashes = [hash_body(prefix, body) for body in bodies]
         draft.changes.extend(zip(repeat(index), bodies, hashes))
         row_ids = [row[0] for row in rows]
         self._states.insert_fresh(table, row_ids, hashes, draft.stamp)

@@ -80,11 +80,6 @@ class Database:
             if self._connection.execute("PRAGMA recursive_triggers").fetchall() != [(1,)]:
                 raise StorageError("The database cannot fire triggers for replaced rows; edits would be missed.")
 
-    @property
-    def in_transaction(self) -> bool:
-        """Tell whether a transaction is open."""
-        return self._in_transaction
-
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
         """Return all rows of one trusted statement; raises StorageError."""
         with _translating():

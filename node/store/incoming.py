@@ -15,6 +15,7 @@ from crdt.version_vector import VersionVector
 from node.store.catalogue import Catalogue, ReplicatedTable
 from node.store.change_log import RowsMoved
 from node.store.merge import Merge, check_values
+from node.store.row_state import in_context
 from sync.batch import Batch
 from sync.errors import UNDECODABLE, RemoteProtocolError
 from sync.snapshot import Page
@@ -138,7 +139,7 @@ class Incoming:
                     new_by_stamp.setdefault(born, []).append(position)
                     continue
                 row_id, state = _read(layout, row, Stamp(born), stamps)
-                others[row_id] = _in_context(state, their_vector)
+                others[row_id] = in_context(state, their_vector)
             for born, group in new_by_stamp.items():
                 prefix = hash_prefix(name, layout, Stamp(born))
                 moved += self._merge.insert_new(
@@ -190,16 +191,6 @@ def _read(
         return read_row(layout, list(row), born, {index: Stamp(stamp) for index, stamp in stamps})
     except MergeError as error:
         raise RemoteProtocolError("a row's payload does not fit its strategy") from error
-
-
-def _in_context(state: RowState, vector: VersionVector) -> RowState:
-    cells = {
-        name: ObservedSet(cell.element_by_dot, vector) if isinstance(cell, ObservedSet) else cell
-        for name, cell in state.cell_by_column.items()
-    }
-    return RowState(
-        generation=state.generation, born=state.born, code_by_column=state.code_by_column, cell_by_column=cells
-    )
 
 
 def _check_own(state: RowState, stamp: Stamp, deps: VersionVector) -> None:

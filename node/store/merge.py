@@ -9,14 +9,13 @@ import msgspec
 from crdt.digest import sum_hashes
 from crdt.identifiers import RowId, Stamp
 from crdt.row import RowState, join_rows
-from crdt.strategies.observed_set import ObservedSet
 from crdt.version_vector import VersionVector
 from node.store import full_text
 from node.store.catalogue import UNTOUCHED, ReplicatedTable
 from node.store.change_log import RowsMoved
 from node.store.conflict_log import Conflict, find_conflicts, note_conflicts, purge_conflicts
 from node.store.database import Database
-from node.store.row_state import IDS, RowStates, ids_blob, insert_rows, upsert_rows
+from node.store.row_state import IDS, RowStates, ids_blob, in_context, insert_rows, upsert_rows
 from node.store.schema import Column
 from sync.errors import RemoteProtocolError
 
@@ -72,10 +71,10 @@ class Merge:
         for row_id, theirs in incoming.items():
             stored = stored_by_id.get(row_id)
             if stored is None:
-                merged_by_id[row_id] = _settled(theirs, my_vector)
+                merged_by_id[row_id] = in_context(theirs, my_vector)
                 rows += int(theirs.alive)
                 continue
-            merged = _settled(join_rows(stored.row, theirs), my_vector)
+            merged = in_context(join_rows(stored.row, theirs), my_vector)
             # Also where what arrived loses outright and the row stays as it is: the loser is kept all the same.
             conflicts += find_conflicts(
                 table, row_id, stored.row, theirs, merged, my_vector=my_vector, their_vector=their_vector
@@ -143,19 +142,6 @@ class Merge:
         values = [ids, *(_bindable(column, cells) for column, cells in zip(table.columns, by_column, strict=True))]
         marks = f"({', '.join(['?', *(_mark(column) for column in table.columns)])})"
         upsert_rows(self._database, table.name, ("id", *table.column_names), list(zip(*values, strict=True)), marks)
-
-
-def _settled(state: RowState, vector: VersionVector) -> RowState:
-    """Return the state with every set in its stored form: its causal context is its stream's frontier."""
-    if not any(isinstance(cell, ObservedSet) for cell in state.cell_by_column.values()):
-        return state
-    cells = {
-        name: ObservedSet(cell.element_by_dot, vector) if isinstance(cell, ObservedSet) else cell
-        for name, cell in state.cell_by_column.items()
-    }
-    return RowState(
-        generation=state.generation, born=state.born, code_by_column=state.code_by_column, cell_by_column=cells
-    )
 
 
 def _picked(column: Column, position: int) -> str:

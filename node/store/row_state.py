@@ -140,6 +140,19 @@ class RowStates:
         return hashes
 
 
+def in_context(state: RowState, vector: VersionVector) -> RowState:
+    """Return the state with `vector` as the causal context of its sets; at rest that is their stream's frontier."""
+    if not any(isinstance(cell, ObservedSet) for cell in state.cell_by_column.values()):
+        return state
+    cells = {
+        name: ObservedSet(cell.element_by_dot, vector) if isinstance(cell, ObservedSet) else cell
+        for name, cell in state.cell_by_column.items()
+    }
+    return RowState(
+        generation=state.generation, born=state.born, code_by_column=state.code_by_column, cell_by_column=cells
+    )
+
+
 def _cells(table: ReplicatedTable, state: RowState) -> bytes | None:
     stamps: dict[str, bytes] = {}
     payloads: dict[str, object] = {}
