@@ -17,7 +17,7 @@ from node.keys.passphrase_slot import passphrase_bytes
 from node.schemas import CORE_COMPONENTS
 from node.service import Service, closing
 from node.store.authoring import Author
-from node.store.store import Store
+from node.store.opening import create_store, open_store
 from sync.crypto import KEY_BYTES, SALT_BYTES
 from sync.identity import DeviceKeys, UnusableName
 from sync.key_epoch import mint_entropy_bytes
@@ -68,7 +68,7 @@ def init_home(
             cost=config.owner_cost,
             entropy=entropy,
         )
-        create_store(home, keys, realm.statements, clock, entropy)
+        create_home_store(home, keys, realm.statements, clock, entropy)
         write_key_file(home.key_file, keys, passphrase=passphrase, cost=config.device_cost, entropy=entropy)
     return Initialised(device_id=keys.device_id.hex(), realm_id=realm.realm_id.hex(), recovery_code=realm.recovery_code)
 
@@ -106,9 +106,11 @@ def creating(home: Home) -> Iterator[None]:
             raise
 
 
-def create_store(home: Home, keys: UnlockedKeys, statements: Sequence[bytes], clock: Clock, entropy: Entropy) -> None:
+def create_home_store(
+    home: Home, keys: UnlockedKeys, statements: Sequence[bytes], clock: Clock, entropy: Entropy
+) -> None:
     """Make the encrypted store of a new device and put what is known of its realm into it."""
-    store = Store.create(
+    store = create_store(
         home.store_file,
         key=keys.master_key.database_key,
         author=_author(keys),
@@ -127,7 +129,7 @@ def create_store(home: Home, keys: UnlockedKeys, statements: Sequence[bytes], cl
 
 def open_service(home: Home, keys: UnlockedKeys, clock: Clock, entropy: Entropy) -> Service:
     """Open the store of a home that this process owns."""
-    store = Store.open(
+    store = open_store(
         home.store_file,
         key=keys.master_key.database_key,
         author=_author(keys),

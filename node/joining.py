@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 import msgspec
 
 from node.clock import Clock, SystemClock
-from node.composition import create_store, creating, new_device_keys, open_service, platform_name
+from node.composition import create_home_store, creating, new_device_keys, open_service, platform_name
 from node.config import PassphraseCost
 from node.entropy import Entropy, SystemEntropy
 from node.errors import RefusedError, TransportError, UsageError
@@ -171,7 +171,7 @@ async def _store(
         joined_at=str(address),
     )
     with creating(home):
-        create_store(home, keys, joined.statements, clock, entropy)
+        create_home_store(home, keys, joined.statements, clock, entropy)
         # In a thread: the link to the sponsor must answer its pings meanwhile.
         await asyncio.to_thread(write_key_file, home.key_file, keys, passphrase=passphrase, cost=cost, entropy=entropy)
     return keys

@@ -21,7 +21,8 @@ from node.errors import HostError, TransportError
 from node.peers import PeerState, PeerTable
 from node.replication import Replication
 from node.requests import Notice, PeerChanged
-from node.store.store import ChangeNotice, Store
+from node.store.store import Store
+from node.store.store_parts import ChangeNotice
 from node.transport.address import Address, parse_address
 from node.transport.dialer import Dialer, Outcome, connect
 from node.transport.link import Link, WebSocket

@@ -16,7 +16,8 @@ from node.repositories.conversations import Conversations
 from node.repositories.memories import Memories
 from node.requests import RowsChanged
 from node.search.recall import Recall
-from node.store.store import ChangeNotice, Store
+from node.store.store import Store
+from node.store.store_parts import ChangeNotice
 from sync.membership import Membership, open_membership
 from sync.streams import Stream
 

@@ -3,29 +3,25 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
-from typing import Any, cast
 
 import msgspec
 
 from crdt.digest import sum_hashes
 from crdt.errors import MergeError
 from crdt.identifiers import HybridTime, Origin, RowId, Stamp, make_stamp
-from crdt.row import GENERATION_MAX, Layout, RowState, hash_body, hash_prefix, hash_row, join_rows, spell_row
-from crdt.strategies import CellState
-from crdt.strategies.observed_set import ObservedSet
-from crdt.strategies.register import Register
+from crdt.row import Layout, RowState, hash_body, hash_prefix, hash_row, join_rows, spell_row
 from crdt.version_vector import VersionVector
 from node.errors import ConstraintError, StorageError
 from node.store import full_text
-from node.store.capture import Capture, TouchedRow, TouchedTable
+from node.store.capture import Capture, TouchedTable
 from node.store.catalogue import Catalogue, ReplicatedTable
 from node.store.change_log import Progress, RowsMoved
 from node.store.conflict_log import purge_conflicts
 from node.store.database import Database, Row
-from node.store.literals import parse_literal
 from node.store.merge import bindable
+from node.store.own_changes import change_of, corrections, new_row, split_plain, with_old_values
 from node.store.references import check_references, settle_references
-from node.store.row_state import RowStates, StoredRow
+from node.store.row_state import RowStates
 from sync.batch import SALT_BYTES, BatchDraft, OwnChange, make_batch
 from sync.errors import LocalProtocolError
 from sync.identifiers import RealmId
@@ -163,7 +159,7 @@ class Authoring:
         if computed_text:
             self._refuse_nul(touched)
         check_references(self._database, touched)
-        plain, stated = _split(table, touched.fresh)
+        plain, stated = split_plain(table, touched.fresh)
         if plain:
             self._author_plain(draft, table, plain)
         if stated or touched.others:
@@ -195,26 +191,26 @@ class Authoring:
         removed = rows = 0
         for values in stated:
             row_id = RowId(values[0])
-            state = _new_row(table, 1, values[2:], draft.stamp)
+            state = new_row(table, 1, values[2:], draft.stamp)
             draft.add(table, row_id, state)
             new[row_id] = state
             rows += 1
-            shown += _corrections(table, row_id, state, values[2:])
+            shown += corrections(table, row_id, state, values[2:])
         for row in touched.others:
             row_id = RowId(row.row_id)
             old = old_by_id.get(row.row_id)
-            change = _change_of(table, row, old, draft.stamp)
+            change = change_of(table, row, old, draft.stamp)
             if change is None:
                 if old and row.after:
-                    shown += _corrections(table, row_id, _with_old_values(table, row, old.row), row.values)
+                    shown += corrections(table, row_id, with_old_values(table, row, old.row), row.values)
                 continue
             draft.add(table, row_id, change)
-            merged = join_rows(_with_old_values(table, row, old.row), change) if old else change
+            merged = join_rows(with_old_values(table, row, old.row), change) if old else change
             new[row_id] = merged
             removed += int.from_bytes(old.hash, "big") if old else 0
             rows += int(merged.alive) - int(old is not None and old.row.alive)
             if merged.alive:
-                shown += _corrections(table, row_id, merged, row.values)
+                shown += corrections(table, row_id, merged, row.values)
             else:
                 gone.append(row_id)
         for column, value, row_id in shown:
@@ -249,111 +245,3 @@ class Authoring:
         )
         if length != stored[0][0] + stored[1][0]:
             raise ConstraintError(f"A text written to {name} holds a NUL character; remove it first.")
-
-
-def _split(table: ReplicatedTable, fresh: Sequence[Row]) -> tuple[Sequence[Row], Sequence[Row]]:
-    if not table.stated_indexes:
-        return fresh, ()
-    plain: list[Row] = []
-    stated: list[Row] = []
-    for row in fresh:
-        untouched = all(row[index + 2] is None for index in table.stated_indexes)
-        (plain if untouched else stated).append(row)
-    return plain, stated
-
-
-def _new_row(table: ReplicatedTable, generation: int, values: Sequence[Any], stamp: Stamp) -> RowState:
-    cells: dict[str, CellState] = {}
-    for name, strategy, value in zip(table.column_names, table.strategies, values, strict=True):
-        if strategy.stamped:
-            cells[name] = Register(stamp, value)
-        else:
-            untouched = strategy.from_wire(None, stamp)
-            cells[name] = untouched if value is None else strategy.delta(None, value, stamp) or untouched
-    return RowState(generation=generation, born=stamp, code_by_column=dict(table.layout), cell_by_column=cells)
-
-
-def _change_of(table: ReplicatedTable, row: TouchedRow, old: StoredRow | None, stamp: Stamp) -> RowState | None:
-    """Return the change that a touched row amounts to, None for nothing."""
-    if row.before is None:
-        if row.after is None:
-            return None
-        return _new_row(table, _next_generation(old.row) if old else 1, row.values, stamp)
-    if old is None or not old.row.alive:
-        raise StorageError(f"A row of {table.name} has no state; the store is damaged. Restore a backup or pair anew.")
-    if row.after is None:
-        return _tombstone(table, row.before, _next_generation(old.row), stamp)
-    cells = _written_cells(table, row, old.row, stamp)
-    if not cells:
-        return None
-    codes = {name: table.strategy_by_column[name].code for name in cells}
-    return RowState(generation=old.row.generation, born=stamp, code_by_column=codes, cell_by_column=cells)
-
-
-def _next_generation(row: RowState) -> int:
-    if row.generation == GENERATION_MAX:
-        raise ConstraintError("A row was deleted and written again too often; write it under a new id.")
-    return row.generation + 1
-
-
-def _written_cells(table: ReplicatedTable, row: TouchedRow, old: RowState, stamp: Stamp) -> dict[str, CellState]:
-    cells: dict[str, CellState] = {}
-    assert row.before is not None
-    assert row.after is not None
-    for index, (name, strategy) in enumerate(zip(table.column_names, table.strategies, strict=True)):
-        if row.before[index] == row.after[index]:
-            continue
-        if strategy.name == "immutable":
-            raise ConstraintError(f"The column {name} of {table.name} is set once and cannot be changed.")
-        state = old.cell_by_column.get(name)
-        value: Any = parse_literal(row.after[index])
-        if strategy.stamped and state is not None:
-            state = Register(_stamp_of(state), parse_literal(row.before[index]))
-        cell = strategy.delta(state, value, stamp)
-        if isinstance(cell, ObservedSet) and not all(map(cast(ObservedSet, state).vector.covers_dot, cell.removed)):
-            # Such an element came by a snapshot ahead of the batch that added it; no peer could merge its removal yet.
-            raise ConstraintError(f"An element of {name} is still arriving from another device; try again in a moment.")
-        if cell is not None and cell != state:
-            cells[name] = cell
-    return cells
-
-
-def _with_old_values(table: ReplicatedTable, row: TouchedRow, old: RowState) -> RowState:
-    """Return the old state with the values that stood before (the table shows the new ones by now)."""
-    if row.before is None or not old.alive:
-        return old
-    cells = dict(old.cell_by_column)
-    for index, name in enumerate(table.column_names):
-        cell = cells.get(name)
-        if isinstance(cell, Register):
-            cells[name] = Register(cell.stamp, parse_literal(row.before[index]))
-    return RowState(generation=old.generation, born=old.born, code_by_column=old.code_by_column, cell_by_column=cells)
-
-
-def _stamp_of(state: CellState) -> Stamp:
-    assert isinstance(state, Register)
-    return state.stamp
-
-
-def _tombstone(table: ReplicatedTable, before: Sequence[str], generation: int, stamp: Stamp) -> RowState:
-    """Return a deleted row: id, generation, stamp and references, no content."""
-    cells: dict[str, CellState] = {}
-    for reference in table.references:
-        index = table.column_names.index(reference.column)
-        cells[reference.column] = Register(stamp, parse_literal(before[index]))
-    codes = {name: table.strategy_by_column[name].code for name in cells}
-    return RowState(generation=generation, born=stamp, code_by_column=codes, cell_by_column=cells)
-
-
-def _corrections(
-    table: ReplicatedTable, row_id: RowId, state: RowState, values: Sequence[Any]
-) -> list[tuple[str, object, RowId]]:
-    """Return the cells whose merged, canonical value is not what the table shows."""
-    corrections: list[tuple[str, object, RowId]] = []
-    for name, strategy, written in zip(table.column_names, table.strategies, values, strict=True):
-        if strategy.name not in ("set", "max") or name not in state.cell_by_column:
-            continue
-        value = strategy.value(state.cell_by_column[name])
-        if value != ("[]" if strategy.name == "set" and written is None else written):
-            corrections.append((name, value, row_id))
-    return corrections

@@ -15,7 +15,7 @@ from node.store.database import Database
 from node.store.row_state import note_unknown
 from node.store.schema import Component
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 _INTERNAL = """
 CREATE TABLE _meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
@@ -143,7 +143,7 @@ def _create_table(database: Database, table: ReplicatedTable) -> None:
     database.change(f"CREATE TABLE {table.name} (id BLOB PRIMARY KEY NOT NULL DEFAULT {_NEW_ID}, {columns}) STRICT")
     database.change(
         f"CREATE TABLE {table.row_table} (id BLOB PRIMARY KEY NOT NULL, generation INTEGER NOT NULL, hlc BLOB NOT NULL,"
-        " origin INTEGER NOT NULL, seq INTEGER NOT NULL, cells BLOB, hash BLOB NOT NULL) STRICT"
+        " origin INTEGER NOT NULL, seq INTEGER NOT NULL, cells BLOB, hash BLOB NOT NULL) STRICT, WITHOUT ROWID"
     )
     for index in table.declaration.indexes:
         database.change(index)

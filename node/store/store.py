@@ -5,28 +5,21 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from pathlib import Path
 
 from crdt.hybrid_clock import HybridClock
-from crdt.identifiers import INCARNATION_BYTES, DeviceId, Incarnation, Origin, RowId, make_origin, uuid7
+from crdt.identifiers import DeviceId, Origin, RowId, uuid7
 from node.clock import Clock
 from node.entropy import Entropy
-from node.errors import NewerStoreError, StorageError
-from node.store.authoring import Author, Authoring
-from node.store.capture import Capture
+from node.store.authoring import Author
 from node.store.catalogue import Catalogue
-from node.store.change_log import ChangeLog, Progress, StoredBatch
+from node.store.change_log import Progress, StoredBatch
 from node.store.conflict_log import count_conflicts
-from node.store.database import Database, Row
-from node.store.incoming import Incoming
-from node.store.merge import Merge
-from node.store.origins import Origins
-from node.store.receiving import ApplyReport, Receiving
-from node.store.row_state import IDS, RowStates, ids_blob
-from node.store.schema import Component
-from node.store.schema_registry import FORMAT_VERSION, create_internal_tables, register_schema
-from node.store.snapshot import START, SnapshotReader
+from node.store.database import Row
+from node.store.receiving import ApplyReport
+from node.store.row_state import IDS, ids_blob
+from node.store.snapshot import START
 from node.store.statements import check_parameters, examine
+from node.store.store_parts import ChangeNotice, StoreParts
 from node.store.transaction import Transaction
 from sync.frontier import Frontier, ReplicaView
 from sync.identifiers import RealmId
@@ -35,22 +28,6 @@ from sync.snapshot import Manifest, make_page
 from sync.streams import Stream
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoreOptions:
-    """What may differ between two stores of one realm without their rows differing."""
-
-    full_text: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeNotice:
-    """What a committed transaction changed, for whoever subscribed."""
-
-    streams: frozenset[Stream]
-    changes_by_table: dict[str, int]
-    local: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,155 +48,19 @@ class _Pending:
     computed_text: bool = False
 
 
-@dataclass(slots=True)
-class _Parts:
-    """What a store is made of, wired once."""
-
-    database: Database
-    catalogue: Catalogue
-    origins: Origins
-    log: ChangeLog
-    capture: Capture
-    authoring: Authoring
-    receiving: Receiving
-    reader: SnapshotReader
-    subscribers: list[Callable[[ChangeNotice], None]] = field(default_factory=list)
-
-
 class Store:
     """The replica. Every call is synchronous and made from one thread: the binding holds the interpreter's lock."""
 
     __slots__ = ("_author", "_clock", "_entropy", "_last_id", "_parts", "origin")
 
-    def __init__(self, parts: _Parts, author: Author, origin: Origin, clock: Clock, entropy: Entropy) -> None:
-        """Use `create` or `open` instead."""
+    def __init__(self, parts: StoreParts, author: Author, origin: Origin, clock: Clock, entropy: Entropy) -> None:
+        """Use `opening.create_store` or `opening.open_store` instead."""
         self._parts = parts
         self._author = author
         self._clock = clock
         self._entropy = entropy
         self._last_id = 0
         self.origin = origin
-
-    @classmethod
-    def create(
-        cls,
-        path: Path,
-        *,
-        key: bytes,
-        author: Author,
-        components: Sequence[Component],
-        clock: Clock,
-        entropy: Entropy,
-        options: StoreOptions = StoreOptions(),
-    ) -> "Store":
-        """Create the store file at `path` under a fresh incarnation; raises StorageError where one stands already."""
-        if path.exists():
-            raise StorageError(f"There is a store at {path.name} already; it was left as it is.")
-        unfinished = path.with_name(path.name + ".new")
-        for leftover in (unfinished, *(Path(f"{unfinished}{suffix}") for suffix in ("-wal", "-shm"))):
-            leftover.unlink(missing_ok=True)
-        database = Database(unfinished, key)
-        database.begin()
-        create_internal_tables(database)
-        meta = {
-            "format": FORMAT_VERSION.to_bytes(4, "big"),
-            "realm": author.realm_id,
-            "device": author.device_id,
-            "incarnation": entropy.take(INCARNATION_BYTES),
-        }
-        database.change_many("INSERT INTO _meta VALUES (?, ?)", list(meta.items()))
-        database.commit()
-        database.checkpoint()
-        database.close()
-        # A store comes into being whole or not at all: a kill before this line leaves nothing under its name.
-        unfinished.rename(path)
-        return cls.open(
-            path, key=key, author=author, components=components, clock=clock, entropy=entropy, options=options
-        )
-
-    @classmethod
-    def open(
-        cls,
-        path: Path,
-        *,
-        key: bytes,
-        author: Author,
-        components: Sequence[Component],
-        clock: Clock,
-        entropy: Entropy,
-        options: StoreOptions = StoreOptions(),
-    ) -> "Store":
-        """Open the store file at `path`.
-
-        Raises WrongKeyError for another key, NewerStoreError for a newer version's store, StorageError else.
-        """
-        if not path.exists():
-            raise StorageError(f"There is no store at {path.name}; run `nuthatch init` or `nuthatch join` first.")
-        database = Database(path, key)
-        try:
-            if not database.query("SELECT 1 FROM sqlite_master WHERE name = '_meta'"):
-                raise StorageError(
-                    f"The store {path.name} is empty or damaged. Restore a backup, or move it away and join anew."
-                )
-            meta: dict[str, bytes] = dict(database.query("SELECT key, value FROM _meta"))
-            if int.from_bytes(meta["format"], "big") > FORMAT_VERSION:
-                raise NewerStoreError(
-                    "This store was written by a newer version of Nuthatch; update it on this device."
-                )
-            if meta["realm"] != author.realm_id or meta["device"] != author.device_id:
-                raise StorageError("This store belongs to another device or realm; its keys were moved or mixed up.")
-            return cls._wired(database, author, Incarnation(meta["incarnation"]), components, clock, entropy, options)
-        except BaseException:
-            database.close()
-            raise
-
-    @classmethod
-    def _wired(
-        cls,
-        database: Database,
-        author: Author,
-        incarnation: Incarnation,
-        components: Sequence[Component],
-        clock: Clock,
-        entropy: Entropy,
-        options: StoreOptions,
-    ) -> "Store":
-        register_schema(database, components)
-        catalogue = Catalogue(tuple(components))
-        origin = make_origin(author.device_id, incarnation)
-        origins = Origins(database)
-        states = RowStates(database, origins)
-        capture = Capture(database, catalogue, states)
-        log = ChangeLog(database, origins)
-        authoring = Authoring(
-            database=database,
-            catalogue=catalogue,
-            capture=capture,
-            states=states,
-            author=author,
-            origin=origin,
-            take_entropy=entropy.take,
-            index_text=options.full_text,
-        )
-        merge = Merge(database, states, index_text=options.full_text)
-        receiving = Receiving(
-            database=database,
-            catalogue=catalogue,
-            capture=capture,
-            origins=origins,
-            incoming=Incoming(catalogue, merge),
-            log=log,
-            author=author,
-        )
-        reader = SnapshotReader(database, catalogue, states)
-        database.guard()
-        return cls(
-            _Parts(database, catalogue, origins, log, capture, authoring, receiving, reader),
-            author,
-            origin,
-            clock,
-            entropy,
-        )
 
     @property
     def realm_id(self) -> RealmId:

@@ -17,7 +17,8 @@ from node.entropy import SystemEntropy
 from node.schemas import CORE_COMPONENTS
 from node.store.database import Database
 from node.store.full_text import index_after
-from node.store.store import Store, StoreOptions
+from node.store.opening import StoreOptions, create_store
+from node.store.store import Store
 from simulations.bench.messages import Message, begin_conversation, insert_messages, transactions
 from simulations.bench.realm import found_realm
 from simulations.bench.samples import Figure, figure
@@ -76,7 +77,7 @@ def _round(directory: Path, *, full_text: FullText, rows: int, seed: int) -> tup
 
 def _store(path: Path, *, full_text: bool) -> Store:
     clock, entropy = SystemClock(), SystemEntropy()
-    return Store.create(
+    return create_store(
         path,
         key=entropy.take(32),
         author=found_realm(clock.now_milliseconds()).author(0),

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from node.clock import SystemClock
-from node.composition import create_store
+from node.composition import create_home_store
 from node.config import PassphraseCost
 from node.demo.device import Device
 from node.entropy import SystemEntropy
@@ -20,6 +20,7 @@ from node.keys.key_file import UnlockedKeys, new_keys, write_key_file
 from node.requests import RECALL, REMEMBER, STATUS, Caller, RecallRequest, RememberRequest, StatusRequest
 from node.schemas import CORE_COMPONENTS
 from node.store.authoring import Author
+from node.store.opening import open_store
 from node.store.store import Store
 from simulations.bench.messages import begin_conversation, insert_messages, transactions
 from simulations.bench.realm import DEVICES, BenchRealm, found_realm
@@ -73,7 +74,7 @@ def _make_home(home: Home, realm: BenchRealm, device: int, messages: int) -> Non
     clock, entropy = SystemClock(), SystemEntropy()
     keys = new_keys(realm.keys[device], realm.realm_id, entropy)
     home.create_directory()
-    create_store(home, keys, realm.statements, clock, entropy)
+    create_home_store(home, keys, realm.statements, clock, entropy)
     write_key_file(home.key_file, keys, passphrase=PASSPHRASE, cost=PassphraseCost.INTERACTIVE, entropy=entropy)
     if messages:
         store = _open_store(home, keys, realm.author(device))
@@ -84,7 +85,7 @@ def _make_home(home: Home, realm: BenchRealm, device: int, messages: int) -> Non
 
 
 def _open_store(home: Home, keys: UnlockedKeys, author: Author) -> Store:
-    return Store.open(
+    return open_store(
         home.store_file,
         key=keys.master_key.database_key,
         author=author,

@@ -15,7 +15,7 @@ from node.clock import SystemClock
 from node.entropy import SystemEntropy
 from node.runtime import PUSH_SECONDS, Runtime
 from node.schemas import CORE_COMPONENTS
-from node.store.store import Store, StoreOptions
+from node.store.opening import StoreOptions, create_store
 from simulations.bench.messages import begin_conversation, insert_messages, transactions
 from simulations.bench.processes import tell
 from simulations.bench.realm import found_realm
@@ -30,7 +30,7 @@ class Replica:
 
     def __init__(self, directory: Path, *, device: int, founded_at: int, full_text: bool, peers: list[str]) -> None:
         realm, clock, entropy = found_realm(founded_at), SystemClock(), SystemEntropy()
-        self.store = Store.create(
+        self.store = create_store(
             directory / f"device-{device}.db",
             key=entropy.take(32),
             author=realm.author(device),

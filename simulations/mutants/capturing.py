@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from crdt.hybrid_clock import HybridClock
 from crdt.identifiers import HybridTime
-from node.store import authoring, change_log, full_text, store
+from node.store import authoring, change_log, full_text, own_changes, store
 from node.store.capture import Capture, TouchedTable
 from node.store.catalogue import ReplicatedTable
 from node.store.database import Database
@@ -84,12 +84,12 @@ def _tombstones_dropped() -> Iterator[None]:
 
 @contextmanager
 def _reborn_young() -> Iterator[None]:
-    original = authoring._new_row
+    original = own_changes.new_row
 
     def new_row(table: ReplicatedTable, generation: int, *rest: object) -> object:
         return original(table, 1, *rest)  # type: ignore[arg-type]
 
-    with replaced(authoring, "_new_row", new_row):
+    with replaced(own_changes, "new_row", new_row):
         yield
 
 

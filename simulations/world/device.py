@@ -6,6 +6,7 @@ from pathlib import Path
 
 from crdt.identifiers import DeviceId, Origin
 from node.store.authoring import Author
+from node.store.opening import create_store, open_store
 from node.store.store import Store
 from simulations.kernel.clock import SkewedClock, TrueTime
 from simulations.kernel.streams import SeededStream
@@ -47,7 +48,7 @@ class Device:
         self.directory = home / f"{index}-0"
         self.directory.mkdir()
         self.switch = self._new_switch()
-        self.store = Store.create(
+        self.store = create_store(
             self._path,
             key=self._key,
             author=author,
@@ -164,7 +165,7 @@ class Device:
         shutil.rmtree(self.directory)
 
     def _open(self) -> Store:
-        return Store.open(
+        return open_store(
             self._path,
             key=self._key,
             author=self.author,

@@ -10,6 +10,7 @@ from node.errors import StorageError
 from node.replication import Replication
 from node.schemas import CORE_COMPONENTS
 from node.store.authoring import Author
+from node.store.opening import create_store
 from node.store.store import Store
 from sync.membership import Membership
 from tests.support.nodes import live_realm
@@ -18,7 +19,7 @@ from tests.support.realm_factory import FoundedRealm, found_realm
 
 def make_store(realm: FoundedRealm, path: Path) -> Store:
     keys = realm.devices[0]
-    return Store.create(
+    return create_store(
         path,
         key=bytes([7]) * 32,
         author=Author(device_id=keys.device_id, realm_id=realm.realm_id, sign_seed=keys.sign_seed),

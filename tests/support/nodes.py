@@ -14,7 +14,8 @@ from node.requests import Notice, PeerChanged
 from node.runtime import Runtime
 from node.schemas import CORE_COMPONENTS
 from node.store.authoring import Author
-from node.store.store import Store, StoreOptions
+from node.store.opening import StoreOptions, create_store, open_store
+from node.store.store import Store
 from sync.identity import DeviceKeys
 from tests.support.realm_factory import FoundedRealm, SeededEntropy, found_realm
 
@@ -76,8 +77,8 @@ def make_node(
     """Return a node of the realm that holds all statements, or those given; start its runtime yourself."""
     keys = realm.devices[device]
     path = directory / f"device-{device}.db"
-    open_store = Store.open if path.exists() else Store.create
-    store = open_store(
+    start = open_store if path.exists() else create_store
+    store = start(
         path,
         key=bytes([device + 1]) * 32,
         author=Author(device_id=keys.device_id, realm_id=realm.realm_id, sign_seed=keys.sign_seed),

@@ -7,9 +7,10 @@ from pathlib import Path
 from crdt.identifiers import DeviceId
 from crdt.values import Scalar
 from node.store.authoring import Author
+from node.store.opening import StoreOptions, create_store, open_store
 from node.store.receiving import ApplyReport
 from node.store.schema import Component
-from node.store.store import Store, StoreOptions
+from node.store.store import Store
 from simulations.kernel.clock import SkewedClock, TrueTime
 from simulations.kernel.streams import SeededStream
 from simulations.workloads.component import DRILL
@@ -63,7 +64,7 @@ class Replica:
 
     def open(self, path: Path, *, key: bytes = KEY) -> Store:
         """Open the store at `path`, or create it where there is none."""
-        start = Store.open if path.exists() else Store.create
+        start = open_store if path.exists() else create_store
         return start(
             path,
             key=key,

@@ -7,6 +7,7 @@ from pathlib import Path
 from crdt.identifiers import DeviceId
 from node.schemas import CORE_COMPONENTS
 from node.store.authoring import Author
+from node.store.opening import create_store
 from node.store.store import Store
 from sync.identifiers import RealmId
 
@@ -61,7 +62,7 @@ def scratch_store(folder: Path, seed: int = 1) -> Scratch:
         device_id=DeviceId(seed.to_bytes(32, "big")), realm_id=REALM, sign_seed=bytes(31) + bytes([seed % 251])
     )
     folder.mkdir(parents=True, exist_ok=True)
-    store = Store.create(
+    store = create_store(
         folder / f"store-{seed}.db",
         key=KEY,
         author=author,

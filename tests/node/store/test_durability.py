@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from node.errors import NewerStoreError, StorageError, WrongKeyError
+from node.store.opening import create_store
 from node.store.schema import Column, Component, Migration
 from simulations.workloads.component import DRILL
 from sync.streams import Stream
@@ -105,7 +106,7 @@ def test_a_key_of_another_length_is_refused_before_a_file_is_made(here: Replica,
 def test_creating_over_a_store_is_refused(here: Replica) -> None:
     here.write(insert_item(1))
     with pytest.raises(StorageError, match="already"):
-        type(here.store).create(
+        create_store(
             here.path,
             key=KEY,
             author=here.author,

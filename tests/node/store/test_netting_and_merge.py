@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from node.store.authoring import Author
+from node.store.opening import create_store
 from node.store.store import Store
 from simulations.kernel.clock import SkewedClock, TrueTime
 from simulations.kernel.streams import SeededStream
@@ -27,7 +28,7 @@ class Pair:
 
     def _store(self, folder: Path, index: int) -> Store:
         keys = self.realm.keys[index]
-        return Store.create(
+        return create_store(
             folder / f"{index}.db",
             key=bytes(31) + b"\1",
             author=Author(device_id=keys.device_id, realm_id=self.realm.realm_id, sign_seed=keys.sign_seed),

@@ -1,0 +1,67 @@
+"""How this device and its links stand, and which devices belong to the realm."""
+
+from node.requests.operation import Operation, Request, Response
+
+
+class StatusRequest(Request, frozen=True, kw_only=True):
+    """Ask how this device stands; wait up to `wait_seconds` until it is in sync with every other device."""
+
+    wait_seconds: float = 0.0
+
+
+class PeerReport(Response, frozen=True, kw_only=True):
+    """Another device of the realm as seen from here; `why` is one plain line unless `in_sync`."""
+
+    device_id: str
+    name: str
+    connected: bool
+    in_sync: bool
+    why: str
+    last_seen: str | None
+
+
+class StreamReport(Response, frozen=True, kw_only=True):
+    """One stream; `pending_in` and `pending_out` count batches known to be missing here and at connected peers."""
+
+    name: str
+    rows: int
+    digest: str
+    pending_in: int
+    pending_out: int
+
+
+class StatusReport(Response, frozen=True, kw_only=True):
+    """The state of this device and of its links."""
+
+    device_id: str
+    name: str
+    realm_id: str
+    running: bool
+    peers: list[PeerReport]
+    streams: list[StreamReport]
+    conflicts: int
+    held: int
+
+
+class DevicesRequest(Request, frozen=True, kw_only=True):
+    """Ask which devices belong to the realm."""
+
+
+class DeviceReport(Response, frozen=True, kw_only=True):
+    """A device of the roster."""
+
+    device_id: str
+    name: str
+    platform: str
+    active: bool
+    this_device: bool
+
+
+class DeviceList(Response, frozen=True, kw_only=True):
+    """The devices of the realm, active ones first."""
+
+    devices: list[DeviceReport]
+
+
+STATUS = Operation("status", StatusRequest, StatusReport)
+DEVICES = Operation("devices", DevicesRequest, DeviceList)

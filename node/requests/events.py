@@ -1,0 +1,40 @@
+"""What happens on a running node, as it happens."""
+
+import msgspec
+
+from node.requests.operation import Event, Request, StreamOperation
+
+
+class EventsRequest(Request, frozen=True, kw_only=True):
+    """Follow what happens on the running node."""
+
+
+class RowsChanged(Event, frozen=True, kw_only=True, tag="changed"):
+    """Rows changed, here (`local`) or on another device; counts by table."""
+
+    local: bool
+    changes_by_table: dict[str, int]
+
+
+class PeerChanged(Event, frozen=True, kw_only=True, tag="peer"):
+    """A link to another device changed."""
+
+    device_id: str
+    name: str
+    connected: bool
+    in_sync: bool
+    why: str
+
+
+class Notice(Event, frozen=True, kw_only=True, tag="notice"):
+    """Something that a person should know, in one sentence."""
+
+    text: str
+
+
+NodeEvent = RowsChanged | PeerChanged | Notice
+
+
+EVENTS: StreamOperation[EventsRequest, NodeEvent] = StreamOperation(
+    "events", EventsRequest, msgspec.json.Decoder(NodeEvent)
+)

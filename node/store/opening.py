@@ -1,0 +1,154 @@
+"""Makes a store's file, opens it, and wires its parts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from crdt.identifiers import INCARNATION_BYTES, Incarnation, make_origin
+from node.clock import Clock
+from node.entropy import Entropy
+from node.errors import NewerStoreError, StorageError
+from node.store.authoring import Author, Authoring
+from node.store.capture import Capture
+from node.store.catalogue import Catalogue
+from node.store.change_log import ChangeLog
+from node.store.database import Database
+from node.store.incoming import Incoming
+from node.store.merge import Merge
+from node.store.origins import Origins
+from node.store.receiving import Receiving
+from node.store.row_state import RowStates
+from node.store.schema import Component
+from node.store.schema_registry import FORMAT_VERSION, create_internal_tables, register_schema
+from node.store.snapshot import SnapshotReader
+from node.store.store import Store
+from node.store.store_parts import StoreParts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreOptions:
+    """What may differ between two stores of one realm without their rows differing."""
+
+    full_text: bool = True
+
+
+def create_store(
+    path: Path,
+    *,
+    key: bytes,
+    author: Author,
+    components: Sequence[Component],
+    clock: Clock,
+    entropy: Entropy,
+    options: StoreOptions = StoreOptions(),
+) -> Store:
+    """Create the store file at `path` under a fresh incarnation; raises StorageError where one stands already."""
+    if path.exists():
+        raise StorageError(f"There is a store at {path.name} already; it was left as it is.")
+    unfinished = path.with_name(path.name + ".new")
+    for leftover in (unfinished, *(Path(f"{unfinished}{suffix}") for suffix in ("-wal", "-shm"))):
+        leftover.unlink(missing_ok=True)
+    database = Database(unfinished, key)
+    database.begin()
+    create_internal_tables(database)
+    meta = {
+        "format": FORMAT_VERSION.to_bytes(4, "big"),
+        "realm": author.realm_id,
+        "device": author.device_id,
+        "incarnation": entropy.take(INCARNATION_BYTES),
+    }
+    database.change_many("INSERT INTO _meta VALUES (?, ?)", list(meta.items()))
+    database.commit()
+    database.checkpoint()
+    database.close()
+    # A store comes into being whole or not at all: a kill before this line leaves nothing under its name.
+    unfinished.rename(path)
+    return open_store(
+        path, key=key, author=author, components=components, clock=clock, entropy=entropy, options=options
+    )
+
+
+def open_store(
+    path: Path,
+    *,
+    key: bytes,
+    author: Author,
+    components: Sequence[Component],
+    clock: Clock,
+    entropy: Entropy,
+    options: StoreOptions = StoreOptions(),
+) -> Store:
+    """Open the store file at `path`.
+
+    Raises WrongKeyError for another key, NewerStoreError for a newer version's store, StorageError else.
+    """
+    if not path.exists():
+        raise StorageError(f"There is no store at {path.name}; run `nuthatch init` or `nuthatch join` first.")
+    database = Database(path, key)
+    try:
+        if not database.query("SELECT 1 FROM sqlite_master WHERE name = '_meta'"):
+            raise StorageError(
+                f"The store {path.name} is empty or damaged. Restore a backup, or move it away and join anew."
+            )
+        meta: dict[str, bytes] = dict(database.query("SELECT key, value FROM _meta"))
+        written = int.from_bytes(meta["format"], "big")
+        if written > FORMAT_VERSION:
+            raise NewerStoreError("This store was written by a newer version of Nuthatch; update it on this device.")
+        if written < FORMAT_VERSION:
+            raise StorageError(
+                "This store was written before the first release and has an older form. Export it with the version "
+                "that wrote it, and import that into a new one; nothing was changed."
+            )
+        if meta["realm"] != author.realm_id or meta["device"] != author.device_id:
+            raise StorageError("This store belongs to another device or realm; its keys were moved or mixed up.")
+        return _wired(database, author, Incarnation(meta["incarnation"]), components, clock, entropy, options)
+    except BaseException:
+        database.close()
+        raise
+
+
+def _wired(
+    database: Database,
+    author: Author,
+    incarnation: Incarnation,
+    components: Sequence[Component],
+    clock: Clock,
+    entropy: Entropy,
+    options: StoreOptions,
+) -> Store:
+    register_schema(database, components)
+    catalogue = Catalogue(tuple(components))
+    origin = make_origin(author.device_id, incarnation)
+    origins = Origins(database)
+    states = RowStates(database, origins)
+    capture = Capture(database, catalogue, states)
+    log = ChangeLog(database, origins)
+    authoring = Authoring(
+        database=database,
+        catalogue=catalogue,
+        capture=capture,
+        states=states,
+        author=author,
+        origin=origin,
+        take_entropy=entropy.take,
+        index_text=options.full_text,
+    )
+    merge = Merge(database, states, index_text=options.full_text)
+    receiving = Receiving(
+        database=database,
+        catalogue=catalogue,
+        capture=capture,
+        origins=origins,
+        incoming=Incoming(catalogue, merge),
+        log=log,
+        author=author,
+    )
+    reader = SnapshotReader(database, catalogue, states)
+    database.guard()
+    return Store(
+        StoreParts(database, catalogue, origins, log, capture, authoring, receiving, reader),
+        author,
+        origin,
+        clock,
+        entropy,
+    )

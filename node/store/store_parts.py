@@ -1,0 +1,38 @@
+"""What an open store is made of, wired once, and what it tells its subscribers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from node.store.authoring import Authoring
+from node.store.capture import Capture
+from node.store.catalogue import Catalogue
+from node.store.change_log import ChangeLog
+from node.store.database import Database
+from node.store.origins import Origins
+from node.store.receiving import Receiving
+from node.store.snapshot import SnapshotReader
+from sync.streams import Stream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeNotice:
+    """What a committed transaction changed, for whoever subscribed."""
+
+    streams: frozenset[Stream]
+    changes_by_table: dict[str, int]
+    local: bool
+
+
+@dataclass(slots=True)
+class StoreParts:
+    """What a store is made of, wired once."""
+
+    database: Database
+    catalogue: Catalogue
+    origins: Origins
+    log: ChangeLog
+    capture: Capture
+    authoring: Authoring
+    receiving: Receiving
+    reader: SnapshotReader
+    subscribers: list[Callable[[ChangeNotice], None]] = field(default_factory=list)
