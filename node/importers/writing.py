@@ -11,7 +11,6 @@ from crdt.identifiers import RowId
 from node.errors import InputError
 from node.importers.plan import ImportedRow, ImportPlan
 from node.repositories.ports import Database, SqlValue
-from node.repositories.rows import insert_rows
 from node.repositories.values import read_id
 from node.store.schema import Component, Reference, Table
 
@@ -65,7 +64,7 @@ def write_plan(database: Database, components: Sequence[Component], plan: Import
         if fresh:
             with database.transaction() as transaction:
                 for table, columns, rows in _statements(fresh):
-                    insert_rows(transaction, table, columns, rows)
+                    transaction.insert_rows(table, columns, rows)
             added.update((row.table, row.id) for row in fresh)
         yield _progress(len(added), unchanged, skipped, len(plan.rows))
     _write_late_parents(database, [late for late in late_parents if (late[0].table, late[0].id) in added])

@@ -25,7 +25,7 @@ from node.repositories.conversation_records import (
     read_message,
 )
 from node.repositories.ports import Database, SqlValue, WriteTransaction
-from node.repositories.rows import delete_row, given_cells, insert_row, insert_rows, update_changed
+from node.repositories.rows import delete_row, given_cells, insert_row, update_changed
 from node.repositories.values import (
     now_text,
     read_integer,
@@ -153,7 +153,7 @@ class Conversations:
         ]
         with self._database.transaction() as transaction:
             _require_conversation(transaction, conversation_id)
-            insert_rows(transaction, "messages", _MESSAGE_COLUMNS_WRITTEN, rows)
+            transaction.insert_rows("messages", _MESSAGE_COLUMNS_WRITTEN, rows)
             _touch(transaction, conversation_id, now, new_messages)
         return row_ids
 

@@ -28,6 +28,9 @@ class WriteTransaction(Protocol):
     def execute(self, sql: str, parameters: Sequence[SqlValue] = (), /) -> WriteResult:
         """Run one statement; raises StorageError."""
 
+    def insert_rows(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[SqlValue]], /) -> None:
+        """Insert many rows of the same columns, None for a column's default; raises StorageError."""
+
 
 class Database(Protocol):
     """The part of the store that speaks SQL."""

@@ -1,31 +1,16 @@
 """Writes rows of a table so that nothing is touched that did not change."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from msgspec import UnsetType
 
 from crdt.identifiers import RowId
 from node.repositories.ports import SqlValue, WriteTransaction
 
-#: Rows in one INSERT: the binding prepares a statement anew at each call, and above some hundred nothing is gained.
-ROWS_PER_STATEMENT = 250
-
 
 def insert_row(transaction: WriteTransaction, table: str, cells: Mapping[str, SqlValue]) -> None:
     """Insert one row; columns that are None are left to their default."""
-    known = {column: value for column, value in cells.items() if value is not None}
-    insert_rows(transaction, table, tuple(known), [tuple(known.values())])
-
-
-def insert_rows(
-    transaction: WriteTransaction, table: str, columns: Sequence[str], rows: Sequence[Sequence[SqlValue]]
-) -> None:
-    """Insert many rows of the same columns."""
-    place = "(" + ", ".join("?" * len(columns)) + ")"
-    head = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "
-    for start in range(0, len(rows), ROWS_PER_STATEMENT):
-        part = rows[start : start + ROWS_PER_STATEMENT]
-        transaction.execute(head + ", ".join([place] * len(part)), [value for row in part for value in row])
+    transaction.insert_rows(table, tuple(cells), [tuple(cells.values())])
 
 
 def update_changed(

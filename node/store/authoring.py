@@ -13,12 +13,12 @@ from crdt.row import Layout, RowState, hash_body, hash_prefix, hash_row, join_ro
 from crdt.version_vector import VersionVector
 from node.errors import ConstraintError, StorageError
 from node.store import full_text
+from node.store.bulk_insert import bindable
 from node.store.capture import Capture, TouchedTable
 from node.store.catalogue import Catalogue, ReplicatedTable
 from node.store.change_log import Progress, RowsMoved
 from node.store.conflict_log import purge_conflicts
 from node.store.database import Database, Row
-from node.store.merge import bindable
 from node.store.own_changes import change_of, corrections, new_row, split_plain, with_old_values
 from node.store.references import check_references, settle_references
 from node.store.row_state import RowStates

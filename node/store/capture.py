@@ -13,6 +13,7 @@ The triggers are silent while `_silent` holds a row, which is so except in a per
 the store's own repairs are not captured. Statements that write rowids are refused before they get here.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +57,7 @@ def _literals(table: ReplicatedTable, prefix: str) -> str:
 class Capture:
     """The triggers of one connection and the reading of what they recorded."""
 
-    __slots__ = ("_catalogue", "_database", "_marks_sql", "_states", "_touched_sql", "mark_by_table")
+    __slots__ = ("_announced", "_catalogue", "_database", "_marks_sql", "_states", "_touched_sql", "mark_by_table")
 
     def __init__(self, database: Database, catalogue: Catalogue, states: RowStates) -> None:
         """Create the TEMP tables and triggers on the connection, silent."""
@@ -64,6 +65,7 @@ class Capture:
         self._catalogue = catalogue
         self._states = states
         self.mark_by_table: dict[str, int] = {}
+        self._announced: dict[str, list[Row]] = {}
         database.change("CREATE TEMP TABLE _silent (yes INTEGER PRIMARY KEY)")
         for table in catalogue.tables:
             self._create(table)
@@ -96,7 +98,12 @@ class Capture:
         """Record from here on, within the open transaction."""
         marks = self._database.query(self._marks_sql)[0]
         self.mark_by_table = {table.name: mark for table, mark in zip(self._catalogue.tables, marks, strict=True)}
+        self._announced = {}
         self._database.change("DELETE FROM temp._silent")
+
+    def announce(self, table: ReplicatedTable, rows: Sequence[Row]) -> None:
+        """Take note of rows (id, 1, values in order of column name) that were just inserted exactly so."""
+        self._announced.setdefault(table.name, []).extend(rows)
 
     def silence(self) -> None:
         """Record nothing until `begin`."""
@@ -115,11 +122,7 @@ class Capture:
         )
         if kept:
             self.mark_by_table[table.name] = self._highest_untouched(table)
-        inserted = self._database.query(
-            f"SELECT t.id, 1, {table.selected} FROM main.{table.name} t WHERE t.rowid > ?"
-            f" AND NOT EXISTS (SELECT 1 FROM temp._bef_{table.name} b WHERE b.id = t.id)",
-            (self.mark_by_table[table.name],),
-        )
+        inserted = self._inserted(table, untouched=not kept)
         row_ids = [row[0] for row in inserted]
         if not {16}.issuperset(map(len, row_ids)):
             raise ConstraintError(f"The id of a row in {table.name} is 16 bytes; leave it out to be given one.")
@@ -143,6 +146,21 @@ class Capture:
             after = msgspec.json.decode(row[3], type=list[str]) if row[2] is not None else None
             others.append(TouchedRow(row_id=row[0], before=before, after=after, values=row[4:]))
         return TouchedTable(table=table, fresh=fresh, others=others)
+
+    def _inserted(self, table: ReplicatedTable, *, untouched: bool) -> list[Row]:
+        """Return the rows that came into being and were not touched again, as (id, 1, values)."""
+        mark = self.mark_by_table[table.name]
+        announced = self._announced.get(table.name)
+        if announced and untouched:
+            # Each insert takes the next rowid, so as many above the mark as were announced are just those.
+            ((highest,),) = self._database.query(f"SELECT max(rowid) FROM main.{table.name}")
+            if highest == mark + len(announced):
+                return announced
+        return self._database.query(
+            f"SELECT t.id, 1, {table.selected} FROM main.{table.name} t WHERE t.rowid > ?"
+            f" AND NOT EXISTS (SELECT 1 FROM temp._bef_{table.name} b WHERE b.id = t.id)",
+            (mark,),
+        )
 
     def _highest_untouched(self, table: ReplicatedTable) -> int:
         """Return the highest rowid of a row that stood before and was not touched: whatever is above it was."""

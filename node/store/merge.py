@@ -4,26 +4,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import copysign, isnan
 from typing import Any
 
-import msgspec
-
 from crdt.digest import sum_hashes
 from crdt.identifiers import RowId, Stamp
 from crdt.row import RowState, join_rows
 from crdt.version_vector import VersionVector
 from node.store import full_text
-from node.store.catalogue import UNTOUCHED, ReplicatedTable
+from node.store.bulk_insert import bindable_cells, insert_in_bulk, placeholder
+from node.store.catalogue import ReplicatedTable
 from node.store.change_log import RowsMoved
 from node.store.conflict_log import Conflict, find_conflicts, note_conflicts, purge_conflicts
 from node.store.database import Database
-from node.store.row_state import IDS, RowStates, ids_blob, in_context, insert_rows, upsert_rows
-from node.store.schema import Column
+from node.store.row_state import IDS, RowStates, ids_blob, in_context, upsert_rows
 from sync.errors import RemoteProtocolError
-
-# The binding turns integers beyond this into REAL; those travel as text and are cast by the column's placeholder.
-_BOUND_INTEGER_MAX = 2**31 - 1
-
-
-_encode_json = msgspec.json.Encoder().encode
 
 
 class Merge:
@@ -46,8 +38,9 @@ class Merge:
     ) -> RowsMoved:
         """Insert rows (id, 1, payloads…) never seen here, of full layout, born under one stamp, with their hashes."""
         last = self._database.query(f"SELECT ifnull(max(rowid), 0) FROM {table.name}")[0][0]
-        self._insert(table, rows)
-        self._states.insert_fresh(table, [row[0] for row in rows], hashes, stamp)
+        row_ids, _, *by_column = zip(*rows, strict=True)
+        insert_in_bulk(self._database, table, row_ids, by_column)
+        self._states.insert_fresh(table, row_ids, hashes, stamp)
         if self._index_text:
             full_text.index_after(self._database, table, last)
         return RowsMoved(added=sum_hashes(hashes), rows=len(rows))
@@ -107,79 +100,19 @@ class Merge:
         if self._index_text and alive:
             full_text.index(self._database, table, alive)
 
-    def _insert(self, table: ReplicatedTable, rows: Sequence[Sequence[Any]]) -> None:
-        """Insert rows (id, 1, payloads…); columns that are NULL in all of them are left to their defaults.
-
-        One statement over one JSON text takes half the time of VALUES with a parameter a cell. Only a REAL must not
-        pass through text: whether it comes back to the bit is up to the engine's parser.
-        """
-        by_column = list(zip(*rows, strict=True))
-        filled = [index for index in range(len(table.columns)) if by_column[index + 2].count(None) < len(rows)]
-        columns = [table.columns[index] for index in filled]
-        cells = [by_column[index + 2] for index in filled]
-        names = ("id", *(column.name for column in columns))
-        if any(column.type == "REAL" for column in columns):
-            marks = ["?", *(_mark(column) for column in columns)]
-            values = [by_column[0], *map(_bindable, columns, cells)]
-            insert_rows(self._database, table.name, names, list(zip(*values, strict=True)), f"({', '.join(marks)})")
-            return
-        picked = [_picked(column, position) for position, column in enumerate(columns)]
-        texts = [
-            _hexadecimal(values) if column.type == "BLOB" else values
-            for column, values in zip(columns, cells, strict=True)
-        ]
-        json_rows = _encode_json(list(zip(*texts, strict=True)) if texts else [[]] * len(rows))
-        selected = ", ".join(["substr(?1, key * 16 + 1, 16)", *picked])
-        self._database.change(
-            f"INSERT INTO {table.name} ({', '.join(names)}) SELECT {selected} FROM json_each(?2)",
-            (ids_blob(by_column[0]), json_rows.decode()),
-        )
-
     def _upsert(self, table: ReplicatedTable, rows: Sequence[Sequence[Any]]) -> None:
         if not rows:
             return
         ids, *by_column = zip(*rows, strict=True)
-        values = [ids, *(_bindable(column, cells) for column, cells in zip(table.columns, by_column, strict=True))]
-        marks = f"({', '.join(['?', *(_mark(column) for column in table.columns)])})"
+        values = [ids, *(bindable_cells(column, cells) for column, cells in zip(table.columns, by_column, strict=True))]
+        marks = f"({', '.join(['?', *(placeholder(column) for column in table.columns)])})"
         upsert_rows(self._database, table.name, ("id", *table.column_names), list(zip(*values, strict=True)), marks)
-
-
-def _picked(column: Column, position: int) -> str:
-    """Return the SQL that takes a column's value out of a JSON row."""
-    value = f"value ->> '$[{position}]'"
-    return _with_default(column, f"unhex({value})" if column.type == "BLOB" else value)
-
-
-def _hexadecimal(values: Sequence[bytes | None]) -> list[str | None]:
-    return [None if value is None else value.hex() for value in values]
-
-
-def _mark(column: Column) -> str:
-    """Return the placeholder of a column's value."""
-    return _with_default(column, "CAST(? AS INTEGER)" if column.type == "INTEGER" else "?")
-
-
-def _with_default(column: Column, mark: str) -> str:
-    return mark if column.default is None else f"ifnull({mark}, {UNTOUCHED.get(column.strategy, column.default)})"
 
 
 def _values(table: ReplicatedTable, state: RowState) -> Iterable[object]:
     for name, strategy in zip(table.column_names, table.strategies, strict=True):
         cell = state.cell_by_column.get(name)
         yield None if cell is None else strategy.value(cell)
-
-
-def bindable(table: ReplicatedTable, column: str, value: object) -> tuple[str, object]:
-    """Return (placeholder, value to bind) by which a column takes a value exactly, large integers too."""
-    declared = table.columns[table.column_names.index(column)]
-    return ("CAST(? AS INTEGER)", str(value)) if declared.type == "INTEGER" and value is not None else ("?", value)
-
-
-def _bindable(column: Column, values: Sequence[Any]) -> Sequence[Any]:
-    """Return a column's values with integers too large for the binding as texts (rare, so looked for first)."""
-    if column.type != "INTEGER" or not any(abs(value) > _BOUND_INTEGER_MAX for value in values if value is not None):
-        return values
-    return [None if value is None else str(value) for value in values]
 
 
 def check_values(table: ReplicatedTable, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -77,7 +77,7 @@ class Store:
         """Open a write transaction; on leaving it everything is committed with its batches, or nothing is."""
         with self._committing(local=True) as pending:
             self._parts.capture.begin()
-            transaction = Transaction(self._parts.database)
+            transaction = Transaction(self._parts.database, self._parts.catalogue, self._parts.capture)
             yield transaction
             pending.captured = True
             pending.computed_text = transaction.computed_text

@@ -2,18 +2,27 @@
 
 from collections.abc import Sequence
 
+from node.errors import ConstraintError
+from node.store.bulk_insert import as_stored, insert_in_bulk
+from node.store.capture import Capture
+from node.store.catalogue import Catalogue
 from node.store.database import Database, Result
 from node.store.statements import check_parameters, examine
+
+# One JSON text a statement: large enough to be worth it, small enough to stay in memory.
+_ROWS_PER_STATEMENT = 2_000
 
 
 class Transaction:
     """An open write transaction: plain SQL on the person's tables."""
 
-    __slots__ = ("_database", "computed_text")
+    __slots__ = ("_capture", "_catalogue", "_database", "computed_text")
 
-    def __init__(self, database: Database) -> None:
-        """Write to `database`, whose transaction is open."""
+    def __init__(self, database: Database, catalogue: Catalogue, capture: Capture) -> None:
+        """Write to `database`, whose transaction is open and captured."""
         self._database = database
+        self._catalogue = catalogue
+        self._capture = capture
         self.computed_text = False
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> Result:
@@ -30,3 +39,28 @@ class Transaction:
             check_parameters(facts, len(parameters))
         self.computed_text |= facts.computes_text
         self._database.execute_many(sql, parameter_rows)
+
+    def insert_rows(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """Insert many rows of the same columns, None for a column's default; raises ConstraintError or StorageError.
+
+        Where every value is exactly of its column's type this is twice as fast as plain SQL, and what was written
+        need not be read back before it is signed.
+        """
+        declared = self._catalogue.table_by_name.get(table)
+        if declared is None:
+            raise ConstraintError(f"There is no table {table}.")
+        for start in range(0, len(rows), _ROWS_PER_STATEMENT):
+            part = rows[start : start + _ROWS_PER_STATEMENT]
+            stored = as_stored(declared, columns, part)
+            if stored is None:
+                self._insert_plainly(table, columns, part)
+                continue
+            row_ids, _, *by_column = zip(*stored, strict=True)
+            insert_in_bulk(self._database, declared, row_ids, by_column)
+            self._capture.announce(declared, stored)
+
+    def _insert_plainly(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        for row in rows:
+            given = [(name, value) for name, value in zip(columns, row, strict=True) if value is not None]
+            names, values = ", ".join(name for name, _ in given), [value for _, value in given]
+            self.execute(f"INSERT INTO {table} ({names}) VALUES ({', '.join('?' * len(values))})", values)

@@ -15,11 +15,12 @@ from crdt.identifiers import RowId
 from node.clock import SystemClock
 from node.entropy import SystemEntropy
 from node.schemas import CORE_COMPONENTS
+from node.store.bulk_insert import as_stored, insert_in_bulk
 from node.store.database import Database
 from node.store.full_text import index_after
 from node.store.opening import StoreOptions, create_store
 from node.store.store import Store
-from simulations.bench.messages import Message, begin_conversation, insert_messages, transactions
+from simulations.bench.messages import COLUMNS, Message, begin_conversation, insert_messages, transactions
 from simulations.bench.realm import found_realm
 from simulations.bench.samples import Figure, figure
 
@@ -122,7 +123,10 @@ def _plain(database: Database, store: Store, batch: list[Message], *, full_text:
     started_at = time.perf_counter()
     database.begin()
     ((mark,),) = database.query("SELECT coalesce(max(rowid), 0) FROM messages")
-    insert_messages(database, batch)
+    stored = as_stored(messages, COLUMNS, batch)
+    assert stored is not None
+    row_ids, _, *by_column = zip(*stored, strict=True)
+    insert_in_bulk(database, messages, row_ids, by_column)
     if full_text is FullText.SET_BASED:
         index_after(database, messages, mark)
     database.commit()

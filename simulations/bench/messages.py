@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 
 from crdt.identifiers import RowId, uuid7
 from node.repositories.ports import SqlValue, WriteTransaction
-from node.repositories.rows import insert_rows
 from node.store.store import Store
 from simulations.bench.corpus import texts
 from simulations.bench.realm import SeededEntropy
@@ -21,7 +20,7 @@ def begin_conversation(store: Store) -> RowId:
     """Insert the conversation that all messages belong to."""
     row_id = store.new_row_id()
     with store.transaction() as transaction:
-        insert_rows(transaction, "conversations", ("id", "title"), [(row_id, "A long conversation")])
+        transaction.insert_rows("conversations", ("id", "title"), [(row_id, "A long conversation")])
     return row_id
 
 
@@ -40,4 +39,4 @@ def transactions(conversation_id: RowId, count: int, *, seed: int = 0) -> Iterat
 
 def insert_messages(transaction: WriteTransaction, rows: Sequence[Message]) -> None:
     """Insert the messages of one transaction."""
-    insert_rows(transaction, "messages", COLUMNS, rows)
+    transaction.insert_rows("messages", COLUMNS, rows)
