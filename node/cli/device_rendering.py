@@ -46,6 +46,7 @@ def render_status(value: StatusReport) -> RenderableType:
     ]
     if value.conflicts or value.held:
         parts.append(Text(f"\n{value.conflicts:,} conflicts kept, {value.held:,} batches held back", style="yellow"))
+    parts += [Text(f"\n{notice}", style="yellow") for notice in value.notices]
     return Group(*parts)
 
 

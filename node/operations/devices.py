@@ -25,6 +25,8 @@ from sync.streams import Stream
 
 WAIT_SECONDS_MAX = 24 * 3600.0
 POLL_SECONDS = 0.02
+# Long enough to be seen by a person who looks at the status now and then.
+NOTICE_MILLISECONDS = 7 * 86_400_000
 
 
 async def status(service: Service, request: StatusRequest) -> StatusReport:
@@ -90,7 +92,14 @@ def _report(service: Service) -> StatusReport:
         ],
         conflicts=service.store.conflicts(),
         held=links.held() if links else 0,
+        notices=_notices(service),
     )
+
+
+def _notices(service: Service) -> list[str]:
+    minted = service.store.last_minted()
+    recent = service.clock.now_milliseconds() - minted.at_milliseconds < NOTICE_MILLISECONDS
+    return [minted.sentence] if recent and minted.sentence is not None else []
 
 
 def _stream(stream: Stream, rows: int, digest: bytes, pending: tuple[int, int]) -> StreamReport:

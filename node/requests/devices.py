@@ -31,7 +31,7 @@ class StreamReport(Response, frozen=True, kw_only=True):
 
 
 class StatusReport(Response, frozen=True, kw_only=True):
-    """The state of this device and of its links."""
+    """The state of this device and of its links; `notices` are sentences about what happened to it lately."""
 
     device_id: str
     name: str
@@ -41,6 +41,7 @@ class StatusReport(Response, frozen=True, kw_only=True):
     streams: list[StreamReport]
     conflicts: int
     held: int
+    notices: list[str]
 
 
 class DevicesRequest(Request, frozen=True, kw_only=True):

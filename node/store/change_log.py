@@ -6,6 +6,7 @@ last act, and becomes the log's state only after the commit. So memory never run
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from crdt.digest import move_digest
 from crdt.identifiers import HybridTime, Origin
@@ -25,6 +26,13 @@ class StoredBatch:
     seq: int
     hash: BatchHash
     raw: bytes
+
+
+class Head(NamedTuple):
+    """The last batch of one chain: its number and full hash."""
+
+    seq: int
+    hash: BatchHash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +82,14 @@ class Progress:
     def head(self, stream: Stream, origin: Origin) -> BatchHash:
         """Return the full hash of the last batch of `origin` that is in the log."""
         return self._heads.get((stream, origin), NO_PREVIOUS)
+
+    def appended_of(self, origin: Origin) -> dict[Stream, Head]:
+        """Return the last batch of `origin` that was appended to each stream."""
+        return {
+            stream: Head(self.state(stream).frontier.entry(origin).seq, self._heads[stream, origin])
+            for stream, moved in self._moved
+            if moved == origin
+        }
 
     def touch(self, stream: Stream, moved: RowsMoved) -> None:
         """Account for rows that changed."""
@@ -174,6 +190,14 @@ class ChangeLog:
         if not rows:
             return EMPTY_FRONTIER
         return Frontier({self._origins.origin(number): FrontierEntry(seq, prefix) for number, seq, prefix in rows})
+
+    def hash_of(self, stream: Stream, origin: Origin, seq: int) -> BatchHash | None:
+        """Return the full hash of one batch, None where it is not in the log."""
+        rows = self._database.query(
+            "SELECT hash FROM _batch WHERE stream = ? AND origin = ? AND seq = ?",
+            (int(stream), self._origins.number_if_known(origin), seq),
+        )
+        return BatchHash(rows[0][0]) if rows else None
 
     def raise_base(self, stream: Stream, frontier: Frontier) -> None:
         """Note that batches covered by `frontier` came by snapshot, within the open transaction."""

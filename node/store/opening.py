@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from crdt.identifiers import INCARNATION_BYTES, Incarnation, make_origin
+from crdt.identifiers import Incarnation, make_origin
 from node.clock import Clock
 from node.entropy import Entropy
 from node.errors import NewerStoreError, StorageError
@@ -13,6 +13,9 @@ from node.store.capture import Capture
 from node.store.catalogue import Catalogue
 from node.store.change_log import ChangeLog
 from node.store.database import Database
+from node.store.incarnation_guard import IncarnationGuard
+from node.store.incarnation_mark import MarkFile, mark_path
+from node.store.incarnations import Cause, mint
 from node.store.incoming import Incoming
 from node.store.merge import Merge
 from node.store.origins import Origins
@@ -23,6 +26,7 @@ from node.store.schema_registry import FORMAT_VERSION, create_internal_tables, r
 from node.store.snapshot import SnapshotReader
 from node.store.store import Store
 from node.store.store_parts import StoreParts
+from node.store.whereabouts import Locate, Whereabouts, locate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +34,7 @@ class StoreOptions:
     """What may differ between two stores of one realm without their rows differing."""
 
     full_text: bool = True
+    locate: Locate = locate
 
 
 def create_store(
@@ -55,13 +60,14 @@ def create_store(
         "format": FORMAT_VERSION.to_bytes(4, "big"),
         "realm": author.realm_id,
         "device": author.device_id,
-        "incarnation": entropy.take(INCARNATION_BYTES),
     }
     database.change_many("INSERT INTO _meta VALUES (?, ?)", list(meta.items()))
+    mint(database, entropy, clock, Cause.CREATED)
     database.commit()
     database.checkpoint()
     database.close()
     # A store comes into being whole or not at all: a kill before this line leaves nothing under its name.
+    mark_path(path).unlink(missing_ok=True)
     unfinished.rename(path)
     return open_store(
         path, key=key, author=author, components=components, clock=clock, entropy=entropy, options=options
@@ -84,6 +90,8 @@ def open_store(
     """
     if not path.exists():
         raise StorageError(f"There is no store at {path.name}; run `nuthatch init` or `nuthatch join` first.")
+    # Before the engine opens it: closing any other descriptor of the file would take the engine's locks away.
+    whereabouts = _locate(path, options.locate)
     database = Database(path, key)
     try:
         if not database.query("SELECT 1 FROM sqlite_master WHERE name = '_meta'"):
@@ -101,16 +109,27 @@ def open_store(
             )
         if meta["realm"] != author.realm_id or meta["device"] != author.device_id:
             raise StorageError("This store belongs to another device or realm; its keys were moved or mixed up.")
-        return _wired(database, author, Incarnation(meta["incarnation"]), components, clock, entropy, options)
+        present = Incarnation(meta["incarnation"])
+        mark = MarkFile(path, key)
+        return _wired(database, mark, whereabouts, author, present, components, clock, entropy, options)
     except BaseException:
         database.close()
         raise
 
 
+def _locate(path: Path, tell: Locate) -> Whereabouts:
+    try:
+        return tell(path)
+    except OSError as error:
+        raise StorageError(f"The store {path.name} cannot be read: {error.strerror}.") from error
+
+
 def _wired(
     database: Database,
+    mark: MarkFile,
+    whereabouts: Whereabouts,
     author: Author,
-    incarnation: Incarnation,
+    present: Incarnation,
     components: Sequence[Component],
     clock: Clock,
     entropy: Entropy,
@@ -118,11 +137,12 @@ def _wired(
 ) -> Store:
     register_schema(database, components)
     catalogue = Catalogue(tuple(components))
-    origin = make_origin(author.device_id, incarnation)
     origins = Origins(database)
     states = RowStates(database, origins)
     capture = Capture(database, catalogue, states)
     log = ChangeLog(database, origins)
+    guard = IncarnationGuard(mark, whereabouts, log, author.device_id)
+    origin = make_origin(author.device_id, guard.open(database, present, clock, entropy))
     authoring = Authoring(
         database=database,
         catalogue=catalogue,
@@ -146,7 +166,7 @@ def _wired(
     reader = SnapshotReader(database, catalogue, states)
     database.guard()
     return Store(
-        StoreParts(database, catalogue, origins, log, capture, authoring, receiving, reader),
+        StoreParts(database, catalogue, origins, log, capture, authoring, receiving, reader, guard),
         author,
         origin,
         clock,

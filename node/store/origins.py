@@ -31,6 +31,10 @@ class Origins:
             self._origin_by_number[number] = origin
         return self._number_by_origin[origin]
 
+    def number_if_known(self, origin: Origin) -> int | None:
+        """Return the number of `origin`, None where it has none."""
+        return self._number_by_origin.get(origin)
+
     def origin(self, number: int) -> Origin:
         """Return the origin that `number` stands for."""
         return self._origin_by_number[number]

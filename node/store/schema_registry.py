@@ -19,6 +19,9 @@ FORMAT_VERSION = 2
 
 _INTERNAL = """
 CREATE TABLE _meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
+CREATE TABLE _incarnation (
+    number INTEGER PRIMARY KEY, incarnation BLOB NOT NULL UNIQUE, at_milliseconds INTEGER NOT NULL, cause TEXT NOT NULL
+) STRICT;
 CREATE TABLE _component (
     name TEXT PRIMARY KEY, version INTEGER NOT NULL, kind TEXT NOT NULL, priority INTEGER NOT NULL,
     checksum BLOB NOT NULL

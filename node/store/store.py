@@ -15,6 +15,7 @@ from node.store.catalogue import Catalogue
 from node.store.change_log import Progress, StoredBatch
 from node.store.conflict_log import count_conflicts
 from node.store.database import Row
+from node.store.incarnations import Minted, last_minted
 from node.store.receiving import ApplyReport
 from node.store.row_state import IDS, ids_blob
 from node.store.snapshot import START
@@ -103,6 +104,8 @@ class Store:
             parts.origins.reload()
             raise
         parts.log.install(progress)
+        if own := progress.appended_of(self.origin):
+            parts.guard.committed(own)
         changed = frozenset(stream for stream, state in progress.states.items() if before.get(stream) is not state)
         if changed:
             self._notify(ChangeNotice(streams=changed, changes_by_table=pending.changes_by_table, local=local))
@@ -230,10 +233,15 @@ class Store:
         """Return the digest of a stream from its stored row hashes, for checks."""
         return self._parts.receiving.recompute_digest(stream)
 
+    def last_minted(self) -> Minted:
+        """Return under which incarnation this store writes, since when and why."""
+        return last_minted(self._parts.database)
+
     def checkpoint(self) -> None:
         """Move the write-ahead log into the file."""
         self._parts.database.checkpoint()
 
     def close(self) -> None:
         """Close the store; nothing may be called afterwards."""
+        self._parts.guard.close()
         self._parts.database.close()

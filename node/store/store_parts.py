@@ -8,6 +8,7 @@ from node.store.capture import Capture
 from node.store.catalogue import Catalogue
 from node.store.change_log import ChangeLog
 from node.store.database import Database
+from node.store.incarnation_guard import IncarnationGuard
 from node.store.origins import Origins
 from node.store.receiving import Receiving
 from node.store.snapshot import SnapshotReader
@@ -35,4 +36,5 @@ class StoreParts:
     authoring: Authoring
     receiving: Receiving
     reader: SnapshotReader
+    guard: IncarnationGuard
     subscribers: list[Callable[[ChangeNotice], None]] = field(default_factory=list)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from crdt.identifiers import DeviceId, Origin
 from node.store.authoring import Author
-from node.store.opening import create_store, open_store
+from node.store.opening import StoreOptions, create_store, open_store
 from node.store.store import Store
+from node.store.whereabouts import Whereabouts
 from simulations.kernel.clock import SkewedClock, TrueTime
 from simulations.kernel.streams import SeededStream
 from simulations.oracle.replica import ModelReplica
@@ -48,6 +49,8 @@ class Device:
         self.directory = home / f"{index}-0"
         self.directory.mkdir()
         self.switch = self._new_switch()
+        # Each life has files of its own; to the device they are the same one.
+        self._options = StoreOptions(locate=lambda _: Whereabouts(b"simulated machine", self.name.encode()))
         self.store = create_store(
             self._path,
             key=self._key,
@@ -55,6 +58,7 @@ class Device:
             components=COMPONENTS,
             clock=self.clock,
             entropy=self._entropy,
+            options=self._options,
         )
 
     @property
@@ -172,6 +176,7 @@ class Device:
             components=COMPONENTS,
             clock=self.clock,
             entropy=self._entropy,
+            options=self._options,
         )
 
     def _new_switch(self) -> KillSwitch:

@@ -58,6 +58,7 @@ class Replica:
     options: StoreOptions = field(default_factory=StoreOptions)
     offset_milliseconds: int = 0
     store: Store = field(init=False)
+    times_opened: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         self.store = self.open(self.path)
@@ -65,13 +66,14 @@ class Replica:
     def open(self, path: Path, *, key: bytes = KEY) -> Store:
         """Open the store at `path`, or create it where there is none."""
         start = open_store if path.exists() else create_store
+        self.times_opened += 1
         return start(
             path,
             key=key,
             author=self.author,
             components=self.components,
             clock=SkewedClock(self.time, self.offset_milliseconds),
-            entropy=SeededStream(self.seed, f"{path}"),
+            entropy=SeededStream(self.seed, f"{path} {self.times_opened}"),
             options=self.options,
         )
 

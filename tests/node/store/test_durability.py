@@ -127,7 +127,7 @@ def test_a_store_of_another_device_is_refused(here: Replica, there: Replica) -> 
 
 def replace_author(replica: Replica, other: Replica) -> Replica:
     mixed = Replica.__new__(Replica)
-    for name in ("path", "roster", "time", "components", "seed", "options", "offset_milliseconds"):
+    for name in ("path", "roster", "time", "components", "seed", "options", "offset_milliseconds", "times_opened"):
         setattr(mixed, name, getattr(replica, name))
     mixed.author = other.author
     return mixed
@@ -237,7 +237,7 @@ def test_a_kill_while_a_store_is_made_leaves_nothing_in_the_way(here: Replica) -
     path = here.path.with_name("begun.db")
     path.with_name("begun.db.new").write_bytes(b"half a store")
     here.open(path).close()
-    assert sorted(file.name for file in path.parent.glob("begun.db*")) == ["begun.db"]
+    assert sorted(file.name for file in path.parent.glob("begun.db*")) == ["begun.db", "begun.db.mark"]
 
 
 def test_a_subscriber_that_fails_does_not_fail_the_commit_before_it(
