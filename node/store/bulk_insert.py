@@ -41,7 +41,9 @@ def insert_in_bulk(
     Values fit their columns' types. Raises ConstraintError for an id that stands already.
     """
     filled = [
-        (column, cells) for column, cells in zip(table.columns, by_column, strict=True) if any(map(_given, cells))
+        (column, cells)
+        for column, cells in zip(table.columns, by_column, strict=True)
+        if cells.count(None) < len(cells)
     ]
     names = ", ".join(["id", *(column.name for column, _ in filled)])
     if any(column.type == "REAL" for column, _ in filled):
@@ -78,7 +80,7 @@ def as_stored(table: ReplicatedTable, columns: Sequence[str], rows: Sequence[Seq
     """
     cells_by_name = dict(zip(columns, zip(*rows, strict=True), strict=True))
     row_ids = cells_by_name.pop("id", None)
-    if row_ids is None or not all(type(row_id) is bytes and len(row_id) == 16 for row_id in row_ids):
+    if row_ids is None or not ({bytes}.issuperset(map(type, row_ids)) and {16}.issuperset(map(len, row_ids))):
         return None
     if not cells_by_name.keys() <= table.strategy_by_column.keys():
         return None
@@ -95,7 +97,7 @@ def as_stored(table: ReplicatedTable, columns: Sequence[str], rows: Sequence[Seq
 
 def _check_cells(column: Column, cells: Sequence[Any]) -> None:
     if column.type == "TEXT":
-        joined = "".join(cell for cell in cells if cell is not None)
+        joined = "".join(filter(None, cells))
         if "\0" in joined:
             raise ConstraintError("A text cannot hold a NUL character; remove it first.")
         if not joined.isascii():
@@ -124,10 +126,6 @@ def _shown(column: Column, cells: Sequence[object] | None, count: int) -> Sequen
     if (default is None or None not in cells) and (nothing is None or says_nothing not in cells):
         return cells
     return [default if cell is None or (nothing is not None and cell == says_nothing) else cell for cell in cells]
-
-
-def _given(cell: object) -> bool:
-    return cell is not None
 
 
 def _packed(number: int) -> str:
