@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from node.api.server import serve_api
+from node.collector import settle_collector
 from node.composition import open_home
 from node.config import NodeConfig
 from node.operations.table import LocalCaller
@@ -86,6 +87,7 @@ async def running(service: Service, *, listen: str | None, peers: Sequence[str])
         on_event=service.events.publish,
     )
     await runtime.start()
+    settle_collector()
     service.links, service.pairing = runtime, host
     try:
         yield runtime

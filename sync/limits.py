@@ -35,7 +35,7 @@ CHANGES_PER_BATCH_MAX: Final = 100_000
 LAYOUTS_PER_BATCH_MAX: Final = 4_096
 
 # Bundles of this size keep the cost of framing small and the wait for an urgent message behind one short.
-BUNDLE_BYTES_TARGET: Final = 256 * KIBIBYTE
+BUNDLE_BYTES_TARGET: Final = 512 * KIBIBYTE
 # A bundle goes over its target only for one batch that is larger by itself: the largest batch, padded by at most
 # 6.2 %, must still fit, or it could never leave its device.
 ENVELOPE_BYTES_MAX: Final = 9 * MEBIBYTE
@@ -46,7 +46,7 @@ PADDING_FLOOR_BYTES: Final = KIBIBYTE
 
 # Unacknowledged envelope bytes in flight on one link: two to four bundles keep the receiver's store busy while it
 # commits, and a receiver never holds more than this for a peer (one oversize envelope excepted).
-WINDOW_BYTES: Final = MEBIBYTE
+WINDOW_BYTES: Final = 2 * MEBIBYTE
 
 # A certificate with its names takes some 300 bytes; a key epoch for 20 devices some 3 KiB.
 STATEMENT_BYTES_MAX: Final = 16 * KIBIBYTE

@@ -24,12 +24,17 @@ def begin_conversation(store: Store) -> RowId:
     return row_id
 
 
-def transactions(conversation_id: RowId, count: int, *, seed: int = 0) -> Iterator[list[Message]]:
-    """Yield `count` messages, as many at a time as one transaction writes, with time-ordered ids."""
-    entropy = SeededEntropy(f"messages {seed}")
-    for first in range(0, count, ROWS_PER_TRANSACTION):
+def transactions(conversation_id: RowId, count: int, *, seed: int = 0, after: int = 0) -> Iterator[list[Message]]:
+    """Yield `count` messages, as many at a time as one transaction writes, with time-ordered ids.
+
+    `after` is how many came before: their ids are the lesser ones.
+    """
+    entropy = SeededEntropy(f"messages {seed} {after}")
+    for first in range(after, after + count, ROWS_PER_TRANSACTION):
         rows: list[Message] = []
-        for number, text in enumerate(texts(min(ROWS_PER_TRANSACTION, count - first), seed=seed + first), first):
+        for number, text in enumerate(
+            texts(min(ROWS_PER_TRANSACTION, after + count - first), seed=seed + first), first
+        ):
             at = _STARTED_AT + timedelta(seconds=number)
             created_at = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
             row_id = uuid7(int(at.timestamp() * 1000), entropy.take(10))

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from node.clock import SystemClock
+from node.collector import settle_collector
 from node.entropy import SystemEntropy
 from node.runtime import PUSH_SECONDS, Runtime
 from node.schemas import CORE_COMPONENTS
@@ -48,13 +49,15 @@ class Replica:
             entropy=entropy,
             peers=peers,
         )
+        self._written = 0
 
     async def insert(self, rows: int) -> dict[str, object]:
         """Insert messages, 1,000 a transaction, pushed while they are written; the time until the peer holds all.
 
         "Holds" is what the session calls in sync: equal frontier and equal digest, after the peer's durable commit.
         """
-        prepared = list(transactions(begin_conversation(self.store), rows))
+        prepared = list(transactions(begin_conversation(self.store), rows, after=self._written))
+        self._written += rows
         await self.settle()
         started_at = time.perf_counter()
         for batch in prepared:
@@ -97,6 +100,7 @@ class Replica:
 async def run(replica: Replica) -> None:
     """Obey every line of the standard input until it ends."""
     await replica.runtime.start()
+    settle_collector()
     tell(listen=replica.runtime.listen_address)
     lines = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
