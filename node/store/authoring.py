@@ -17,7 +17,7 @@ from node.store.bulk_insert import bindable
 from node.store.capture import Capture, TouchedTable
 from node.store.catalogue import Catalogue, ReplicatedTable
 from node.store.change_log import Progress, RowsMoved
-from node.store.conflict_log import purge_conflicts
+from node.store.conflict_log import purge_conflicts, settle_conflicts
 from node.store.database import Database, Row
 from node.store.own_changes import change_of, corrections, new_row, split_plain, with_old_values
 from node.store.references import check_references, settle_references
@@ -186,6 +186,7 @@ class Authoring:
     ) -> None:
         old_by_id = self._states.read(table, [row.row_id for row in touched.others], draft.vector)
         new: dict[RowId, RowState] = {}
+        written: dict[RowId, RowState] = {}
         shown: list[tuple[str, object, RowId]] = []
         gone: list[bytes] = []
         removed = rows = 0
@@ -205,6 +206,7 @@ class Authoring:
                     shown += corrections(table, row_id, with_old_values(table, row, old.row), row.values)
                 continue
             draft.add(table, row_id, change)
+            written[row_id] = change
             merged = join_rows(with_old_values(table, row, old.row), change) if old else change
             new[row_id] = merged
             removed += int.from_bytes(old.hash, "big") if old else 0
@@ -218,6 +220,7 @@ class Authoring:
             self._database.change(f"UPDATE {table.name} SET {column} = {mark} WHERE id = ?", (bound, row_id))
         if gone:
             purge_conflicts(self._database, gone)
+        settle_conflicts(self._database, table, written, new, stamp=draft.stamp, vector=draft.vector)
         hashes = self._states.write(table, new)
         draft.moved += RowsMoved(added=sum_hashes(hashes), removed=removed, rows=rows)
 

@@ -1,6 +1,13 @@
-"""Keeps the losing version of a concurrent edit, so that nothing a person wrote is lost when replicas converge."""
+"""Keeps the losing versions of concurrent edits, so that nothing a person wrote is lost when replicas converge.
 
-from collections.abc import Sequence
+Which conflicts are open is a function of the changes that a device received: of a cell they are the versions that no
+other version's author had seen, except the one that is shown. Batches arrive in causal order, so the set is kept by
+two steps for each arriving version: whatever its author had seen is settled; then it meets the shown version, and
+where neither author knew of the other the loser is noted. A loser equal to what is shown is kept too, out of sight
+(`same`): a later version may differ from it, and no author of that one need have seen it.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -15,18 +22,21 @@ from node.store.database import Database
 from node.store.row_state import IDS, ids_blob
 
 # The strategies that show one of two concurrent values; the others combine them and nothing is lost.
-_CHOOSING = frozenset({"lww", "immutable"})
+CHOOSING = frozenset({"lww", "immutable"})
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder().decode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conflict:
-    """One cell's losing version."""
+    """One cell's losing version; `same` where it says what the winner says."""
 
     row_id: RowId
     generation: int
     column: str
-    winner: Stamp
     loser: Register
+    same: bool
 
 
 def find_conflicts(
@@ -45,23 +55,26 @@ def find_conflicts(
     found: list[Conflict] = []
     for column, cell in theirs.cell_by_column.items():
         other = mine.cell_by_column.get(column)
-        if not (isinstance(cell, Register) and isinstance(other, Register)):
+        if not (isinstance(cell, Register) and isinstance(other, Register)) or cell.stamp == other.stamp:
             continue
-        if cell.value == other.value or table.strategy_by_column[column].name not in _CHOOSING:
+        if table.strategy_by_column[column].name not in CHOOSING:
             continue
         if their_vector.covers_stamp(other.stamp) or my_vector.covers_stamp(cell.stamp):
             continue
-        winner = merged.cell_by_column[column]
-        loser = other if winner == cell else cell
-        stamp = cell.stamp if winner == cell else other.stamp
-        found.append(Conflict(row_id=row_id, generation=merged.generation, column=column, winner=stamp, loser=loser))
+        loser = other if merged.cell_by_column[column] == cell else cell
+        same = cell.value == other.value
+        found.append(Conflict(row_id=row_id, generation=merged.generation, column=column, loser=loser, same=same))
+    if len(theirs.cell_by_column) == len(table.columns) and all(conflict.same for conflict in found):
+        # One row inserted whole on two devices, alike (an import of one file on both): there is nothing to look at.
+        return []
     return found
 
 
 def note_conflicts(database: Database, table: ReplicatedTable, conflicts: Sequence[Conflict]) -> None:
     """Write losers down, each once: the key names the cell and the losing stamp."""
     database.change_many(
-        "INSERT OR IGNORE INTO _conflict VALUES (?, ?, ?, ?, ?, ?, ?, ?, strftime('%Y-%m-%dT%H:%M:%fZ'))",
+        "INSERT OR IGNORE INTO _conflict (key, table_name, row_id, generation, column_name, loser, value, same)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (
                 conflict_key(table.name, conflict),
@@ -69,27 +82,64 @@ def note_conflicts(database: Database, table: ReplicatedTable, conflicts: Sequen
                 conflict.row_id,
                 conflict.generation,
                 conflict.column,
-                conflict.winner,
                 conflict.loser.stamp,
-                msgspec.msgpack.encode(conflict.loser.value),
+                _encode(conflict.loser.value),
+                int(conflict.same),
             )
             for conflict in conflicts
         ],
     )
 
 
+def settle_conflicts(
+    database: Database,
+    table: ReplicatedTable,
+    written: Mapping[RowId, RowState],
+    changed: Mapping[RowId, RowState],
+    *,
+    stamp: Stamp | None,
+    vector: VersionVector,
+) -> None:
+    """Settle the losers that the author of `written` had seen (`vector`) and wrote over under `stamp`.
+
+    `changed` are the rows as they stand merged. Snapshot pages name no author of a version (`stamp` is None): they
+    settle nothing and only change what is shown.
+    """
+    if not written or not database.query("SELECT EXISTS (SELECT 1 FROM _conflict)")[0][0]:
+        return
+    updates: list[tuple[bytes | None, int, bytes]] = []
+    for key, row_id, generation, column, loser, value, settled_by, same in database.query(
+        "SELECT c.key, c.row_id, c.generation, c.column_name, c.loser, c.value, c.settled_by, c.same"
+        f" FROM {IDS} JOIN _conflict c ON c.row_id = k WHERE c.table_name = ?3",
+        (ids_blob(written), len(written), table.name),
+    ):
+        change = written[row_id]
+        if generation != change.generation or column not in change.cell_by_column:
+            continue
+        now_settled, now_same = settled_by, same
+        if stamp is not None and vector.covers_stamp(loser):
+            # Two that did not know of each other may settle one conflict: the lesser stamp is named everywhere.
+            now_settled = min(settled_by or stamp, stamp)
+        shown = changed[row_id].cell_by_column.get(column) if row_id in changed else None
+        if isinstance(shown, Register):
+            now_same = int(shown.value == _decode(value))
+        if (now_settled, now_same) != (settled_by, same):
+            updates.append((now_settled, now_same, key))
+    database.change_many("UPDATE _conflict SET settled_by = ?, same = ? WHERE key = ?", updates)
+
+
 def conflict_key(table: str, conflict: Conflict) -> bytes:
-    """Return H(cell, losing stamp): equal on every device that holds the same changes."""
-    cell = msgspec.msgpack.encode((table, conflict.row_id, conflict.generation, conflict.column, conflict.loser.stamp))
+    """Return H(cell, losing stamp), 16 bytes: equal on every device that holds the same changes."""
+    cell = _encode((table, conflict.row_id, conflict.generation, conflict.column, conflict.loser.stamp))
     return blake2b(cell, digest_size=16, person=b"nuthatch-loser").digest()
 
 
 def purge_conflicts(database: Database, row_ids: Sequence[bytes]) -> None:
-    """Forget the losers of rows that were forgotten."""
+    """Forget the losers of rows whose life has ended."""
     database.change(f"DELETE FROM _conflict WHERE row_id IN (SELECT k FROM {IDS})", (ids_blob(row_ids), len(row_ids)))
 
 
 def count_conflicts(database: Database) -> int:
-    """Return how many losers are kept."""
-    count: int = database.query("SELECT count(*) FROM _conflict")[0][0]
+    """Return how many losers nobody has settled that differ from what is shown."""
+    count: int = database.query("SELECT count(*) FROM _conflict WHERE settled_by IS NULL AND NOT same")[0][0]
     return count

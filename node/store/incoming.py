@@ -107,7 +107,7 @@ class Incoming:
                 raise RemoteProtocolError("a batch changes a row twice")
             moved += self._merge.insert_new(table, [rows[p] for p in new], [hashes[p] for p in new], stamp)
         if others:
-            moved += self._joined(table, others, my_vector, their_vector)
+            moved += self._joined(table, others, stamp, my_vector, their_vector)
         return moved
 
     def apply_page(self, page: Page, my_vector: VersionVector, their_vector: VersionVector) -> Applied:
@@ -146,14 +146,19 @@ class Incoming:
                     table, [rows[p] for p in group], [hash_body(prefix, page_rows[p][2]) for p in group], Stamp(born)
                 )
             if others:
-                moved += self._joined(table, others, my_vector, their_vector)
+                moved += self._joined(table, others, None, my_vector, their_vector)
         return Applied(moved=moved, rows_by_table=rows_by_table)
 
     def _joined(
-        self, table: ReplicatedTable, rows: dict[RowId, RowState], mine: VersionVector, theirs: VersionVector
+        self,
+        table: ReplicatedTable,
+        rows: dict[RowId, RowState],
+        stamp: Stamp | None,
+        mine: VersionVector,
+        theirs: VersionVector,
     ) -> RowsMoved:
         try:
-            return self._merge.join(table, rows, my_vector=mine, their_vector=theirs)
+            return self._merge.join(table, rows, stamp=stamp, my_vector=mine, their_vector=theirs)
         except MergeError as error:
             raise RemoteProtocolError(f"a row of {table.name} cannot be merged") from error
 

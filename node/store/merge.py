@@ -12,7 +12,7 @@ from node.store import full_text
 from node.store.bulk_insert import bindable_cells, insert_in_bulk, placeholder
 from node.store.catalogue import ReplicatedTable
 from node.store.change_log import RowsMoved
-from node.store.conflict_log import Conflict, find_conflicts, note_conflicts, purge_conflicts
+from node.store.conflict_log import Conflict, find_conflicts, note_conflicts, purge_conflicts, settle_conflicts
 from node.store.database import Database
 from node.store.row_state import IDS, RowStates, ids_blob, in_context, upsert_rows
 from sync.errors import RemoteProtocolError
@@ -50,16 +50,19 @@ class Merge:
         table: ReplicatedTable,
         incoming: Mapping[RowId, RowState],
         *,
+        stamp: Stamp | None,
         my_vector: VersionVector,
         their_vector: VersionVector,
     ) -> RowsMoved:
         """Join row states with those that stand here; the vectors say what each side had seen.
 
+        `stamp` is that of the batch which made all of `incoming`, None for a page of rows of many authors.
         Raises crdt.errors.MergeError where a state cannot be joined.
         """
         stored_by_id = self._states.read(table, list(incoming), my_vector)
         merged_by_id: dict[RowId, RowState] = {}
         conflicts: list[Conflict] = []
+        ended: list[bytes] = []
         removed = rows = 0
         for row_id, theirs in incoming.items():
             stored = stored_by_id.get(row_id)
@@ -75,9 +78,14 @@ class Merge:
             if merged == stored.row:
                 continue
             merged_by_id[row_id] = merged
+            if merged.generation != stored.row.generation:
+                ended.append(row_id)
             removed += int.from_bytes(stored.hash, "big")
             rows += int(merged.alive) - int(stored.row.alive)
         self._show(table, merged_by_id)
+        if ended:
+            purge_conflicts(self._database, ended)
+        settle_conflicts(self._database, table, incoming, merged_by_id, stamp=stamp, vector=their_vector)
         note_conflicts(self._database, table, conflicts)
         hashes = self._states.write(table, merged_by_id)
         return RowsMoved(added=sum_hashes(hashes), removed=removed, rows=rows)
@@ -94,7 +102,6 @@ class Merge:
             self._database.change(
                 f"DELETE FROM {table.name} WHERE id IN (SELECT k FROM {IDS})", (ids_blob(dead), len(dead))
             )
-            purge_conflicts(self._database, dead)
         alive = [row_id for row_id, state in states.items() if state.alive]
         self._upsert(table, [(row_id, *_values(table, states[row_id])) for row_id in alive])
         if self._index_text and alive:

@@ -48,7 +48,7 @@ CREATE TABLE _batch (
 CREATE TABLE _statement (hash BLOB PRIMARY KEY, raw BLOB NOT NULL) STRICT;
 CREATE TABLE _conflict (
     key BLOB PRIMARY KEY, table_name TEXT NOT NULL, row_id BLOB NOT NULL, generation INTEGER NOT NULL,
-    column_name TEXT NOT NULL, winner BLOB NOT NULL, loser BLOB NOT NULL, value BLOB NOT NULL, noted_at TEXT NOT NULL
+    column_name TEXT NOT NULL, loser BLOB NOT NULL, value BLOB NOT NULL, same INTEGER NOT NULL, settled_by BLOB
 ) STRICT;
 CREATE INDEX _conflict_by_row ON _conflict (row_id);
 """

@@ -58,6 +58,20 @@ def _last_generation_wins(a: RowState, b: RowState) -> RowState:
     return a if a.born > b.born else b
 
 
+def _settled_by_nobody(*args: object, **kwargs: object) -> None:
+    return None
+
+
+def _settled_by_anyone(*args: object, **kwargs: object) -> None:
+    kwargs["vector"] = _Omniscient()
+    conflict_log.settle_conflicts(*args, **kwargs)  # type: ignore[arg-type]
+
+
+class _Omniscient:
+    def covers_stamp(self, stamp: object) -> bool:
+        return True
+
+
 def _only_incoming_loses(*args: object, **kwargs: object) -> object:
     found = conflict_log.find_conflicts(*args, **kwargs)  # type: ignore[arg-type]
     theirs = args[3]
@@ -139,6 +153,20 @@ MERGING = (
         says="only the version that stood here is kept when it loses, not one that arrives and loses",
         checks=("conflicts",),
         plant=lambda: replaced(merge, "find_conflicts", _only_incoming_loses),
+        focus=_SETTINGS,
+    ),
+    Mutant(
+        name="conflict-never-settled",
+        says="a conflict stays open although somebody who had seen both versions wrote a third",
+        checks=("conflicts",),
+        plant=lambda: replaced(merge, "settle_conflicts", _settled_by_nobody),
+        focus=_SETTINGS,
+    ),
+    Mutant(
+        name="conflict-settled-unseen",
+        says="a write settles a conflict whose loser its author had not seen",
+        checks=("conflicts",),
+        plant=lambda: replaced(merge, "settle_conflicts", _settled_by_anyone),
         focus=_SETTINGS,
     ),
 )

@@ -137,6 +137,83 @@ def test_an_edit_made_knowing_of_the_other_is_no_conflict(realm: Realm, here: Re
     assert [replica.store.conflicts() for replica in realm.replicas] == [0, 0]
 
 
+def test_a_write_that_knew_of_both_settles_a_conflict_everywhere(realm: Realm, here: Replica, there: Replica) -> None:
+    here.write(insert_item(1, title="a"))
+    realm.exchange()
+    here.write("UPDATE drill_items SET title = 'here'")
+    there.write("UPDATE drill_items SET title = 'there'")
+    realm.exchange()
+    there.write("UPDATE drill_items SET body = 'another cell'")
+    assert [replica.store.conflicts() for replica in realm.replicas] == [1, 1]
+    here.write("UPDATE drill_items SET title = 'both'")
+    assert [replica.store.conflicts() for replica in realm.replicas] == [0, 1]
+    realm.exchange()
+    assert [replica.store.conflicts() for replica in realm.replicas] == [0, 0]
+    settled = [replica.query("SELECT key, loser, settled_by FROM _conflict") for replica in realm.replicas]
+    assert settled[0] == settled[1]
+    assert settled[0][0][2] is not None
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1), (2, 0, 1)])
+def test_the_open_conflicts_do_not_depend_on_the_order_of_arrival(
+    tmp_path_factory: pytest.TempPathFactory, order: tuple[int, ...]
+) -> None:
+    realm = open_realm(tmp_path_factory.mktemp("order"), devices=4)
+    first, second, third, last = realm.replicas
+    first.write(insert_item(1, title="a"))
+    realm.exchange()
+    first.write("UPDATE drill_items SET title = 'oak'")
+    second.write("UPDATE drill_items SET title = 'elm'")
+    third.pull(first)
+    third.write("UPDATE drill_items SET title = 'fir'")
+    sources = (first, second, third)
+    for position in order:
+        last.pull(sources[position])
+    assert titles(last) == [("fir",)]
+    assert last.query("SELECT value FROM _conflict WHERE settled_by IS NULL") == [(b"\xa3elm",)]
+    realm.exchange()
+    assert [replica.store.conflicts() for replica in realm.replicas] == [1, 1, 1, 1]
+    realm.close()
+
+
+def test_equal_values_written_apart_are_no_conflict_until_a_third_differs(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    realm = open_realm(tmp_path_factory.mktemp("equal"), devices=3)
+    first, second, third = realm.replicas
+    first.write(insert_item(1, title="a"))
+    realm.exchange()
+    first.write("UPDATE drill_items SET title = 'same'")
+    second.write("UPDATE drill_items SET title = 'same'")
+    third.write("UPDATE drill_items SET title = 'other'")
+    first.pull(second)
+    second.pull(first)
+    assert [first.store.conflicts(), second.store.conflicts()] == [0, 0]
+    realm.exchange()
+    assert [replica.store.conflicts() for replica in realm.replicas] == [2, 2, 2]
+    realm.close()
+
+
+def test_a_row_inserted_alike_on_two_devices_notes_nothing(realm: Realm, here: Replica, there: Replica) -> None:
+    for replica in realm.replicas:
+        replica.write(insert_item(1, title="imported", body="from one file"))
+    realm.exchange()
+    assert [replica.query("SELECT count(*) FROM _conflict") for replica in realm.replicas] == [[(0,)], [(0,)]]
+
+
+def test_a_new_life_of_a_row_ends_the_conflicts_of_the_old_one(realm: Realm, here: Replica, there: Replica) -> None:
+    here.write(insert_item(1, title="a"))
+    realm.exchange()
+    here.write("UPDATE drill_items SET title = 'here'")
+    there.write("UPDATE drill_items SET title = 'there'")
+    realm.exchange()
+    here.write(delete_item(1))
+    here.write(insert_item(1, title="new"))
+    # Both batches in one call: the row is never seen dead there.
+    there.pull(here)
+    assert there.query("SELECT count(*) FROM _conflict") == [(0,)]
+
+
 def test_words_are_found_while_they_stand_and_never_after(realm: Realm, here: Replica, there: Replica) -> None:
     here.write(insert_item(1, title="walnut", body="red squirrel"), insert_item(2, title="acorn"))
     realm.exchange()
