@@ -1,8 +1,12 @@
 """Row states at rest: which stamps and dots belong to the values that stand in a table.
 
 A row whose every cell was written by one change needs only that change's stamp (hlc, origin, seq). Whatever else
-there is (cells with stamps of their own, sets, counters, tombstones' references, columns not yet known) lies in
-`cells`, a msgpack array [[[column, stamp]…], [[column, payload]…], [missing column…]].
+there is lies in `cells`, a msgpack array of five:
+- `stamps` {column: stamp}: of cells whose stamp is not the row's own;
+- `payloads` {column: payload}: sets and counters, and a tombstone's references;
+- `missing` [column…]: of which this row knows nothing yet;
+- `hidden` {column: true value}: where the table shows a derived value, or the row is kept out of it (`derived`);
+- `unknown` {column: [strategy code, payload]}: of a newer version's columns, which the table does not have.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +18,7 @@ import msgspec
 
 from crdt.identifiers import RowId, Stamp, make_stamp, stamp_hlc, stamp_origin, stamp_seq
 from crdt.row import RowState, hash_row, spell_row
-from crdt.strategies import CellState
+from crdt.strategies import CellState, Strategy, strategy_of
 from crdt.strategies.observed_set import ObservedSet
 from crdt.strategies.register import Register
 from crdt.version_vector import VersionVector
@@ -23,7 +27,11 @@ from node.store.database import Database, Row
 from node.store.origins import Origins
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(tuple[dict[str, bytes], dict[str, Any], list[str]]).decode
+_decode = msgspec.msgpack.Decoder(
+    tuple[dict[str, bytes], dict[str, Any], list[str], dict[str, Any], dict[str, tuple[int, Any]]]
+).decode
+_NOTHING: tuple[dict[str, bytes], dict[str, Any], list[str], dict[str, Any], dict[str, tuple[int, Any]]]
+_NOTHING = ({}, {}, [], {}, {})
 
 # SQLite's limit is 32,766 parameters a statement; above some hundred rows nothing is gained.
 _ROWS_PER_STATEMENT = 500
@@ -32,10 +40,11 @@ RECORD_BYTES = 48
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredRow:
-    """A row state as read, its hash, and the values that stand in the table."""
+    """A row state as read and its hash; `hidden` are the true values where the table shows others, or no row."""
 
     row: RowState
     hash: bytes
+    hidden: Mapping[str, Any]
 
 
 def ids_blob(row_ids: Iterable[bytes]) -> bytes:
@@ -82,17 +91,20 @@ class RowStates:
         """Return the state in a row (id, generation, hlc, origin, seq, cells, hash, values…)."""
         _, generation, hlc, origin, seq, cells, row_hash = row[:7]
         born = make_stamp(int.from_bytes(hlc, "big"), self._origins.origin(origin), seq)
-        stamps, payloads, missing = _decode(cells) if cells is not None else ({}, {}, [])
+        stamps, payloads, missing, hidden, unknown = _decode(cells) if cells is not None else _NOTHING
         by_column: dict[str, CellState] = {}
+        codes: dict[str, int] = {}
         for name, strategy, value in zip(table.column_names, table.strategies, row[7:], strict=True):
             if name in missing or (generation % 2 == 0 and name not in payloads):
                 continue
-            payload = payloads.get(name) if generation % 2 == 0 or not strategy.stamped else value
-            cell = strategy.from_wire(payload, Stamp(stamps.get(name, born)))
-            by_column[name] = ObservedSet(cell.element_by_dot, vector) if isinstance(cell, ObservedSet) else cell
-        codes = {name: table.strategy_by_column[name].code for name in by_column}
+            payload = payloads.get(name) if generation % 2 == 0 or not strategy.stamped else hidden.get(name, value)
+            by_column[name] = _cell(strategy, payload, Stamp(stamps.get(name, born)), vector)
+            codes[name] = strategy.code
+        for name, (code, payload) in unknown.items():
+            by_column[name] = _cell(strategy_of(code), payload, Stamp(stamps.get(name, born)), vector)
+            codes[name] = code
         state = RowState(generation=generation, born=born, code_by_column=codes, cell_by_column=by_column)
-        return StoredRow(row=state, hash=row_hash)
+        return StoredRow(row=state, hash=row_hash, hidden=hidden)
 
     def insert_fresh(
         self, table: ReplicatedTable, row_ids: Sequence[bytes], hashes: Sequence[bytes], stamp: Stamp
@@ -112,8 +124,17 @@ class RowStates:
             ),
         )
 
-    def write(self, table: ReplicatedTable, states: Mapping[RowId, RowState]) -> list[bytes]:
-        """Write merged states, alive or dead, and return their hashes in the same order."""
+    def write(
+        self,
+        table: ReplicatedTable,
+        states: Mapping[RowId, RowState],
+        hidden_by_id: Mapping[RowId, Mapping[str, Any]] | None = None,
+    ) -> list[bytes]:
+        """Write merged states, alive or dead, and return their hashes in the same order.
+
+        `hidden_by_id` are the true values of those columns in which the table shows, or will show, derived ones.
+        """
+        hidden = hidden_by_id or {}
         hashes: list[bytes] = []
         rows: list[tuple[object, ...]] = []
         for row_id, state in states.items():
@@ -127,7 +148,7 @@ class RowStates:
                     stamp_hlc(born).to_bytes(8, "big"),
                     self._origins.number(stamp_origin(born)),
                     stamp_seq(born),
-                    _cells(table, state),
+                    _cells(table, state, hidden.get(row_id, {})),
                     row_hash,
                 )
             )
@@ -153,20 +174,31 @@ def in_context(state: RowState, vector: VersionVector) -> RowState:
     )
 
 
-def _cells(table: ReplicatedTable, state: RowState) -> bytes | None:
+def _cell(strategy: Strategy, payload: object, stamp: Stamp, vector: VersionVector) -> CellState:
+    cell = strategy.from_wire(payload, stamp)
+    return ObservedSet(cell.element_by_dot, vector) if isinstance(cell, ObservedSet) else cell
+
+
+def _cells(table: ReplicatedTable, state: RowState, hidden: Mapping[str, Any]) -> bytes | None:
     stamps: dict[str, bytes] = {}
     payloads: dict[str, object] = {}
+    unknown: dict[str, tuple[int, object]] = {}
     for name, cell in state.cell_by_column.items():
-        strategy = table.strategy_by_column[name]
-        if isinstance(cell, Register):
-            if cell.stamp != state.born:
-                stamps[name] = cell.stamp
+        if isinstance(cell, Register) and cell.stamp != state.born:
+            stamps[name] = cell.stamp
+        strategy = table.strategy_by_column.get(name)
+        if strategy is None:
+            code = state.code_by_column[name]
+            unknown[name] = (code, strategy_of(code).to_wire(cell))
+        elif isinstance(cell, Register):
             if not state.alive:
                 payloads[name] = cell.value
         elif (payload := strategy.to_wire(cell)) is not None:
             payloads[name] = payload
     missing = [name for name in table.column_names if name not in state.cell_by_column] if state.alive else []
-    return _encode((stamps, payloads, missing)) if stamps or payloads or missing else None
+    if not (stamps or payloads or missing or hidden or unknown):
+        return None
+    return _encode((stamps, payloads, missing, dict(hidden), unknown))
 
 
 def note_unknown(database: Database, row_table: str, columns: Sequence[str]) -> None:
@@ -176,13 +208,13 @@ def note_unknown(database: Database, row_table: str, columns: Sequence[str]) -> 
     """
     database.change(
         f"UPDATE {row_table} SET cells = ? WHERE cells IS NULL AND generation % 2 = 1",
-        (_encode(({}, {}, sorted(columns))),),
+        (_encode(({}, {}, sorted(columns), {}, {})),),
     )
     noted = database.query(f"SELECT id, cells FROM {row_table} WHERE cells IS NOT NULL AND generation % 2 = 1")
     changed: list[tuple[bytes, bytes]] = []
     for row_id, cells in noted:
-        stamps, payloads, missing = _decode(cells)
-        changed.append((_encode((stamps, payloads, sorted({*missing, *columns}))), row_id))
+        stamps, payloads, missing, hidden, unknown = _decode(cells)
+        changed.append((_encode((stamps, payloads, sorted({*missing, *columns}), hidden, unknown)), row_id))
     database.change_many(f"UPDATE {row_table} SET cells = ? WHERE id = ?", changed)
 
 
