@@ -12,7 +12,7 @@ The signature covers header and change hashes H(salt, row hash): a forgotten cha
 batch still verifies. The salt keeps a short forgotten text from being guessed from that hash.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -113,6 +113,8 @@ class BatchDraft:
 _encode = msgspec.msgpack.Encoder().encode
 _decode_batch = msgspec.msgpack.Decoder(tuple[bytes, bytes, int, bytes]).decode
 _decode_header = msgspec.msgpack.Decoder(BatchHeader).decode
+_decode_cells = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
+_decode_cell = msgspec.msgpack.Decoder().decode
 _decode_changes = msgspec.msgpack.Decoder(list[tuple[int, bytes, bytes] | bytes]).decode
 
 
@@ -202,6 +204,31 @@ def open_batch(raw: bytes, realm_id: RealmId, sign_public: Callable[[DeviceId], 
     batch_hash = _root(header_bytes, change_hashes)
     crypto.verify(public, signature, crypto.signed_message("batch", realm_id, batch_hash))
     return Batch(header=header, hash=batch_hash, changes=changes, row_hashes=row_hashes, raw=raw)
+
+
+def forget_changes(raw: bytes, generation_by_row: Mapping[bytes, int]) -> bytes:
+    """Return a batch of one's own log without the content of changes that gave rows life before a generation.
+
+    Each such change is replaced by the hash that was signed, so the batch keeps its hash and still verifies. Deletes,
+    which hold no content, stay. Raises RemoteProtocolError where `raw` is no batch.
+    """
+    try:
+        header_bytes, signature, codec, packed = _decode_batch(raw)
+        header = _decode_header(header_bytes)
+        changes = _decode_changes(unpack(codec, packed, header.body_bytes))
+        prefixes = [hash_prefix(table, layout, header.stamp) for table, layout in header.layouts]
+        kept: list[Change] = []
+        for change in changes:
+            if not isinstance(change, bytes):
+                layout_index, salt, row = change
+                row_id, generation = map(_decode_cell, _decode_cells(row)[:2])
+                if generation % 2 == 1 and generation < generation_by_row.get(row_id, 0):
+                    change = hash_change(hash_body(prefixes[layout_index], row), salt)
+            kept.append(change)
+    except UNDECODABLE as error:
+        raise RemoteProtocolError("a batch is malformed") from error
+    codec, packed = pack(_encode(kept))
+    return _encode((header_bytes, signature, codec, packed))
 
 
 def _hashes(header: BatchHeader, changes: Sequence[Change]) -> tuple[list[bytes], list[bytes]]:

@@ -17,8 +17,10 @@ from node.store.bulk_insert import bindable
 from node.store.capture import Capture, TouchedTable
 from node.store.catalogue import Catalogue, ReplicatedTable
 from node.store.change_log import Progress, RowsMoved
-from node.store.conflict_log import purge_conflicts, settle_conflicts
+from node.store.conflict_log import settle_conflicts
 from node.store.database import Database, Row
+from node.store.forgetting import Forgetting
+from node.store.history import Step
 from node.store.own_changes import change_of, corrections, new_row, split_plain, with_old_values
 from node.store.references import check_references, settle_references
 from node.store.row_state import RowStates
@@ -62,7 +64,17 @@ class _Draft:
 class Authoring:
     """Everything that happens between a person's SQL and COMMIT."""
 
-    __slots__ = ("_author", "_capture", "_catalogue", "_database", "_full_text", "_origin", "_states", "_take")
+    __slots__ = (
+        "_author",
+        "_capture",
+        "_catalogue",
+        "_database",
+        "_forgetting",
+        "_full_text",
+        "_origin",
+        "_states",
+        "_take",
+    )
 
     def __init__(
         self,
@@ -71,6 +83,7 @@ class Authoring:
         catalogue: Catalogue,
         capture: Capture,
         states: RowStates,
+        forgetting: Forgetting,
         author: Author,
         origin: Origin,
         take_entropy: Callable[[int], bytes],
@@ -81,6 +94,7 @@ class Authoring:
         self._catalogue = catalogue
         self._capture = capture
         self._states = states
+        self._forgetting = forgetting
         self._author = author
         self._origin = origin
         self._take = take_entropy
@@ -188,7 +202,7 @@ class Authoring:
         new: dict[RowId, RowState] = {}
         written: dict[RowId, RowState] = {}
         shown: list[tuple[str, object, RowId]] = []
-        gone: list[bytes] = []
+        steps: list[Step] = []
         removed = rows = 0
         for values in stated:
             row_id = RowId(values[0])
@@ -207,19 +221,19 @@ class Authoring:
                 continue
             draft.add(table, row_id, change)
             written[row_id] = change
-            merged = join_rows(with_old_values(table, row, old.row), change) if old else change
+            before = with_old_values(table, row, old.row) if old else change
+            merged = join_rows(before, change) if old else change
             new[row_id] = merged
+            if old:
+                steps.append(Step(row_id, before, change, merged))
             removed += int.from_bytes(old.hash, "big") if old else 0
             rows += int(merged.alive) - int(old is not None and old.row.alive)
             if merged.alive:
                 shown += corrections(table, row_id, merged, row.values)
-            else:
-                gone.append(row_id)
         for column, value, row_id in shown:
             mark, bound = bindable(table, column, value)
             self._database.change(f"UPDATE {table.name} SET {column} = {mark} WHERE id = ?", (bound, row_id))
-        if gone:
-            purge_conflicts(self._database, gone)
+        self._forgetting.follow(table, draft.stamp, steps)
         settle_conflicts(self._database, table, written, new, stamp=draft.stamp, vector=draft.vector)
         hashes = self._states.write(table, new)
         draft.moved += RowsMoved(added=sum_hashes(hashes), removed=removed, rows=rows)

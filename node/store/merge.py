@@ -12,8 +12,10 @@ from node.store import full_text
 from node.store.bulk_insert import bindable_cells, insert_in_bulk, placeholder
 from node.store.catalogue import ReplicatedTable
 from node.store.change_log import RowsMoved
-from node.store.conflict_log import Conflict, find_conflicts, note_conflicts, purge_conflicts, settle_conflicts
+from node.store.conflict_log import Conflict, find_conflicts, note_conflicts, settle_conflicts
 from node.store.database import Database
+from node.store.forgetting import Forgetting
+from node.store.history import Step
 from node.store.row_state import IDS, RowStates, ids_blob, in_context, upsert_rows
 from sync.errors import RemoteProtocolError
 
@@ -21,11 +23,12 @@ from sync.errors import RemoteProtocolError
 class Merge:
     """The joining of incoming row states with one store's tables."""
 
-    __slots__ = ("_database", "_index_text", "_states")
+    __slots__ = ("_database", "_forgetting", "_index_text", "_states")
 
-    def __init__(self, database: Database, states: RowStates, *, index_text: bool) -> None:
+    def __init__(self, database: Database, states: RowStates, forgetting: Forgetting, *, index_text: bool) -> None:
         """Work on `database`; capture is silent while anything here runs."""
         self._database = database
+        self._forgetting = forgetting
         self._states = states
         self._index_text = index_text
 
@@ -62,7 +65,7 @@ class Merge:
         stored_by_id = self._states.read(table, list(incoming), my_vector)
         merged_by_id: dict[RowId, RowState] = {}
         conflicts: list[Conflict] = []
-        ended: list[bytes] = []
+        steps: list[Step] = []
         removed = rows = 0
         for row_id, theirs in incoming.items():
             stored = stored_by_id.get(row_id)
@@ -75,16 +78,14 @@ class Merge:
             conflicts += find_conflicts(
                 table, row_id, stored.row, theirs, merged, my_vector=my_vector, their_vector=their_vector
             )
+            steps.append(Step(row_id, stored.row, theirs, merged))
             if merged == stored.row:
                 continue
             merged_by_id[row_id] = merged
-            if merged.generation != stored.row.generation:
-                ended.append(row_id)
             removed += int.from_bytes(stored.hash, "big")
             rows += int(merged.alive) - int(stored.row.alive)
         self._show(table, merged_by_id)
-        if ended:
-            purge_conflicts(self._database, ended)
+        self._forgetting.follow(table, stamp, steps)
         settle_conflicts(self._database, table, incoming, merged_by_id, stamp=stamp, vector=their_vector)
         note_conflicts(self._database, table, conflicts)
         hashes = self._states.write(table, merged_by_id)

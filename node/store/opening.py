@@ -13,6 +13,8 @@ from node.store.capture import Capture
 from node.store.catalogue import Catalogue
 from node.store.change_log import ChangeLog
 from node.store.database import Database
+from node.store.forgetting import Forgetting
+from node.store.history import History
 from node.store.incarnation_guard import IncarnationGuard
 from node.store.incarnation_mark import MarkFile, mark_path
 from node.store.incarnations import Cause, mint
@@ -139,6 +141,8 @@ def _wired(
     catalogue = Catalogue(tuple(components))
     origins = Origins(database)
     states = RowStates(database, origins)
+    history = History(database, origins, clock)
+    forgetting = Forgetting(database, origins, history)
     capture = Capture(database, catalogue, states)
     log = ChangeLog(database, origins)
     guard = IncarnationGuard(mark, whereabouts, log, author.device_id)
@@ -148,12 +152,13 @@ def _wired(
         catalogue=catalogue,
         capture=capture,
         states=states,
+        forgetting=forgetting,
         author=author,
         origin=origin,
         take_entropy=entropy.take,
         index_text=options.full_text,
     )
-    merge = Merge(database, states, index_text=options.full_text)
+    merge = Merge(database, states, forgetting, index_text=options.full_text)
     receiving = Receiving(
         database=database,
         catalogue=catalogue,
@@ -166,7 +171,9 @@ def _wired(
     reader = SnapshotReader(database, catalogue, states)
     database.guard()
     return Store(
-        StoreParts(database, catalogue, origins, log, capture, authoring, receiving, reader, guard),
+        StoreParts(
+            database, catalogue, origins, log, capture, authoring, receiving, reader, history, forgetting, guard
+        ),
         author,
         origin,
         clock,

@@ -51,6 +51,16 @@ CREATE TABLE _conflict (
     column_name TEXT NOT NULL, loser BLOB NOT NULL, value BLOB NOT NULL, same INTEGER NOT NULL, settled_by BLOB
 ) STRICT;
 CREATE INDEX _conflict_by_row ON _conflict (row_id);
+CREATE TABLE _history (
+    number INTEGER PRIMARY KEY, table_name TEXT NOT NULL, row_id BLOB NOT NULL, generation INTEGER NOT NULL,
+    hlc BLOB NOT NULL, origin INTEGER NOT NULL, seq INTEGER NOT NULL, noted_at INTEGER NOT NULL, differences BLOB
+) STRICT;
+CREATE INDEX _history_by_row ON _history (row_id);
+CREATE INDEX _history_by_age ON _history (noted_at) WHERE differences IS NOT NULL;
+CREATE TABLE _to_forget (
+    stream INTEGER NOT NULL, origin INTEGER NOT NULL, seq INTEGER NOT NULL, row_id BLOB NOT NULL,
+    generation INTEGER NOT NULL, PRIMARY KEY (stream, origin, seq, row_id)
+) STRICT, WITHOUT ROWID;
 """
 
 # A time-ordered UUIDv7 for rows that are inserted by plain SQL without an id.

@@ -15,6 +15,7 @@ from node.store.catalogue import Catalogue
 from node.store.change_log import Progress, StoredBatch
 from node.store.conflict_log import count_conflicts
 from node.store.database import Row
+from node.store.history import History
 from node.store.incarnations import Minted, last_minted
 from node.store.receiving import ApplyReport
 from node.store.row_state import IDS, ids_blob
@@ -27,6 +28,11 @@ from sync.identifiers import RealmId
 from sync.roster import RosterState
 from sync.snapshot import Manifest, make_page
 from sync.streams import Stream
+
+#: One piece of upkeep: some 20 ms of work.
+REWRITTEN_BATCHES_MAX = 32
+REWRITTEN_BYTES_MAX = 2**20
+AGED_ENTRIES_MAX = 5_000
 
 logger = logging.getLogger(__name__)
 
@@ -102,6 +108,7 @@ class Store:
         except BaseException:
             parts.database.rollback()
             parts.origins.reload()
+            parts.forgetting.reload()
             raise
         parts.log.install(progress)
         if own := progress.appended_of(self.origin):
@@ -228,6 +235,30 @@ class Store:
         except BaseException:
             self._parts.database.rollback()
             raise
+
+    def maintain(self) -> bool:
+        """Do one bounded piece of upkeep; return whether there is more to do at once.
+
+        Batches that hold words of forgotten rows are rewritten, and history older than 90 days says no more.
+        """
+        parts = self._parts
+        parts.database.begin()
+        try:
+            left = False
+            if parts.forgetting.pending:
+                left = parts.forgetting.drain(batches_max=REWRITTEN_BATCHES_MAX, bytes_max=REWRITTEN_BYTES_MAX).left
+            aged = parts.history.age(AGED_ENTRIES_MAX)
+            parts.database.commit()
+        except BaseException:
+            parts.database.rollback()
+            parts.forgetting.reload()
+            raise
+        return left or aged == AGED_ENTRIES_MAX
+
+    @property
+    def history(self) -> History:
+        """Who changed what, for readers."""
+        return self._parts.history
 
     def recompute_digest(self, stream: Stream) -> bytes:
         """Return the digest of a stream from its stored row hashes, for checks."""

@@ -8,6 +8,8 @@ from node.store.capture import Capture
 from node.store.catalogue import Catalogue
 from node.store.change_log import ChangeLog
 from node.store.database import Database
+from node.store.forgetting import Forgetting
+from node.store.history import History
 from node.store.incarnation_guard import IncarnationGuard
 from node.store.origins import Origins
 from node.store.receiving import Receiving
@@ -36,5 +38,7 @@ class StoreParts:
     authoring: Authoring
     receiving: Receiving
     reader: SnapshotReader
+    history: History
+    forgetting: Forgetting
     guard: IncarnationGuard
     subscribers: list[Callable[[ChangeNotice], None]] = field(default_factory=list)

@@ -1,8 +1,9 @@
 """All planted bugs."""
 
 from simulations.mutants.capturing import CAPTURING
+from simulations.mutants.forgetting import FORGETTING
 from simulations.mutants.merging import MERGING
 from simulations.mutants.receiving import RECEIVING
 from simulations.mutants.registry import Mutant
 
-MUTANTS: tuple[Mutant, ...] = (*MERGING, *CAPTURING, *RECEIVING)
+MUTANTS: tuple[Mutant, ...] = (*MERGING, *CAPTURING, *RECEIVING, *FORGETTING)

@@ -1,11 +1,15 @@
 """Everything that was acknowledged anywhere: each batch's bytes, and what its transaction meant."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from hashlib import blake2b
 
-from simulations.oracle.history import Written
+from msgspec.msgpack import decode
+
+from simulations.oracle.history import Change, RowKey, Version, Written
 from simulations.oracle.replica import ModelReplica
 from simulations.violation import Violation
+from sync.batch import Batch
 from sync.streams import Stream
 
 BatchName = tuple[Stream, bytes, int]
@@ -14,7 +18,12 @@ BatchName = tuple[Stream, bytes, int]
 class Chronicle:
     """The world's memory; no store can be asked whether it is right."""
 
-    def __init__(self) -> None:
+    def __init__(self, read_batch: Callable[[bytes], Batch]) -> None:
+        """`read_batch` verifies a batch by the realm's roster."""
+        self._read = read_batch
+        self._lacking_by_raw: dict[bytes, frozenset[RowKey]] = {}
+        self._hash_by_name: dict[BatchName, bytes] = {}
+        self._generation_by_row: dict[RowKey, int] = {}
         self.written_by_name: dict[BatchName, Written] = {}
         self._name_by_raw: dict[bytes, BatchName] = {}
         self._digest_by_frontier: dict[tuple[Stream, bytes], bytes] = {}
@@ -25,13 +34,53 @@ class Chronicle:
             raise Violation("fork", f"a second batch was written as {_spoken(written.name)}")
         self.written_by_name[written.name] = written
         self._name_by_raw[raw] = written.name
+        self._hash_by_name[written.name] = self._read(raw).hash
+        for change in written.changes:
+            known = self._generation_by_row.get(change.key, 0)
+            self._generation_by_row[change.key] = max(known, change.generation)
 
     def name_of(self, raw: bytes) -> BatchName:
-        """Return which batch these bytes are; a store may only ever hand out what an author wrote, unchanged."""
+        """Return which batch these bytes are.
+
+        A store may only ever hand out what an author wrote, unchanged, or less of it: without what was forgotten since.
+        """
         name = self._name_by_raw.get(raw)
-        if name is None:
+        return self._name_of_less(raw) if name is None else name
+
+    def _name_of_less(self, raw: bytes) -> BatchName:
+        batch = self._read(raw)
+        name = (batch.header.stream, bytes(batch.header.origin), batch.header.seq)
+        if self._hash_by_name.get(name) != batch.hash:
             raise Violation("ghost", "a store handed out a batch that nobody wrote")
+        written = self.written_by_name[name]
+        kept = {_key_of(batch, change) for change in batch.changes if not isinstance(change, bytes)}
+        lacking = {change.key: change for change in written.changes if change.key not in kept}
+        for key, change in lacking.items():
+            if change.generation % 2 == 0 or self._generation_by_row[key] <= change.generation:
+                raise Violation("forgetting", f"a change of {_spoken(name)} lost its words, and nobody forgot its row")
+        self._name_by_raw[raw] = name
+        self._lacking_by_raw[raw] = frozenset(lacking)
         return name
+
+    def read(self, raw: bytes) -> Written:
+        """Return what a batch says: all that was written, or what is left of it."""
+        written = self.written_by_name[self.name_of(raw)]
+        lacking = self._lacking_by_raw.get(raw)
+        if not lacking:
+            return written
+        return replace(
+            written,
+            changes=tuple(change for change in written.changes if change.key not in lacking),
+            forgotten=lacking,
+        )
+
+    def words_of_the_forgotten(self, raw: bytes, generation_by_row: Mapping[RowKey, int]) -> list[Change]:
+        """Return the changes in a batch that tell of rows which ended since, given the rows' generations."""
+        return [
+            change
+            for change in self.read(raw).changes
+            if change.generation % 2 == 1 and change.generation < generation_by_row.get(change.key, 0)
+        ]
 
     def admitted(
         self, model: ModelReplica, raws: Iterable[bytes], now_milliseconds: int, hold_milliseconds: int
@@ -44,7 +93,7 @@ class Chronicle:
         applied: list[Written] = []
         held: set[bytes] = set()
         for raw in raws:
-            written = self.written_by_name[self.name_of(raw)]
+            written = self.read(raw)
             known = reached.setdefault(written.stream, {})
             if written.version.seq <= known.get(written.version.origin, 0):
                 continue
@@ -59,12 +108,27 @@ class Chronicle:
                 held.add(raw)
         return applied, held
 
-    def check_digest(self, stream: Stream, frontier: Mapping[bytes, int], digest: bytes, who: str) -> None:
-        """Equal frontiers mean equal digests, at any time, not only at the end."""
+    def check_digest(
+        self,
+        stream: Stream,
+        frontier: Mapping[bytes, int],
+        lacking: Iterable[tuple[Version, RowKey]],
+        digest: bytes,
+        who: str,
+    ) -> None:
+        """Equal frontiers mean equal digests, at any time, not only at the end.
+
+        A batch may have come without the words of a row whose end is still under way: devices that lack the same agree.
+        """
         spelled = b"".join(origin + seq.to_bytes(8, "big") for origin, seq in sorted(frontier.items()))
+        spelled += repr(sorted(lacking)).encode()
         key = (stream, blake2b(spelled, digest_size=16).digest())
         if self._digest_by_frontier.setdefault(key, digest) != digest:
             raise Violation("digest", f"{who} holds the same batches of {stream.title} as another and disagrees")
+
+
+def _key_of(batch: Batch, change: tuple[int, bytes, bytes]) -> RowKey:
+    return (batch.header.layouts[change[0]][0], bytes(decode(change[2])[0]))
 
 
 def _spoken(name: BatchName) -> str:

@@ -62,12 +62,13 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """What one acknowledged transaction did in one stream."""
+    """What one acknowledged transaction did in one stream; `forgotten` are changes whose words were taken out since."""
 
     stream: Stream
     version: Version
     deps: Mapping[bytes, int]
     changes: tuple[Change, ...]
+    forgotten: frozenset[RowKey] = frozenset()
 
     @property
     def name(self) -> tuple[Stream, bytes, int]:

@@ -17,6 +17,8 @@ class ModelReplica:
         self.tables = tables
         self.changes_by_row: dict[RowKey, dict[Version, Change]] = {}
         self.frontier: dict[Stream, dict[bytes, int]] = {}
+        # Changes that the frontier covers and that came without their words, because their rows were forgotten.
+        self.lacking: set[tuple[Version, RowKey]] = set()
         self._rows: dict[RowKey, Row] = {}
         self._stale: set[RowKey] = set()
         self._visible: Visible | None = None
@@ -26,6 +28,7 @@ class ModelReplica:
         other = ModelReplica(self.tables)
         other.changes_by_row = {key: dict(changes) for key, changes in self.changes_by_row.items()}
         other.frontier = {stream: dict(known) for stream, known in self.frontier.items()}
+        other.lacking = set(self.lacking)
         other._rows = dict(self._rows)
         other._stale = set(self._stale)
         return other
@@ -37,6 +40,7 @@ class ModelReplica:
     def learn(self, written: Written) -> None:
         """Hold one more transaction and advance the frontier over it."""
         self.learn_changes(written.changes)
+        self.lacking.update((written.version, key) for key in written.forgotten)
         known = self.frontier.setdefault(written.stream, {})
         known[written.version.origin] = max(known.get(written.version.origin, 0), written.version.seq)
 
@@ -45,6 +49,7 @@ class ModelReplica:
         for change in changes:
             self.changes_by_row.setdefault(change.key, {})[change.version] = change
             self._stale.add(change.key)
+            self.lacking.discard((change.version, change.key))
             self._visible = None
 
     def adopt(self, stream: Stream, frontier: Mapping[bytes, int]) -> None:

@@ -150,7 +150,9 @@ def note_digests(world: World, device: Device) -> None:
         if frontier != {origin: seq for origin, seq in device.model.frontier.get(stream, {}).items() if seq}:
             raise Violation("frontier", f"{device.name} holds other batches of {stream.title} than it was given")
         if frontier and device.is_settled(stream):
-            world.chronicle.check_digest(stream, frontier, state.digest, device.name)
+            tables = device.model.tables
+            lacking = [entry for entry in device.model.lacking if tables[entry[1][0]].stream == stream]
+            world.chronicle.check_digest(stream, frontier, lacking, state.digest, device.name)
 
 
 def _written(world: World, device: Device, model: ModelTransaction, stream: Stream) -> tuple[Written, bytes]:

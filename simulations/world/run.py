@@ -10,7 +10,7 @@ from simulations.oracle.final import check_conflicts, check_digests, check_full_
 from simulations.oracle.orphans import standing_orphans
 from simulations.violation import Violation
 from simulations.world import exchange
-from simulations.world.device import Device
+from simulations.world.device import ALL_BYTES, Device
 from simulations.world.fence import fenced
 from simulations.world.local import forbidden, transact
 from simulations.world.plan import TABLES, Plan, as_drawn, draw_plan
@@ -83,7 +83,7 @@ def step(world: World) -> None:
     if random.chance(plan.snapshot):
         _snapshot(world)
     action: Callable[[World], None] = random.weighted(
-        ((_write, 10), (_offer, 7), (_deliver, 9), (_page, 4), (_repeat, 1), (_forbid, 1))
+        ((_write, 10), (_offer, 7), (_deliver, 9), (_page, 4), (_repeat, 1), (_forbid, 1), (_upkeep, 2))
     )
     action(world)
 
@@ -132,6 +132,7 @@ def verify(world: World) -> None:
         words = [word for other in world.devices for word in other.values.words]
         query = device.store.query
         check_full_text(query, device.model, world.random.sample(words, _SEARCHED_WORDS_MAX), device.name)
+        _check_forgotten(world, device)
         if not device.joined_snapshot:
             check_conflicts(query, device.model, device.name)
         world.trace.record(f"{device.name} verified", b"".join(device.store.view().stream(s).digest for s in Stream))
@@ -141,6 +142,24 @@ def _check_nothing_lost(world: World, device: Device) -> None:
     for written in world.chronicle.written_by_name.values():
         if not device.model.covers(*written.name):
             raise Violation("durability", f"an acknowledged transaction never reached {device.name}")
+
+
+def _check_forgotten(world: World, device: Device) -> None:
+    """After its upkeep a store holds nothing of what a deleted row said: not in its log, nor beside its tables."""
+    while device.store.maintain():
+        pass
+    generations = {key: row.generation for key, row in device.model.rows().items()}
+    for stream in Stream:
+        base = device.store.log_base(stream)
+        for stored in device.store.read_batches(stream, base, ALL_BYTES):
+            if told := world.chronicle.words_of_the_forgotten(stored.raw, generations):
+                raise Violation(
+                    "forgetting", f"{device.name} keeps words of a deleted row of {told[0].key[0]} in its log"
+                )
+    for table, row_id, generation in device.store.query("SELECT table_name, row_id, generation FROM _history"):
+        key = (str(table), bytes(row_id))
+        if generation % 2 == 1 and generation < generations[key]:
+            raise Violation("forgetting", f"{device.name} keeps history of a deleted row of {table}")
 
 
 def _agree(world: World) -> bool:
@@ -211,6 +230,26 @@ def _page(world: World) -> None:
 
 def _repeat(world: World) -> None:
     exchange.repeat(world, world.random.choice(world.devices))
+
+
+def _upkeep(world: World) -> None:
+    """Let a device do what it does when nothing else is to be done, and kill it now and then while it does."""
+    device = world.random.choice(world.devices)
+
+    def maintain() -> None:
+        device.store.maintain()
+
+    killed = False
+    if world.random.chance(world.plan.kill):
+        killed = device.mortally(maintain, 20)
+    else:
+        maintain()
+    if killed:
+        device.restart()
+        world.trace.reached("killed while forgetting")
+    world.trace.reached("upkeep done", not killed)
+    tables = device.clear_tables(world.plan.tables)
+    check_tables(device.store.query, device.model, tables, device.name, "durability")
 
 
 def _snapshot(world: World) -> None:

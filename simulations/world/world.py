@@ -12,6 +12,7 @@ from simulations.world.device import Device
 from simulations.world.plan import Plan
 from simulations.world.realm import SimulatedRealm, found_realm
 from simulations.world.transfer import Transfer
+from sync.batch import open_batch
 
 #: 2026-11-21T00:00:00Z, so that a run reads like a day.
 START_MILLISECONDS = 1_795_219_200_000
@@ -27,8 +28,8 @@ class World:
         self.random = SeededStream(seed, "world")
         self.true_time = TrueTime(START_MILLISECONDS)
         self.trace = Trace()
-        self.chronicle = Chronicle()
         self.realm: SimulatedRealm = found_realm(seed, plan.devices, START_MILLISECONDS)
+        self.chronicle = Chronicle(lambda raw: open_batch(raw, self.realm.realm_id, self.realm.roster.sign_public))
         self.courier = Courier(SeededStream(seed, "courier"), loss=plan.loss, duplication=plan.duplication)
         self.transfers: list[Transfer] = []
         self.devices: list[Device] = []
