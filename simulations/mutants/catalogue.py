@@ -5,5 +5,6 @@ from simulations.mutants.forgetting import FORGETTING
 from simulations.mutants.merging import MERGING
 from simulations.mutants.receiving import RECEIVING
 from simulations.mutants.registry import Mutant
+from simulations.mutants.restoring import RESTORING
 
-MUTANTS: tuple[Mutant, ...] = (*MERGING, *CAPTURING, *RECEIVING, *FORGETTING)
+MUTANTS: tuple[Mutant, ...] = (*MERGING, *CAPTURING, *RECEIVING, *FORGETTING, *RESTORING)

@@ -25,6 +25,8 @@ class Chronicle:
         self._hash_by_name: dict[BatchName, bytes] = {}
         self._generation_by_row: dict[RowKey, int] = {}
         self.written_by_name: dict[BatchName, Written] = {}
+        # Held by nobody when its author was set back to a backup: it may come back by a parcel under way, or never.
+        self.adrift: set[BatchName] = set()
         self._name_by_raw: dict[bytes, BatchName] = {}
         self._digest_by_frontier: dict[tuple[Stream, bytes], bytes] = {}
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from crdt.identifiers import DeviceId, Origin
 from node.store.authoring import Author
+from node.store.incarnation_mark import mark_path
 from node.store.opening import StoreOptions, create_store, open_store
 from node.store.store import Store
 from node.store.whereabouts import Whereabouts
@@ -49,8 +50,9 @@ class Device:
         self.directory = home / f"{index}-0"
         self.directory.mkdir()
         self.switch = self._new_switch()
-        # Each life has files of its own; to the device they are the same one.
-        self._options = StoreOptions(locate=lambda _: Whereabouts(b"simulated machine", self.name.encode()))
+        # Each life has files of its own; to the device they are the same one, until it is set back to a copy.
+        self._copies = 0
+        self._options = StoreOptions(locate=self._locate)
         self.store = create_store(
             self._path,
             key=self._key,
@@ -156,6 +158,18 @@ class Device:
         self.held.clear()
         self.store = self._open()
 
+    def set_back(self, backup: Path, *, with_mark: bool) -> None:
+        """Replace what a killed process left by the files of a backup; without the mark, the newer mark stays."""
+        remains = self._home / f"{self.index}-{self.life + 1}"
+        mark = mark_path(self._path).name
+        for path in sorted(remains.iterdir()):
+            if with_mark or path.name != mark:
+                path.unlink()
+        for path in sorted(backup.iterdir()):
+            if with_mark or path.name != mark:
+                shutil.copyfile(path, remains / path.name)
+        self._copies += int(with_mark)
+
     def reopen(self) -> None:
         """Close the store in good order and open it cold."""
         self.store.close()
@@ -178,6 +192,9 @@ class Device:
             entropy=self._entropy,
             options=self._options,
         )
+
+    def _locate(self, _: Path) -> Whereabouts:
+        return Whereabouts(b"simulated machine", f"{self.name}, copy {self._copies}".encode())
 
     def _new_switch(self) -> KillSwitch:
         switch = KillSwitch(self.directory, self._home / f"{self.index}-{self.life + 1}")

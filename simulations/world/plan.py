@@ -42,6 +42,7 @@ class Plan:
     forbidden: float
     tamper: float
     jump: float
+    restore: float
     skew_milliseconds_max: int
     frozen_time: bool
     statements_max: int
@@ -72,6 +73,8 @@ def draw_plan(seed: int) -> Plan:
         skew_milliseconds_max=random.choice((0, 0, 5_000, 3_600_000, 20 * 3_600_000)),
         frozen_time=random.chance(0.33),
         statements_max=random.choice((1, 3, 6)),
+        # Drawn last, so that the other settings of a seed stay what they were.
+        restore=_swarm(random, (0.05, 0.1)),
     )
 
 

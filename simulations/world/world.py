@@ -1,6 +1,7 @@
 """The world of one run: devices, courier, time, chronicle and trace, all grown from one seed."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from node.store.authoring import Author
 from simulations.kernel.clock import TrueTime
@@ -13,6 +14,9 @@ from simulations.world.plan import Plan
 from simulations.world.realm import SimulatedRealm, found_realm
 from simulations.world.transfer import Transfer
 from sync.batch import open_batch
+
+if TYPE_CHECKING:
+    from simulations.world.restore import Backup
 
 #: 2026-11-21T00:00:00Z, so that a run reads like a day.
 START_MILLISECONDS = 1_795_219_200_000
@@ -33,6 +37,7 @@ class World:
         self.courier = Courier(SeededStream(seed, "courier"), loss=plan.loss, duplication=plan.duplication)
         self.transfers: list[Transfer] = []
         self.devices: list[Device] = []
+        self.backup_by_device: dict[int, Backup] = {}
         while len(self.devices) < plan.devices - plan.late_devices:
             self.add_device()
 

@@ -1,0 +1,72 @@
+"""Backups and what people do with them: a store set back to an earlier day, alone or with the mark beside it."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from simulations.oracle.replica import ModelReplica
+from simulations.violation import Violation
+from simulations.world.device import Device
+from simulations.world.local import note_digests
+from simulations.world.world import World
+from sync.streams import Stream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backup:
+    """The files of one device as they lay on one day, and what the oracle knew of them."""
+
+    directory: Path
+    model: ModelReplica
+    unsettled: dict[Stream, dict[bytes, int]]
+    vague: frozenset[Stream]
+    joined_snapshot: bool
+
+
+def back_up(world: World, device: Device) -> None:
+    """Copy a device's files between two transactions; only the latest backup of a device is kept."""
+    directory = world.home / f"backup-{device.index}"
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir()
+    for path in sorted(device.directory.iterdir()):
+        if path.is_file() and not path.name.endswith("-shm"):
+            shutil.copyfile(path, directory / path.name)
+    world.backup_by_device[device.index] = Backup(
+        directory=directory,
+        model=device.model.copy(),
+        unsettled={stream: dict(reach) for stream, reach in device.unsettled.items()},
+        vague=frozenset(device.vague),
+        joined_snapshot=device.joined_snapshot,
+    )
+    world.trace.record(f"{device.name} is backed up")
+
+
+def restore(world: World, device: Device) -> None:
+    """Put a device's backup in the place of its store; what nobody else holds of what it wrote since is lost."""
+    backup = world.backup_by_device[device.index]
+    alone = world.random.chance(0.5)
+    device.kill()
+    device.set_back(backup.directory, with_mark=not alone)
+    before = device.origin
+    device.model = backup.model.copy()
+    device.unsettled = {stream: dict(reach) for stream, reach in backup.unsettled.items()}
+    device.vague = set(backup.vague)
+    device.joined_snapshot = backup.joined_snapshot
+    device.restart()
+    went_back = any(
+        written.version.origin == before and not device.model.covers(*written.name)
+        for written in world.chronicle.written_by_name.values()
+    )
+    if went_back and device.origin == before:
+        raise Violation("incarnation", f"{device.name} was set back and goes on under the same incarnation")
+    for name in device.forgotten:
+        device.forgotten[name].clear()
+    device.remember_forgotten()
+    world.chronicle.adrift |= {
+        written.name
+        for written in world.chronicle.written_by_name.values()
+        if not any(other.model.covers(*written.name) for other in world.devices)
+    }
+    world.trace.reached("store restored without its mark" if alone else "store restored with its mark")
+    world.trace.record(f"{device.name} is set back to its backup, its mark {'stays' if alone else 'too'}")
+    note_digests(world, device)
