@@ -107,7 +107,7 @@ CAPTURING = (
     Mutant(
         name="deletes-not-captured",
         says="a DELETE is not replicated",
-        checks=("capture",),
+        checks=("capture", *STATE_CHECKS),
         plant=lambda: _collecting(deletes=True),
     ),
     Mutant(
