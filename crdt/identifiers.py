@@ -93,6 +93,11 @@ def dot_seq(dot: Dot) -> Sequence:
     return Sequence(int.from_bytes(dot[ORIGIN_BYTES : ORIGIN_BYTES + 8], "big"))
 
 
+def dot_index(dot: Dot) -> int:
+    """Return which of its batch's elements a dot is."""
+    return int.from_bytes(dot[ORIGIN_BYTES + 8 :], "big")
+
+
 def uuid7(unix_milliseconds: int, randomness: bytes) -> RowId:
     """Return a time-ordered UUIDv7 (RFC 9562 section 5.7) from 48 bits of time and 10 random bytes."""
     exact_bytes(randomness, 10, "randomness")

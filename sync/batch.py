@@ -3,7 +3,8 @@
 Format (msgpack arrays; PROTOCOL.md section 8)
     batch  = [header bytes, signature 64, codec, body bytes]      codec 0 = plain, 1 = zstd
     header = [origin, stream, seq, prev, [[origin, seq]…], hlc, [[component, version]…], group, layouts, count,
-              body length]                                      of the body as first written: forgetting shortens it
+              body length,                                      of the body as first written: forgetting shortens it
+              [[origin, seq, hash]…]]                           batches of the same device that this one stands for
     layout = [table, [[column, strategy code]…]]                  columns in order of name
     body   = [change…]; change = [layout index, salt 16, row] or, once forgotten, the 32 bytes of its hash
     row    = [row id, generation, payload…] as crdt.row spells it; its stamps are (hlc, origin, seq) of the header
@@ -34,7 +35,13 @@ from crdt.version_vector import VersionVector
 from sync import crypto
 from sync.errors import UNDECODABLE, LocalProtocolError, RemoteProtocolError
 from sync.identifiers import HASH_BYTES, BatchHash, RealmId
-from sync.limits import BATCH_BYTES_MAX, BATCH_RAW_BYTES_MAX, CHANGES_PER_BATCH_MAX, LAYOUTS_PER_BATCH_MAX
+from sync.limits import (
+    BATCH_BYTES_MAX,
+    BATCH_RAW_BYTES_MAX,
+    CHANGES_PER_BATCH_MAX,
+    LAYOUTS_PER_BATCH_MAX,
+    STANDS_FOR_MAX,
+)
 from sync.packing import pack, unpack
 from sync.streams import Stream
 
@@ -66,6 +73,7 @@ class BatchHeader(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
     layouts: tuple[tuple[str, tuple[tuple[str, int], ...]], ...]
     count: int
     body_bytes: int
+    stands_for: tuple[tuple[Origin, int, BatchHash], ...]
 
     @property
     def stamp(self) -> Stamp:
@@ -96,7 +104,10 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchDraft:
-    """What the author knows of a batch before it is signed."""
+    """What the author knows of a batch before it is signed.
+
+    `forgotten` (hashes of forgotten changes) and `stands_for` are of batches that are written again.
+    """
 
     origin: Origin
     stream: Stream
@@ -108,6 +119,8 @@ class BatchDraft:
     group: bytes
     layouts: tuple[tuple[str, Layout], ...]
     changes: Sequence[OwnChange]
+    forgotten: tuple[bytes, ...] = ()
+    stands_for: tuple[tuple[Origin, int, BatchHash], ...] = ()
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -142,7 +155,8 @@ def make_batch(draft: BatchDraft, *, salts: bytes, realm_id: RealmId, sign_seed:
     each_salt = [salts[start : start + SALT_BYTES] for start in range(0, len(draft.changes) * SALT_BYTES, SALT_BYTES)]
     changes = [(index, salt, row) for (index, row, _), salt in zip(draft.changes, each_salt, strict=True)]
     hashes = [hash_change(row_hash, salt) for (_, _, row_hash), salt in zip(draft.changes, each_salt, strict=True)]
-    body = _encode(changes)
+    body = _encode([*changes, *draft.forgotten] if draft.forgotten else changes)
+    hashes += draft.forgotten
     if len(body) > BATCH_RAW_BYTES_MAX or len(changes) > CHANGES_PER_BATCH_MAX:
         raise LocalProtocolError(
             f"This transaction changes {len(changes):,} rows ({len(body) / 2**20:.1f} MiB) of one stream; "
@@ -160,8 +174,9 @@ def make_batch(draft: BatchDraft, *, salts: bytes, realm_id: RealmId, sign_seed:
             schemas=draft.schemas,
             group=draft.group,
             layouts=draft.layouts,
-            count=len(changes),
+            count=len(hashes),
             body_bytes=len(body),
+            stands_for=draft.stands_for,
         )
     )
     batch_hash = _root(header, hashes)
@@ -274,8 +289,21 @@ def _check_header(header: BatchHeader) -> None:
     own = dict(header.deps).get(header.origin, 0)
     if own != header.seq - 1:
         raise RemoteProtocolError("a batch does not build on its author's last one")
+    _check_stands_for(header)
     for _, layout in header.layouts:
         check_layout(layout)
+
+
+def _check_stands_for(header: BatchHeader) -> None:
+    if len(header.stands_for) > STANDS_FOR_MAX or any(
+        len(origin) != ORIGIN_BYTES
+        or origin == header.origin
+        or origin_device(origin) != origin_device(header.origin)
+        or not 1 <= seq <= SEQUENCE_MAX
+        or len(batch_hash) != HASH_BYTES
+        for origin, seq, batch_hash in header.stands_for
+    ):
+        raise RemoteProtocolError("a batch stands for what its author cannot have written")
 
 
 def check_layout(layout: Layout) -> None:

@@ -34,6 +34,9 @@ CHANGES_PER_BATCH_MAX: Final = 100_000
 # A layout is a table with a set of columns; one transaction writes few of them.
 LAYOUTS_PER_BATCH_MAX: Final = 4_096
 
+# A batch may be written again more than once: by a store that was set back twice, or whose clock was wrong too.
+STANDS_FOR_MAX: Final = 16
+
 # Bundles of this size keep the cost of framing small and the wait for an urgent message behind one short.
 BUNDLE_BYTES_TARGET: Final = 512 * KIBIBYTE
 # A bundle goes over its target only for one batch that is larger by itself: the largest batch, padded by at most

@@ -2,7 +2,7 @@
 
 Rules, in this order
 1. What the frontier covers is a duplicate, unless its hash differs from the one held: then its author forked.
-2. A batch must follow its author's last batch without a gap and name it by hash.
+2. A batch must follow its author's last batch without a gap and name it by hash, or its author forked before.
 3. Everything the author had seen (`deps`) must be held here first.
 4. A batch from more than 24 h ahead is held, never clamped: clamping would break convergence.
 5. A batch of a device that the roster does not know is held until the roster does.
@@ -24,7 +24,7 @@ class Verdict(Enum):
     APPLY = "apply"
     DUPLICATE = "duplicate"
     HOLD = "hold"
-    REFUSE = "refuse"
+    FORK = "fork"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +43,12 @@ def admit(header: BatchHeader, batch_hash: BatchHash, frontier: Frontier, now_mi
     held = frontier.entry(header.origin)
     if header.seq <= held.seq:
         if header.seq == held.seq and batch_hash[:PREFIX_BYTES] != held.prefix:
-            return Admission(Verdict.REFUSE, "its author wrote two different batches under one number")
+            return Admission(Verdict.FORK, "its author wrote two different batches under one number")
         return Admission(Verdict.DUPLICATE)
     if header.seq > held.seq + 1:
         return Admission(Verdict.HOLD, "an earlier batch of the same device is missing")
     if header.prev[:PREFIX_BYTES] != held.prefix:
-        return Admission(Verdict.REFUSE, "it does not follow the batch that is held of its author")
+        return Admission(Verdict.FORK, "it does not follow the batch that is held of its author")
     if not all(frontier.covers(origin, seq) for origin, seq in header.deps):
         return Admission(Verdict.HOLD, "a batch it builds on is missing")
     if hybrid_milliseconds(header.hlc) > now_milliseconds + CLOCK_AHEAD_MILLISECONDS_MAX:

@@ -100,6 +100,15 @@ class Authoring:
         self._take = take_entropy
         self._full_text = index_text
 
+    @property
+    def origin(self) -> Origin:
+        """Under whom batches are written."""
+        return self._origin
+
+    def write_under(self, origin: Origin) -> None:
+        """Write the next batches under another origin of this device."""
+        self._origin = origin
+
     def flush(self, progress: Progress, hlc: HybridTime, *, computed_text: bool) -> dict[str, int]:
         """Author everything touched since capture began; return the number of changes by table.
 

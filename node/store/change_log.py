@@ -13,7 +13,7 @@ from crdt.identifiers import HybridTime, Origin
 from node.store.database import Database, Row
 from node.store.origins import Origins
 from sync.batch import NO_PREVIOUS
-from sync.frontier import EMPTY_FRONTIER, PREFIX_BYTES, Frontier, FrontierEntry, ReplicaView, StreamState
+from sync.frontier import EMPTY_FRONTIER, NO_ENTRY, PREFIX_BYTES, Frontier, FrontierEntry, ReplicaView, StreamState
 from sync.identifiers import BatchHash
 from sync.streams import Stream
 
@@ -88,7 +88,7 @@ class Progress:
         return {
             stream: Head(self.state(stream).frontier.entry(origin).seq, self._heads[stream, origin])
             for stream, moved in self._moved
-            if moved == origin
+            if moved == origin and (stream, moved) in self._heads
         }
 
     def touch(self, stream: Stream, moved: RowsMoved) -> None:
@@ -121,6 +121,26 @@ class Progress:
             frontier=state.frontier.advanced(origin, entry), digest=state.digest, rows=state.rows
         )
         self._moved[stream, origin] = known_hash
+
+    def retreat(self, stream: Stream, origin: Origin, entry: FrontierEntry, known_hash: bytes) -> None:
+        """Take the batches of `origin` behind `entry` (NO_ENTRY: all of them) out of log and frontier."""
+        self._database.change(
+            "DELETE FROM _batch WHERE stream = ? AND origin = ? AND seq > ?",
+            (int(stream), self._origins.number(origin), entry.seq),
+        )
+        self._heads.pop((stream, origin), None)
+        if entry != NO_ENTRY:
+            if len(known_hash) > PREFIX_BYTES:
+                self._heads[stream, origin] = BatchHash(known_hash)
+            self.advance(stream, origin, entry, known_hash)
+            return
+        state = self.state(stream)
+        left = {other: held for other, held in state.frontier.entries.items() if other != origin}
+        self.states[stream] = StreamState(frontier=Frontier(left), digest=state.digest, rows=state.rows)
+        self._moved.pop((stream, origin), None)
+        self._database.change(
+            "DELETE FROM _frontier WHERE stream = ? AND origin = ?", (int(stream), self._origins.number(origin))
+        )
 
     def persist(self) -> None:
         """Write frontiers, digests and clock, as the last act of the transaction."""
@@ -198,6 +218,22 @@ class ChangeLog:
             (int(stream), self._origins.number_if_known(origin), seq),
         )
         return BatchHash(rows[0][0]) if rows else None
+
+    def raw_of(self, stream: Stream, origin: Origin, seq: int) -> bytes | None:
+        """Return one batch as its author signed it, None where it is not in the log."""
+        rows = self._database.query(
+            "SELECT raw FROM _batch WHERE stream = ? AND origin = ? AND seq = ?",
+            (int(stream), self._origins.number_if_known(origin), seq),
+        )
+        return bytes(rows[0][0]) if rows else None
+
+    def end_of_chain(self, stream: Stream, origin: Origin, after: int) -> list[StoredBatch]:
+        """Return the batches of one origin behind number `after` that are in the log, in order."""
+        rows = self._database.query(
+            "SELECT seq, hash, raw FROM _batch WHERE stream = ? AND origin = ? AND seq > ? ORDER BY seq",
+            (int(stream), self._origins.number_if_known(origin), after),
+        )
+        return [StoredBatch(origin=origin, seq=seq, hash=BatchHash(known), raw=raw) for seq, known, raw in rows]
 
     def raise_base(self, stream: Stream, frontier: Frontier) -> None:
         """Note that batches covered by `frontier` came by snapshot, within the open transaction."""

@@ -7,7 +7,7 @@ where neither author knew of the other the loser is noted. A loser equal to what
 (`same`): a later version may differ from it, and no author of that one need have seen it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -128,9 +128,31 @@ def settle_conflicts(
     database.change_many("UPDATE _conflict SET settled_by = ?, same = ? WHERE key = ?", updates)
 
 
+def rename_conflicts(
+    database: Database, table: str, row_ids: Sequence[bytes], rename: Callable[[Stamp], Stamp]
+) -> None:
+    """Bring the conflicts of rows in step with versions that are known by other stamps from now on."""
+    changed: list[tuple[object, ...]] = []
+    for key, row_id, generation, column, loser, settled_by in database.query(
+        "SELECT c.key, c.row_id, c.generation, c.column_name, c.loser, c.settled_by"
+        f" FROM {IDS} JOIN _conflict c ON c.row_id = k WHERE c.table_name = ?3",
+        (ids_blob(row_ids), len(row_ids), table),
+    ):
+        new_loser = rename(Stamp(loser))
+        new_settled_by = rename(Stamp(settled_by)) if settled_by is not None else None
+        if (new_loser, new_settled_by) != (loser, settled_by):
+            new_key = _key_of(table, row_id, generation, column, new_loser)
+            changed.append((new_key, new_loser, new_settled_by, key))
+    database.change_many("UPDATE OR REPLACE _conflict SET key = ?, loser = ?, settled_by = ? WHERE key = ?", changed)
+
+
 def conflict_key(table: str, conflict: Conflict) -> bytes:
     """Return H(cell, losing stamp), 16 bytes: equal on every device that holds the same changes."""
-    cell = _encode((table, conflict.row_id, conflict.generation, conflict.column, conflict.loser.stamp))
+    return _key_of(table, conflict.row_id, conflict.generation, conflict.column, conflict.loser.stamp)
+
+
+def _key_of(table: str, row_id: bytes, generation: int, column: str, loser: Stamp) -> bytes:
+    cell = _encode((table, row_id, generation, column, loser))
     return blake2b(cell, digest_size=16, person=b"nuthatch-loser").digest()
 
 

@@ -20,6 +20,7 @@ from node.store.history import History, Step
 from node.store.origins import Origins
 from node.store.row_state import IDS, ids_blob
 from sync.batch import forget_changes
+from sync.streams import Stream
 
 _QUEUE = "INSERT INTO _to_forget (stream, origin, seq, row_id, generation)"
 _KEEP_LATEST = " ON CONFLICT DO UPDATE SET generation = max(generation, excluded.generation)"
@@ -50,6 +51,19 @@ class Forgetting:
 
     def _waiting(self) -> bool:
         return bool(self._database.query("SELECT EXISTS (SELECT 1 FROM _to_forget)")[0][0])
+
+    def rename(self, stream: Stream, old: Stamp, new: Stamp) -> None:
+        """Look for what is still to be forgotten of one batch in the one that was written in its place."""
+        self._database.change(
+            "UPDATE OR REPLACE _to_forget SET origin = ?, seq = ? WHERE stream = ? AND origin = ? AND seq = ?",
+            (
+                self._origins.number(stamp_origin(new)),
+                stamp_seq(new),
+                int(stream),
+                self._origins.number(stamp_origin(old)),
+                stamp_seq(old),
+            ),
+        )
 
     def follow(self, table: ReplicatedTable, stamp: Stamp | None, steps: Sequence[Step]) -> None:
         """Write down what changes did to known rows, and let go of the rows that they ended.

@@ -118,6 +118,23 @@ class History:
             ),
         )
 
+    def rename(self, table: str, row_ids: Sequence[bytes], old: Stamp, new: Stamp) -> None:
+        """Name one change of rows by another stamp from now on."""
+        self._database.change(
+            f"UPDATE _history SET hlc = ?3, origin = ?4, seq = ?5 WHERE row_id IN (SELECT k FROM {IDS})"
+            " AND table_name = ?6 AND origin = ?7 AND seq = ?8",
+            (
+                ids_blob(row_ids),
+                len(row_ids),
+                stamp_hlc(new).to_bytes(8, "big"),
+                self._origins.number(stamp_origin(new)),
+                stamp_seq(new),
+                table,
+                self._origins.number(stamp_origin(old)),
+                stamp_seq(old),
+            ),
+        )
+
     def of_row(self, row_id: bytes, limit: int) -> list[HistoryEntry]:
         """Return the latest entries of a row, newest first by the time of the change, those that say something."""
         return self._read("row_id = ? AND", "hlc DESC, number DESC", (row_id, limit))

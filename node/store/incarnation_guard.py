@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from crdt.identifiers import Incarnation, make_origin
 from node.clock import Clock
 from node.entropy import Entropy
+from node.errors import StorageError
 from node.store.change_log import ChangeLog, Head
 from node.store.database import Database
 from node.store.incarnation_mark import Mark, MarkFile
@@ -70,6 +71,14 @@ class IncarnationGuard:
         self._incarnation = incarnation
         self._heads = own_heads(self._log, self._device_id, incarnation)
         self._file.create(self._mark())
+
+    def minted(self, incarnation: Incarnation) -> None:
+        """Note an incarnation that was minted while the store is open, and committed."""
+        try:
+            self.adopt(incarnation)
+        except StorageError as error:
+            # Without a mark, or with one of another incarnation, the next opening mints once more: safe, and told.
+            logger.warning("the mark beside the store cannot be written", extra={"reason": str(error)})
 
     def committed(self, heads: Mapping[Stream, Head]) -> None:
         """Note what this device's own commit has just added; that it is durable does not depend on the mark."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from crdt.identifiers import Incarnation, make_origin
+from crdt.identifiers import Incarnation, Origin, make_origin
 from node.clock import Clock
 from node.entropy import Entropy
 from node.errors import NewerStoreError, StorageError
@@ -22,6 +22,7 @@ from node.store.incoming import Incoming
 from node.store.merge import Merge
 from node.store.origins import Origins
 from node.store.receiving import Receiving
+from node.store.rewriting import Rewriting
 from node.store.row_state import RowStates
 from node.store.schema import Component
 from node.store.schema_registry import FORMAT_VERSION, create_internal_tables, register_schema
@@ -140,13 +141,30 @@ def _wired(
     register_schema(database, components)
     catalogue = Catalogue(tuple(components))
     origins = Origins(database)
+    log = ChangeLog(database, origins)
+    guard = IncarnationGuard(mark, whereabouts, log, author.device_id)
+    origin = make_origin(author.device_id, guard.open(database, present, clock, entropy))
+    parts = _parts(database, catalogue, origins, log, guard, author, origin, clock, entropy, options)
+    database.guard()
+    return Store(parts, author, clock, entropy)
+
+
+def _parts(
+    database: Database,
+    catalogue: Catalogue,
+    origins: Origins,
+    log: ChangeLog,
+    guard: IncarnationGuard,
+    author: Author,
+    origin: Origin,
+    clock: Clock,
+    entropy: Entropy,
+    options: StoreOptions,
+) -> StoreParts:
     states = RowStates(database, origins)
     history = History(database, origins, clock)
     forgetting = Forgetting(database, origins, history)
     capture = Capture(database, catalogue, states)
-    log = ChangeLog(database, origins)
-    guard = IncarnationGuard(mark, whereabouts, log, author.device_id)
-    origin = make_origin(author.device_id, guard.open(database, present, clock, entropy))
     authoring = Authoring(
         database=database,
         catalogue=catalogue,
@@ -158,24 +176,24 @@ def _wired(
         take_entropy=entropy.take,
         index_text=options.full_text,
     )
-    merge = Merge(database, states, forgetting, index_text=options.full_text)
-    receiving = Receiving(
+    rewriting = Rewriting(
         database=database,
         catalogue=catalogue,
-        capture=capture,
+        states=states,
         origins=origins,
-        incoming=Incoming(catalogue, merge),
         log=log,
+        history=history,
+        forgetting=forgetting,
         author=author,
+        take_entropy=entropy.take,
     )
+    merge = Merge(database, states, forgetting, index_text=options.full_text)
+    incoming = Incoming(catalogue, merge)
+    receiving = Receiving(
+        database=database, catalogue=catalogue, capture=capture, origins=origins, incoming=incoming, log=log,
+        rewriting=rewriting, author=author,
+    )  # fmt: skip
     reader = SnapshotReader(database, catalogue, states)
-    database.guard()
-    return Store(
-        StoreParts(
-            database, catalogue, origins, log, capture, authoring, receiving, reader, history, forgetting, guard
-        ),
-        author,
-        origin,
-        clock,
-        entropy,
+    return StoreParts(
+        database, catalogue, origins, log, capture, authoring, receiving, rewriting, reader, history, forgetting, guard
     )

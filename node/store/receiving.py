@@ -15,6 +15,7 @@ from node.store.change_log import ChangeLog, Progress
 from node.store.database import Database
 from node.store.incoming import Applied, Incoming, RowsByTable
 from node.store.origins import Origins
+from node.store.rewriting import Rewriting
 from node.store.schema import Reference
 from sync.batch import Batch, UnknownAuthor, open_batch
 from sync.errors import RemoteProtocolError
@@ -27,6 +28,7 @@ from sync.streams import Stream
 #: For each cascading reference (child table, reference) the parents that arrived rows name.
 ParentsByReference = dict[tuple[str, Reference], set[bytes]]
 
+ABANDONED = "its author wrote it again under another name, after its store had gone back or was cloned"
 _NEWER = "it was written by a newer version of Nuthatch; update this device"
 
 
@@ -47,14 +49,30 @@ class RefusedBatch:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fork:
+    """A chain of which two versions exist; they differ at `seq` or before."""
+
+    stream: Stream
+    origin: Origin
+    seq: int
+
+
 @dataclass(slots=True, kw_only=True)
 class ApplyReport:
-    """What became of the batches of one call."""
+    """What became of the batches of one call.
+
+    `went_back` says that batches were renamed and that a frontier covers less than before; `forked` names chains of
+    which two versions exist.
+    """
 
     applied: int = 0
     duplicates: int = 0
     changes_by_table: dict[str, int] = field(default_factory=dict)
     streams_changed: set[Stream] = field(default_factory=set)
+    origins_changed: set[Origin] = field(default_factory=set)
+    went_back: bool = False
+    forked: set[Fork] = field(default_factory=set)
     held: list[HeldBatch] = field(default_factory=list)
     refused: list[RefusedBatch] = field(default_factory=list)
 
@@ -62,7 +80,7 @@ class ApplyReport:
 class Receiving:
     """The passage of peers' batches into the store."""
 
-    __slots__ = ("_author", "_capture", "_catalogue", "_database", "_incoming", "_log", "_origins")
+    __slots__ = ("_author", "_capture", "_catalogue", "_database", "_incoming", "_log", "_origins", "_rewriting")
 
     def __init__(
         self,
@@ -73,6 +91,7 @@ class Receiving:
         origins: Origins,
         incoming: Incoming,
         log: ChangeLog,
+        rewriting: Rewriting,
         author: Author,
     ) -> None:
         """Receive for the replica of `author`."""
@@ -82,6 +101,7 @@ class Receiving:
         self._origins = origins
         self._incoming = incoming
         self._log = log
+        self._rewriting = rewriting
         self._author = author
 
     def apply(
@@ -111,14 +131,24 @@ class Receiving:
             if admission.verdict is Verdict.APPLY and not roster.accepts(header.stream, header.origin, header.seq):
                 report.refused.append(_refused(batch, "its author was revoked"))
                 continue
+            if admission.verdict in (Verdict.APPLY, Verdict.FORK) and self._rewriting.is_abandoned(
+                header.stream, header.origin, header.seq, batch.hash
+            ):
+                report.refused.append(_refused(batch, ABANDONED))
+                continue
             match admission.verdict:
                 case Verdict.DUPLICATE:
                     report.duplicates += 1
                 case Verdict.HOLD:
                     report.held.append(HeldBatch(raw=raw, reason=admission.reason))
-                case Verdict.REFUSE:
+                case Verdict.FORK:
                     report.refused.append(_refused(batch, admission.reason))
+                    held_seq = frontier.entry(header.origin).seq
+                    report.forked.add(Fork(stream=header.stream, origin=header.origin, seq=min(header.seq, held_seq)))
                 case Verdict.APPLY:
+                    if header.stands_for:
+                        report.went_back |= self._rewriting.follow(progress, batch, roster.sign_public)
+                        report.origins_changed.update(origin for origin, _, _ in header.stands_for)
                     self._note_parents(self._apply_one(batch, progress, report), parents)
         return self._delete_orphans(parents)
 
@@ -145,6 +175,7 @@ class Receiving:
         progress.append(header.stream, header.origin, header.seq, batch.hash, batch.raw, header.hlc)
         report.applied += 1
         report.streams_changed.add(header.stream)
+        report.origins_changed.add(header.origin)
         self._count(applied, report.changes_by_table)
         return applied.rows_by_table
 
@@ -186,8 +217,8 @@ class Receiving:
         self._note_parents(applied.rows_by_table, parents)
         return counts, self._delete_orphans(parents)
 
-    def adopt(self, manifest: Manifest, progress: Progress) -> None:
-        """Take over the frontier of a snapshot all of whose pages were applied."""
+    def adopt(self, manifest: Manifest, progress: Progress) -> set[Origin]:
+        """Take over the frontier of a snapshot all of whose pages were applied; return whose batches are new here."""
         current = progress.state(manifest.stream).frontier
         news = {
             origin: entry
@@ -197,6 +228,7 @@ class Receiving:
         self._log.raise_base(manifest.stream, manifest.frontier.__class__(news))
         for origin, entry in news.items():
             progress.advance(manifest.stream, origin, entry, entry.prefix)
+        return set(news)
 
     def recompute_digest(self, stream: Stream) -> bytes:
         """Return the sum of all stored row hashes of a stream."""

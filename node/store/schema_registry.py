@@ -45,6 +45,14 @@ CREATE TABLE _batch (
     position INTEGER PRIMARY KEY, stream INTEGER NOT NULL, origin INTEGER NOT NULL, seq INTEGER NOT NULL,
     hash BLOB NOT NULL, raw BLOB NOT NULL, UNIQUE (stream, origin, seq)
 ) STRICT;
+CREATE TABLE _abandoned (
+    stream INTEGER NOT NULL, origin INTEGER NOT NULL, seq INTEGER NOT NULL, hash BLOB NOT NULL,
+    into_origin INTEGER NOT NULL, into_seq INTEGER NOT NULL, PRIMARY KEY (stream, origin, seq, hash)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE _fork (
+    stream INTEGER NOT NULL, origin INTEGER NOT NULL, seq INTEGER NOT NULL, ours BLOB NOT NULL, theirs BLOB NOT NULL,
+    evidence BLOB NOT NULL, at_milliseconds INTEGER NOT NULL, PRIMARY KEY (stream, origin, seq, theirs)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE _statement (hash BLOB PRIMARY KEY, raw BLOB NOT NULL) STRICT;
 CREATE TABLE _conflict (
     key BLOB PRIMARY KEY, table_name TEXT NOT NULL, row_id BLOB NOT NULL, generation INTEGER NOT NULL,

@@ -1,13 +1,13 @@
 """One device's replica: plain SQL in, signed batches out, batches of peers merged; each in one durable transaction."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from crdt.hybrid_clock import HybridClock
-from crdt.identifiers import DeviceId, Origin, RowId, uuid7
+from crdt.identifiers import DeviceId, Incarnation, Origin, RowId, make_origin, uuid7
 from node.clock import Clock
 from node.entropy import Entropy
 from node.store.authoring import Author
@@ -16,13 +16,14 @@ from node.store.change_log import Progress, StoredBatch
 from node.store.conflict_log import count_conflicts
 from node.store.database import Row
 from node.store.history import History
-from node.store.incarnations import Minted, last_minted
+from node.store.incarnations import Cause, Minted, last_minted, mint
 from node.store.receiving import ApplyReport
 from node.store.row_state import IDS, ids_blob
 from node.store.snapshot import START
 from node.store.statements import check_parameters, examine
 from node.store.store_parts import ChangeNotice, StoreParts
 from node.store.transaction import Transaction
+from sync.batch import NO_PREVIOUS, open_batch
 from sync.frontier import Frontier, ReplicaView
 from sync.identifiers import RealmId
 from sync.roster import RosterState
@@ -53,21 +54,26 @@ class _Pending:
     changes_by_table: dict[str, int] = field(default_factory=dict)
     captured: bool = False
     computed_text: bool = False
+    minted: Incarnation | None = None
 
 
 class Store:
     """The replica. Every call is synchronous and made from one thread: the binding holds the interpreter's lock."""
 
-    __slots__ = ("_author", "_clock", "_entropy", "_last_id", "_parts", "origin")
+    __slots__ = ("_author", "_clock", "_entropy", "_last_id", "_parts")
 
-    def __init__(self, parts: StoreParts, author: Author, origin: Origin, clock: Clock, entropy: Entropy) -> None:
+    def __init__(self, parts: StoreParts, author: Author, clock: Clock, entropy: Entropy) -> None:
         """Use `opening.create_store` or `opening.open_store` instead."""
         self._parts = parts
         self._author = author
         self._clock = clock
         self._entropy = entropy
         self._last_id = 0
-        self.origin = origin
+
+    @property
+    def origin(self) -> Origin:
+        """Device and incarnation under which this store writes."""
+        return self._parts.authoring.origin
 
     @property
     def realm_id(self) -> RealmId:
@@ -94,7 +100,7 @@ class Store:
         parts = self._parts
         parts.database.begin()
         pending = _Pending(progress=parts.log.progress())
-        progress = pending.progress
+        progress, origin = pending.progress, self.origin
         before = dict(progress.states)
         try:
             yield pending
@@ -109,9 +115,12 @@ class Store:
             parts.database.rollback()
             parts.origins.reload()
             parts.forgetting.reload()
+            parts.authoring.write_under(origin)
             raise
         parts.log.install(progress)
-        if own := progress.appended_of(self.origin):
+        if pending.minted is not None:
+            parts.guard.minted(pending.minted)
+        elif own := progress.appended_of(self.origin):
             parts.guard.committed(own)
         changed = frozenset(stream for stream, state in progress.states.items() if before.get(stream) is not state)
         if changed:
@@ -177,6 +186,7 @@ class Store:
         report = ApplyReport()
         with self._committing(local=False) as pending:
             pending.captured = self._parts.receiving.apply(raws, pending.progress, roster, now_milliseconds, report)
+            self._mint_if_met(pending, report.origins_changed)
             pending.changes_by_table.update(report.changes_by_table)
         return report
 
@@ -219,7 +229,39 @@ class Store:
     def adopt_snapshot(self, manifest: Manifest) -> None:
         """Take over the frontier of a snapshot all of whose pages were applied."""
         with self._committing(local=False) as pending:
-            self._parts.receiving.adopt(manifest, pending.progress)
+            self._mint_if_met(pending, self._parts.receiving.adopt(manifest, pending.progress))
+
+    def _mint_if_met(self, pending: _Pending, origins_changed: Collection[Origin]) -> None:
+        """Never write on under an incarnation whose batches come from elsewhere: this store had gone back."""
+        if self.origin in origins_changed:
+            self._mint(pending, Cause.FORKED)
+
+    def _mint(self, pending: _Pending, cause: Cause) -> None:
+        pending.minted = mint(self._parts.database, self._entropy, self._clock, cause)
+        self._parts.authoring.write_under(make_origin(self._author.device_id, pending.minted))
+
+    def settle_fork(self, evidence: bytes, roster: RosterState) -> bool:
+        """Write the end of an own chain again where `evidence`, a batch of this device, proves that it forked.
+
+        Returns whether it does: it must follow a batch held here and be another one than the next held here. Raises
+        RemoteProtocolError for a malformed or wrongly signed batch, StorageError where the log has a gap.
+        """
+        parts = self._parts
+        batch = open_batch(evidence, self.realm_id, roster.sign_public)
+        header = batch.header
+        held = parts.log.hash_of(header.stream, header.origin, header.seq)
+        before = parts.log.hash_of(header.stream, header.origin, header.seq - 1) if header.seq > 1 else NO_PREVIOUS
+        if batch.author != self._author.device_id or held in (None, batch.hash) or before != header.prev:
+            return False
+        with self._committing(local=False) as pending:
+            if header.origin == self.origin:
+                self._mint(pending, Cause.FORKED)
+            count = parts.rewriting.write_again(
+                pending.progress, header.stream, header.origin, self.origin,
+                after=header.seq - 1, sign_public=roster.sign_public,
+            )  # fmt: skip
+        logger.warning("own changes were written again", extra={"stream": header.stream.title, "batches": count})
+        return True
 
     def statements(self) -> list[bytes]:
         """Return all roster statements held."""

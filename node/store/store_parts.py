@@ -13,6 +13,7 @@ from node.store.history import History
 from node.store.incarnation_guard import IncarnationGuard
 from node.store.origins import Origins
 from node.store.receiving import Receiving
+from node.store.rewriting import Rewriting
 from node.store.snapshot import SnapshotReader
 from sync.streams import Stream
 
@@ -37,6 +38,7 @@ class StoreParts:
     capture: Capture
     authoring: Authoring
     receiving: Receiving
+    rewriting: Rewriting
     reader: SnapshotReader
     history: History
     forgetting: Forgetting

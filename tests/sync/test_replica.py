@@ -32,6 +32,7 @@ def header(seq: int, **changes: object) -> BatchHeader:
         layouts=(),
         count=1,
         body_bytes=1,
+        stands_for=(),
     )
     return msgspec.structs.replace(plain, **changes)
 
@@ -47,25 +48,25 @@ JUST = ((NOW + CLOCK_AHEAD_MILLISECONDS_MAX) << 16) | 0xFFFF
         (header(5, hlc=JUST), NEW, Verdict.APPLY),
         (header(4), HELD, Verdict.DUPLICATE),
         (header(1, prev=NO_PREVIOUS), NEW, Verdict.DUPLICATE),
-        (header(4), NEW, Verdict.REFUSE),
-        (header(5, prev=NEW), NEW, Verdict.REFUSE),
+        (header(4), NEW, Verdict.FORK),
+        (header(5, prev=NEW), NEW, Verdict.FORK),
         (header(6), NEW, Verdict.HOLD),
         (header(5, deps=((AUTHOR, 4), (OTHER, 3))), NEW, Verdict.HOLD),
         (header(5, hlc=FAR), NEW, Verdict.HOLD),
-        (header(5, prev=NEW, hlc=FAR), NEW, Verdict.REFUSE),
+        (header(5, prev=NEW, hlc=FAR), NEW, Verdict.FORK),
         (header(4, hlc=FAR), HELD, Verdict.DUPLICATE),
     ],
 )
 def test_a_batch_is_admitted_by_the_rules(candidate: BatchHeader, batch_hash: BatchHash, verdict: Verdict) -> None:
     admission = admit(candidate, batch_hash, FRONTIER, NOW)
     assert admission.verdict is verdict
-    assert bool(admission.reason) == (verdict in (Verdict.HOLD, Verdict.REFUSE))
+    assert bool(admission.reason) == (verdict in (Verdict.HOLD, Verdict.FORK))
 
 
 def test_the_first_batch_of_an_origin_follows_nothing() -> None:
     first = header(1, origin=make_origin(b"c" * 32, b"i" * 8), prev=NO_PREVIOUS, deps=())
     assert admit(first, NEW, FRONTIER, NOW).verdict is Verdict.APPLY
-    assert admit(msgspec.structs.replace(first, prev=HELD), NEW, FRONTIER, NOW).verdict is Verdict.REFUSE
+    assert admit(msgspec.structs.replace(first, prev=HELD), NEW, FRONTIER, NOW).verdict is Verdict.FORK
 
 
 def test_a_held_batch_is_admitted_once_what_it_lacks_is_there_and_its_time_has_come() -> None:
