@@ -94,7 +94,12 @@ class ReplicatedTable:
     @cached_property
     def selected(self) -> str:
         """`t.a, t.b, …` of all columns, an untouched set or counter as NULL."""
-        return ", ".join(
+        return ", ".join(self.selections)
+
+    @cached_property
+    def selections(self) -> tuple[str, ...]:
+        """What `selected` joins, one for each of `columns`."""
+        return tuple(
             f"nullif(t.{column.name}, {UNTOUCHED[column.strategy]})"
             if column.strategy in UNTOUCHED
             else f"t.{column.name}"

@@ -10,6 +10,9 @@ from node.store.catalogue import ReplicatedTable
 from node.store.database import Database
 from node.store.row_state import IDS, ids_blob
 
+#: How the tables are made: FTS5's options beside the columns.
+OPTIONS = "content='', contentless_delete=1, tokenize='porter unicode61'"
+
 
 def _insert(table: ReplicatedTable) -> str:
     columns = ", ".join(table.declaration.full_text)

@@ -195,5 +195,6 @@ def _parts(
     )  # fmt: skip
     reader = SnapshotReader(database, catalogue, states)
     return StoreParts(
-        database, catalogue, origins, log, capture, authoring, receiving, rewriting, reader, history, forgetting, guard
-    )
+        database, catalogue, origins, log, capture, authoring, receiving, rewriting, reader, history, forgetting, guard,
+        full_text=options.full_text,
+    )  # fmt: skip

@@ -12,6 +12,7 @@ import msgspec
 from node.errors import NewerStoreError, StorageError
 from node.store.catalogue import ReplicatedTable, check_declarations
 from node.store.database import Database
+from node.store.full_text import OPTIONS
 from node.store.row_state import note_unknown
 from node.store.schema import Component
 
@@ -80,8 +81,13 @@ _NEW_ID = (
 
 def create_internal_tables(database: Database) -> None:
     """Lay out an empty database, within the open transaction."""
-    for statement in _INTERNAL.strip().split(";\n"):
+    for statement in internal_statements():
         database.change(statement)
+
+
+def internal_statements() -> list[str]:
+    """Return the statements that lay out the store's own tables."""
+    return _INTERNAL.strip().removesuffix(";").split(";\n")
 
 
 def register_schema(database: Database, components: Sequence[Component]) -> None:
@@ -171,7 +177,7 @@ def _create_table(database: Database, table: ReplicatedTable) -> None:
     if table.full_text_table:
         database.change(
             f"CREATE VIRTUAL TABLE {table.full_text_table} USING fts5({', '.join(table.declaration.full_text)},"
-            " content='', contentless_delete=1, tokenize='porter unicode61')"
+            f" {OPTIONS})"
         )
 
 

@@ -15,6 +15,7 @@ from node.store.catalogue import Catalogue
 from node.store.change_log import Progress, StoredBatch
 from node.store.conflict_log import count_conflicts
 from node.store.database import Row
+from node.store.health import StoreHealth
 from node.store.history import History
 from node.store.incarnations import Cause, Minted, last_minted, mint
 from node.store.receiving import ApplyReport
@@ -309,6 +310,10 @@ class Store:
     def last_minted(self) -> Minted:
         """Return under which incarnation this store writes, since when and why."""
         return last_minted(self._parts.database)
+
+    def health(self) -> StoreHealth:
+        """Return what tells of the store's condition."""
+        return StoreHealth(self._parts, self._author.realm_id)
 
     def checkpoint(self) -> None:
         """Move the write-ahead log into the file."""

@@ -43,4 +43,5 @@ class StoreParts:
     history: History
     forgetting: Forgetting
     guard: IncarnationGuard
+    full_text: bool = True
     subscribers: list[Callable[[ChangeNotice], None]] = field(default_factory=list)

@@ -1,0 +1,109 @@
+"""What a store can tell of its own condition: pages, layout, time of the last scrub, sizes, and what waits in it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from crdt.identifiers import DeviceId
+from node.errors import StorageError
+from node.store.damage import ScrubReport
+from node.store.layout_check import layout_differences
+from node.store.log_scrub import LogScrub
+from node.store.row_state import RowStates
+from node.store.scrub import Scrub
+from node.store.store_parts import StoreParts
+from sync.identifiers import RealmId
+
+#: How many broken places the engine names; one is enough to know.
+_PAGE_ERRORS_MAX = 20
+_SCRUBBED = "scrubbed"
+
+
+class ScrubRecord(msgspec.Struct, frozen=True, array_like=True):
+    """When the store was last compared with its hashes from end to end (ms since 1970), and how much was damaged."""
+
+    at_milliseconds: int
+    damaged: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """Bytes of the store's file and of its write-ahead log."""
+
+    store_bytes: int
+    log_bytes: int
+
+
+class StoreHealth:
+    """The condition of an open store."""
+
+    __slots__ = ("_parts", "_realm_id")
+
+    def __init__(self, parts: StoreParts, realm_id: RealmId) -> None:
+        """Look at the store made of `parts`."""
+        self._parts = parts
+        self._realm_id = realm_id
+
+    def scrub(
+        self, sign_public: Callable[[DeviceId], bytes | None], monotonic_seconds: Callable[[], float]
+    ) -> Scrub:
+        """Return a scrub that has not begun; `sign_public` knows every member, past and present."""
+        parts = self._parts
+        return Scrub(
+            database=parts.database,
+            catalogue=parts.catalogue,
+            states=RowStates(parts.database, parts.origins),
+            log=parts.log,
+            log_scrub=LogScrub(parts.database, parts.log, parts.origins, self._realm_id, sign_public),
+            monotonic_seconds=monotonic_seconds,
+            full_text=parts.full_text,
+        )
+
+    def note_scrub(self, report: ScrubReport, now_milliseconds: int) -> None:
+        """Keep the time and outcome of a scrub that went to its end; raises StorageError."""
+        record = ScrubRecord(at_milliseconds=now_milliseconds, damaged=report.count_by_kind.total())
+        database = self._parts.database
+        database.begin()
+        try:
+            database.change(
+                "INSERT INTO _meta VALUES (?, ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value",
+                (_SCRUBBED, msgspec.msgpack.encode(record)),
+            )
+            database.commit()
+        except BaseException:
+            database.rollback()
+            raise
+
+    def last_scrub(self) -> ScrubRecord | None:
+        """Return the record of the last scrub, None where there was none."""
+        rows = self._parts.database.query("SELECT value FROM _meta WHERE key = ?", (_SCRUBBED,))
+        return msgspec.msgpack.decode(rows[0][0], type=ScrubRecord) if rows else None
+
+    def page_errors(self) -> list[str]:
+        """Return what the engine finds wrong in its pages, nothing where all is well.
+
+        Takes about a second for 400 MB and nothing can be done meanwhile.
+        """
+        try:
+            rows = self._parts.database.query(f"PRAGMA quick_check({_PAGE_ERRORS_MAX})")
+        except StorageError as error:
+            return [str(error)]
+        return [str(row[0]) for row in rows if row[0] != "ok"]
+
+    def layout_differences(self) -> list[str]:
+        """Return how the tables on the disk differ from what this version declares; raises StorageError."""
+        return layout_differences(self._parts.database, self._parts.catalogue)
+
+    def sizes(self) -> Sizes:
+        """Return the sizes on the disk."""
+        path = self._parts.database.path
+        return Sizes(store_bytes=_size(path), log_bytes=_size(path.with_name(f"{path.name}-wal")))
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
