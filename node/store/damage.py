@@ -1,4 +1,4 @@
-"""What a scrub finds: which row, batch, digest or full-text entry is not what it must be, and how much was looked at."""
+"""What a scrub finds: which row, batch, digest or full-text entry is not what it must be, and how much it saw."""
 
 from collections import Counter
 from dataclasses import dataclass, field

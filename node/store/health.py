@@ -46,9 +46,7 @@ class StoreHealth:
         self._parts = parts
         self._realm_id = realm_id
 
-    def scrub(
-        self, sign_public: Callable[[DeviceId], bytes | None], monotonic_seconds: Callable[[], float]
-    ) -> Scrub:
+    def scrub(self, sign_public: Callable[[DeviceId], bytes | None], monotonic_seconds: Callable[[], float]) -> Scrub:
         """Return a scrub that has not begun; `sign_public` knows every member, past and present."""
         parts = self._parts
         return Scrub(
@@ -87,7 +85,7 @@ class StoreHealth:
         Takes about a second for 400 MB and nothing can be done meanwhile.
         """
         try:
-            rows = self._parts.database.query(f"PRAGMA quick_check({_PAGE_ERRORS_MAX})")
+            rows = self._parts.database.query(f"PRAGMA integrity_check({_PAGE_ERRORS_MAX})")
         except StorageError as error:
             return [str(error)]
         return [str(row[0]) for row in rows if row[0] != "ok"]

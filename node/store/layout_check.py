@@ -36,13 +36,10 @@ def _table_differences(database: Database, table: ReplicatedTable, present: dict
     elif columns != wanted:
         names = sorted(name for name in wanted.keys() | columns.keys() if wanted.get(name) != columns.get(name))
         found.append(f"The table {table.name} differs in {', '.join(names)}.")
-    for name in filter(None, (table.row_table, table.full_text_table)):
-        if ("table", name) not in present:
-            found.append(f"The table {name} is missing.")
-    for index in table.declaration.indexes:
-        kind, name = _named(index)
-        if (kind, name) not in present:
-            found.append(f"The index {name} is missing.")
+    wanted_beside = [("table", table.row_table), *(_named(index) for index in table.declaration.indexes)]
+    if table.full_text_table is not None:
+        wanted_beside.append(("table", table.full_text_table))
+    found += [f"The {kind} {name} is missing." for kind, name in wanted_beside if (kind, name) not in present]
     return found
 
 

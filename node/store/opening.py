@@ -31,6 +31,9 @@ from node.store.store import Store
 from node.store.store_parts import StoreParts
 from node.store.whereabouts import Locate, Whereabouts, locate
 
+# What comes of records that a damaged page made of numbers, names and bytes: the page cipher is not authenticated.
+_UNINTELLIGIBLE = (LookupError, ValueError, TypeError, ArithmeticError, msgspec.MsgspecError)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreOptions:
@@ -115,6 +118,11 @@ def open_store(
         present = Incarnation(meta["incarnation"])
         mark = MarkFile(path, key)
         return _wired(database, mark, whereabouts, author, present, components, clock, entropy, options)
+    except _UNINTELLIGIBLE as error:
+        database.close()
+        raise StorageError(
+            f"What the store {path.name} keeps of itself is damaged. Restore a backup, or move it away and join anew."
+        ) from error
     except BaseException:
         database.close()
         raise

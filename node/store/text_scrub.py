@@ -42,23 +42,21 @@ def _until(database: Database, table: ReplicatedTable, last: int, rows_max: int)
     return following[0][0] if following else None
 
 
-def _compare(
-    database: Database, table: ReplicatedTable, after: int, until: int | None, report: ScrubReport
-) -> None:
+def _compare(database: Database, table: ReplicatedTable, after: int, until: int | None, report: ScrubReport) -> None:
     columns = ", ".join(table.declaration.full_text)
     bound, parameters = ("", (after,)) if until is None else (" AND {0} <= ?", (after, until))
     database.begin()
     try:
-        database.change(
-            f"CREATE VIRTUAL TABLE {_AGAIN} USING fts5({columns}, {OPTIONS})"
-        )
+        database.change(f"CREATE VIRTUAL TABLE {_AGAIN} USING fts5({columns}, {OPTIONS})")
         database.change(
             f"INSERT INTO {_AGAIN} (rowid, {columns}) SELECT rowid, {columns} FROM main.{table.name}"
             f" WHERE rowid > ?{bound.format('rowid')}",
             parameters,
         )
         expected = _sizes(database, f"{_AGAIN}_docsize", "", ())
-        held = _sizes(database, f"main.{table.full_text_table}_docsize", f" WHERE id > ?{bound.format('id')}", parameters)
+        held = _sizes(
+            database, f"main.{table.full_text_table}_docsize", f" WHERE id > ?{bound.format('id')}", parameters
+        )
         id_by_rowid: dict[int, bytes] = dict(
             database.query(
                 f"SELECT rowid, id FROM main.{table.name} WHERE rowid > ?{bound.format('rowid')}", parameters

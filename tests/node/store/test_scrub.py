@@ -1,16 +1,16 @@
 """The scrub finds every kind of damage that can be planted in a store, and none where there is none."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
 from node.errors import StorageError
 from node.store.damage import Kind, ScrubReport
+from node.store.database import Database
 from node.store.scrub import Scrub
 from sync.streams import Stream
 from tests.support.damage import PAGE_BYTES, flip_bits, tamper
-from tests.support.realm import Replica, delete_item, insert_item, row_id
+from tests.support.realm import KEY, Replica, delete_item, insert_item, row_id
 
 ITEMS = 300
 
@@ -49,7 +49,7 @@ def fill(replica: Replica) -> None:
     """Write rows of every sort: fresh, edited, deleted, with tags and counters."""
     for start in range(0, ITEMS, 100):
         replica.write(*(insert_item(number, title=f"word{number} tail") for number in range(start, start + 100)))
-    replica.write("UPDATE drill_items SET title = 'edited twice over' WHERE id < x'%s'" % row_id(9).hex())
+    replica.write(f"UPDATE drill_items SET title = 'edited twice over' WHERE id < x'{row_id(9).hex()}'")
     replica.write(delete_item(20), delete_item(21))
 
 
@@ -79,7 +79,7 @@ def test_a_sound_store_is_found_sound_and_looked_at_whole(filled: Replica, there
         assert report.not_compared == []
 
 
-ROW = "x'%s'" % row_id(50).hex()
+ROW = f"x'{row_id(50).hex()}'"
 
 
 @pytest.mark.parametrize(
@@ -131,23 +131,27 @@ def test_a_damaged_row_is_named(filled: Replica) -> None:
 
 
 def test_a_flipped_bit_in_any_page_of_the_file_is_found_and_never_a_panic(filled: Replica) -> None:
-    filled.store.checkpoint()
     filled.store.close()
+    database = Database(filled.path, KEY)
+    name_by_page: dict[int, str] = dict(database.query("SELECT pageno, name FROM dbstat WHERE ncell > 0"))
+    database.checkpoint()
+    database.close()
     sound = filled.path.read_bytes()
-    noticed = 0
-    for page in range(1, len(sound) // PAGE_BYTES):
-        filled.path.write_bytes(sound)
-        # Rows fill a page from its end, so this hits a value wherever the page holds any.
-        flip_bits(filled.path, page, at=PAGE_BYTES - 60)
-        noticed += notices(filled)
+    silent: set[str] = set()
+    for page, name in name_by_page.items():
+        # Rows fill a page from its end; some places may have become free when rows grew.
+        if not any(notices_flip(filled, sound, page - 1, PAGE_BYTES - before) for before in (24, 60, 120, 1000)):
+            silent.add(name)
     filled.path.write_bytes(sound)
     filled.store = filled.open(filled.path)
-    # The rest are the empty pages of tables in which nothing stands.
-    assert noticed > 35
+    # What is told to a person and never merged has no hash.
+    assert silent <= {"_migration_history", "_history"}
 
 
-def notices(replica: Replica) -> bool:
-    """Say whether opening, checking the pages or scrubbing finds anything; only a StorageError may be raised."""
+def notices_flip(replica: Replica, sound: bytes, page: int, at: int) -> bool:
+    """Say whether opening, checking the pages or scrubbing finds a flip; only a StorageError may be raised."""
+    replica.path.write_bytes(sound)
+    flip_bits(replica.path, page, at=at)
     try:
         store = replica.open(replica.path)
     except StorageError:
@@ -171,9 +175,9 @@ def test_writes_between_the_slices_are_no_damage(filled: Replica) -> None:
 def test_a_stream_that_never_rests_is_said_not_to_have_been_compared(filled: Replica) -> None:
     whole = make_scrub(filled)
     for number, _ in enumerate(whole.slices()):
-        filled.write(f"UPDATE drill_items SET size = {number}")
-        if number > 200:
-            break
+        # One row for each slice, else the log would grow as fast as it is read.
+        if Stream.FILES.title not in whole.report.not_compared:
+            filled.write(f"UPDATE drill_items SET size = {number} WHERE id = {ROW}")
     assert Stream.FILES.title in whole.report.not_compared
     assert whole.report.sound, whole.report.damage
 
