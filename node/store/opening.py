@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from crdt.identifiers import Incarnation, Origin, make_origin
 from node.clock import Clock
 from node.entropy import Entropy
