@@ -1,6 +1,6 @@
 # Everything a person working on Nuthatch runs. Each target sets up .venv itself when it is missing or stale.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench simulate clean force
+.PHONY: help demo test check bench simulate crash-images clean force
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; raise SystemExit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null \
@@ -16,6 +16,7 @@ help:
 	@echo 'make test      the whole test suite'
 	@echo 'make check     ruff, mypy, the import contracts and the architecture tests'
 	@echo 'make simulate  simulations of several stores, SEED=42 SEEDS=500, and every planted bug'
+	@echo 'make crash-images  power cuts and failing disks at every write of real stores, and every planted bug'
 	@echo 'make bench     the measured figures: a table and bench.json'
 	@echo 'make clean     remove caches and results (.venv stays)'
 
@@ -47,6 +48,10 @@ check: $(READY)
 simulate: $(READY)
 	@$(BIN)/python -m simulations --seed $(SEED) --seeds $(SEEDS)
 	@$(BIN)/python -m simulations --seed 0 --seeds 200 --mutants
+
+crash-images: $(READY)
+	@$(BIN)/python -m simulations.crash_images --seed $(SEED) --draws 3
+	@$(BIN)/python -m simulations.crash_images --seed $(SEED) --bugs
 
 bench: $(READY)
 	@$(BIN)/python -m simulations.bench

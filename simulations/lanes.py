@@ -41,11 +41,11 @@ class Hunt:
 
 def run_in_scratch(seed: int, change_plan: Callable[[Plan], Plan] = as_drawn) -> Outcome:
     """Run one seed in a directory that is gone afterwards."""
-    with TemporaryDirectory(prefix="nuthatch-simulation-", dir=_scratch_directory()) as home:
+    with TemporaryDirectory(prefix="nuthatch-simulation-", dir=scratch_directory()) as home:
         return run_seed(seed, Path(home), change_plan)
 
 
-def _scratch_directory() -> Path | None:
+def scratch_directory() -> Path | None:
     """Return a directory in memory, where there is one: a killed process loses nothing that it wrote, synced or not."""
     memory = Path("/dev/shm")  # noqa: S108 - only its TemporaryDirectory is used
     return memory if os.access(memory, os.W_OK | os.X_OK) else None

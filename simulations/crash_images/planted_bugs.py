@@ -1,0 +1,235 @@
+"""Bugs planted while a scenario is recorded; the images must show every one of them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from node.clock import Clock
+from node.entropy import Entropy
+from node.store import database, incarnation_mark
+from node.store.authoring import Author
+from node.store.change_log import Progress
+from node.store.database import Database
+from node.store.incarnation_guard import IncarnationGuard
+from node.store.incarnations import Cause, mint
+from node.store.opening import StoreOptions, open_store
+from node.store.schema import Component
+from node.store.schema_registry import FORMAT_VERSION, create_internal_tables
+from node.store.store import Store
+from simulations.crash_images import device
+from simulations.mutants.registry import replaced
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlantedBug:
+    """A mistake, the scenario that shows it and the checks that ought to notice."""
+
+    name: str
+    says: str
+    scenario: str
+    checks: tuple[str, ...]
+    plant: Callable[[], AbstractContextManager[None]]
+
+
+def _pragma(before: str, after: str) -> AbstractContextManager[None]:
+    return replaced(database, "_PRAGMAS", tuple(pragma.replace(before, after) for pragma in database._PRAGMAS))
+
+
+@contextmanager
+def _commit_later() -> Iterator[None]:
+    """Acknowledge a commit and do it when the next one is asked for."""
+    commit, begin, checkpoint, close = Database.commit, Database.begin, Database.checkpoint, Database.close
+    owed: set[int] = set()
+
+    def settle(self: Database) -> None:
+        if id(self) in owed:
+            owed.discard(id(self))
+            commit(self)
+
+    def late_commit(self: Database) -> None:
+        owed.add(id(self))
+
+    def late_begin(self: Database) -> None:
+        settle(self)
+        begin(self)
+
+    def late_checkpoint(self: Database) -> None:
+        settle(self)
+        checkpoint(self)
+
+    def late_close(self: Database) -> None:
+        settle(self)
+        close(self)
+
+    with (
+        replaced(Database, "commit", late_commit),
+        replaced(Database, "begin", late_begin),
+        replaced(Database, "checkpoint", late_checkpoint),
+        replaced(Database, "close", late_close),
+    ):
+        yield
+
+
+@contextmanager
+def _in_two_transactions() -> Iterator[None]:
+    """Commit the rows, then frontier and digests."""
+    persist = Progress.persist
+
+    def late(self: Progress) -> None:
+        self._database.change("COMMIT")
+        self._database.change("BEGIN IMMEDIATE")
+        persist(self)
+
+    with replaced(Progress, "persist", late):
+        yield
+
+
+@contextmanager
+def _each_statement_commits() -> Iterator[None]:
+    change = Database.change
+
+    def committing(self: Database, sql: str, parameters: Sequence[object] = ()) -> int:
+        changed = change(self, sql, parameters)
+        if sql.startswith("ALTER TABLE"):
+            change(self, "COMMIT")
+            change(self, "BEGIN IMMEDIATE")
+        return changed
+
+    with replaced(Database, "change", committing):
+        yield
+
+
+@contextmanager
+def _mark_before_store() -> Iterator[None]:
+    """Write the mark from what the transaction is about to commit."""
+    persist, committed = Progress.persist, IncarnationGuard.committed
+    guards: list[IncarnationGuard] = []
+    make = IncarnationGuard.__init__
+
+    def noted(self: IncarnationGuard, *args: object) -> None:
+        make(self, *args)  # type: ignore[arg-type]
+        guards.append(self)
+
+    def early(self: Progress) -> None:
+        persist(self)
+        for guard in guards[-1:]:
+            for origin in {origin for _, origin in self.heads if origin.startswith(guard._device_id)}:
+                if own := self.appended_of(origin):
+                    committed(guard, own)
+
+    with replaced(IncarnationGuard, "__init__", noted), replaced(Progress, "persist", early):
+        yield
+
+
+def _in_place(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
+def _create_in_place(
+    path: Path,
+    *,
+    key: bytes,
+    author: Author,
+    components: Sequence[Component],
+    clock: Clock,
+    entropy: Entropy,
+    options: StoreOptions,
+) -> Store:
+    laid_out = Database(path, key)
+    laid_out.begin()
+    create_internal_tables(laid_out)
+    laid_out.commit()
+    laid_out.begin()
+    meta = {"format": FORMAT_VERSION.to_bytes(4, "big"), "realm": author.realm_id, "device": author.device_id}
+    laid_out.change_many("INSERT INTO _meta VALUES (?, ?)", list(meta.items()))
+    mint(laid_out, entropy, clock, Cause.CREATED)
+    laid_out.commit()
+    laid_out.close()
+    return open_store(
+        path, key=key, author=author, components=components, clock=clock, entropy=entropy, options=options
+    )
+
+
+PLANTED_BUGS = (
+    PlantedBug(
+        name="synchronous-normal",
+        says="a commit is acknowledged before the log is flushed",
+        scenario="local",
+        checks=("durability", "incarnation"),
+        plant=lambda: _pragma("synchronous=FULL", "synchronous=NORMAL"),
+    ),
+    PlantedBug(
+        name="synchronous-off",
+        says="nothing is flushed at all",
+        scenario="small-cache",
+        checks=("durability", "incarnation", "opening", "integrity"),
+        plant=lambda: _pragma("synchronous=FULL", "synchronous=OFF"),
+    ),
+    PlantedBug(
+        name="journal-off",
+        says="the engine writes over the file without a journal",
+        scenario="received",
+        checks=("opening", "integrity", "atomicity", "durability"),
+        plant=lambda: _pragma("journal_mode=WAL", "journal_mode=OFF"),
+    ),
+    PlantedBug(
+        name="journal-in-memory",
+        says="the journal that would undo half a transaction is lost with the power",
+        scenario="received",
+        checks=("opening", "integrity", "atomicity"),
+        plant=lambda: _pragma("journal_mode=WAL", "journal_mode=MEMORY"),
+    ),
+    PlantedBug(
+        name="acknowledged-before-commit",
+        says="a write is acknowledged when it was asked for, and committed with the next",
+        scenario="local",
+        checks=("durability",),
+        plant=_commit_later,
+    ),
+    PlantedBug(
+        name="frontier-after-rows",
+        says="rows and batches are committed, then frontier and digest",
+        scenario="received",
+        checks=("integrity", "atomicity"),
+        plant=_in_two_transactions,
+    ),
+    PlantedBug(
+        name="migration-in-pieces",
+        says="each statement of a migration is committed alone",
+        scenario="migration",
+        checks=("opening", "version"),
+        plant=_each_statement_commits,
+    ),
+    PlantedBug(
+        name="mark-before-store",
+        says="the mark says that a batch was written before the store does",
+        scenario="local",
+        checks=("incarnation",),
+        plant=_mark_before_store,
+    ),
+    PlantedBug(
+        name="mark-not-whole",
+        says="the mark is made in place and not flushed",
+        scenario="local",
+        checks=("incarnation",),
+        plant=lambda: replaced(incarnation_mark, "write_private_file", _in_place),
+    ),
+    PlantedBug(
+        name="created-in-place",
+        says="a new store has its name before it is whole",
+        scenario="creation",
+        checks=("opening",),
+        plant=lambda: replaced(device, "create_store", _create_in_place),
+    ),
+)
+
+
+@contextmanager
+def planted(name: str) -> Iterator[None]:
+    """Plant the bug of this name, none for an empty one; raises StopIteration for an unknown name."""
+    if not name:
+        yield
+        return
+    with next(bug for bug in PLANTED_BUGS if bug.name == name).plant():
+        yield
