@@ -78,7 +78,9 @@ class Merge:
             conflicts += find_conflicts(
                 table, row_id, stored.row, theirs, merged, my_vector=my_vector, their_vector=their_vector
             )
-            steps.append(Step(row_id, stored.row, theirs, merged))
+            if stamp is not None or merged != stored.row or theirs.generation != merged.generation:
+                # What a page brings once more, as pages do after a cut, is no change and has no batch in the log.
+                steps.append(Step(row_id, stored.row, theirs, merged))
             if merged == stored.row:
                 continue
             merged_by_id[row_id] = merged

@@ -40,6 +40,17 @@ def test_a_snapshot_gives_an_empty_store_everything(here: Replica, there: Replic
     assert there.store.view() == here.store.view()
 
 
+def test_pages_that_come_once_more_change_nothing_and_leave_no_history(here: Replica, there: Replica) -> None:
+    fill(here)
+    manifest, pages = here.manifest_and_pages(FILES)
+    for _ in range(2):
+        for raw in pages:
+            there.store.apply_page(raw, manifest, here.device_id, there.roster)
+    there.store.adopt_snapshot(manifest)
+    assert there.store.view() == here.store.view()
+    assert there.store._parts.database.query("SELECT count(*) FROM _history") == [(0,)]
+
+
 def test_a_store_that_came_by_snapshot_writes_on_and_is_understood(realm: Realm, here: Replica, there: Replica) -> None:
     fill(here)
     there.pull_snapshot(here, FILES)
