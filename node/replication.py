@@ -37,6 +37,7 @@ from sync.statements import Beat, sign_statement, state_frontiers
 # Several peers usually lack the same batches at the same moment; a few sealed bundles serve them all.
 _SEALED_BUNDLES_MAX = 4
 BEAT_MILLISECONDS = 24 * 3600 * 1000
+TIDY_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,8 @@ class _BundleKey:
     """What an envelope holds: the same batches under the same key epoch need sealing once."""
 
     epoch: StatementHash
-    batches: tuple[BatchHash, ...]
+    #: Each batch's hash, and one of its bytes: forgetting takes words out of a batch and leaves its hash.
+    batches: tuple[tuple[BatchHash, int], ...]
 
 
 class Replication:
@@ -62,6 +64,7 @@ class Replication:
         self._clock = clock
         self._entropy = entropy
         self._sealed: OrderedDict[_BundleKey, bytes] = OrderedDict()
+        self._tidy_at_seconds = 0.0
         self.membership_moved: list[Callable[[Membership], None]] = []
         self.membership = self._open_membership()
 
@@ -110,7 +113,7 @@ class Replication:
         sending = self.membership.sending
         if sending is None:
             raise LocalProtocolError("batches are read to be sent only under a usable key epoch")
-        key = _BundleKey(epoch=sending.hash, batches=tuple(batch.hash for batch in batches))
+        key = _BundleKey(epoch=sending.hash, batches=tuple((batch.hash, hash(batch.raw)) for batch in batches))
         envelope = self._sealed.get(key)
         if envelope is None:
             envelope = self._sealed[key] = self._seal([batch.raw for batch in batches])
@@ -185,6 +188,13 @@ class Replication:
             heads=self.membership.roster.heads,
         )
         self.add_statements([sign_statement(beat, self._realm_id, self.keys.sign_seed)])
+
+    def tidy_if_due(self) -> None:
+        """Do one piece of the store's upkeep: at once where a forget waits for it, else once an hour."""
+        now_seconds = self._clock.monotonic_seconds()
+        if self.store.upkeep_waits or now_seconds >= self._tidy_at_seconds:
+            more = self.store.maintain()
+            self._tidy_at_seconds = now_seconds + (0.0 if more else TIDY_SECONDS)
 
     def _open_membership(self) -> Membership:
         statements = self.store.statements()

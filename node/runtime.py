@@ -346,6 +346,7 @@ class Runtime:
                 link.tick()
             self._guarded(self._keep_realm)
             self._guarded(self._replication.beat_if_due)
+            self._guarded(self._replication.tidy_if_due)
 
     @staticmethod
     def _guarded(act: Callable[[], None]) -> None:

@@ -12,8 +12,10 @@ from node.errors import NotRunningError
 from node.event_feed import EventFeed
 from node.home import Home
 from node.keys.key_file import UnlockedKeys
+from node.repositories.conflicts import Conflicts
 from node.repositories.conversations import Conversations
 from node.repositories.memories import Memories
+from node.repositories.record_history import RecordHistory
 from node.requests import RowsChanged
 from node.search.recall import Recall
 from node.store.store import Store
@@ -106,6 +108,16 @@ class Service:
     def conversations(self) -> Conversations:
         """The conversations of this device."""
         return Conversations(self.store, self.clock)
+
+    @cached_property
+    def history(self) -> RecordHistory:
+        """What was done to the records of this device."""
+        return RecordHistory(self.store, self.clock)
+
+    @cached_property
+    def conflicts(self) -> Conflicts:
+        """The conflicts that this device knows of."""
+        return Conflicts(self.store, self.clock)
 
     @cached_property
     def recall(self) -> Recall:

@@ -6,10 +6,12 @@ from typing import Annotated
 
 from typer import Context, Exit, Option, Typer, echo
 
+from node.cli.conflict_commands import conflicts
 from node.cli.data_commands import export, import_file, sql
 from node.cli.demo_command import demo
 from node.cli.device_commands import devices, status
 from node.cli.failures import exit_code_of
+from node.cli.history_commands import log, undo
 from node.cli.invocation import make_invocation
 from node.cli.memory_commands import edit, forget, list_memories, recall, remember, show
 from node.cli.pairing_commands import join, pair
@@ -61,12 +63,15 @@ _COMMAND_BY_NAME_BY_PANEL: Mapping[str, Mapping[str, Callable[..., None]]] = {
         "show": show,
         "edit": edit,
         "forget": forget,
+        "log": log,
+        "undo": undo,
     },
     "Data": {"import": import_file, "export": export, "sql": sql},
 }
 for _panel, _command_by_name in _COMMAND_BY_NAME_BY_PANEL.items():
     for _name, _command in _command_by_name.items():
         application.command(_name, rich_help_panel=_panel)(_command)
+application.add_typer(conflicts, name="conflicts", rich_help_panel="Memory")
 
 
 def _refuse_undecodable() -> None:

@@ -96,13 +96,19 @@ def edit(
     invocation.output.show(edited, render_edited)
 
 
-def forget(context: Context, record_id: RecordId, passphrase_file: PassphraseFile = None) -> None:
-    """Delete a record for good, on all your devices."""
-    from node.cli.rendering import render_forgotten
+def forget(
+    context: Context,
+    record_id: RecordId,
+    dry_run: Annotated[bool, Option("--dry-run", help="Only say what would go; change nothing.")] = False,
+    passphrase_file: PassphraseFile = None,
+) -> None:
+    """Delete a record for good, on all your devices, with its history and its words in the change log."""
+    from node.cli.history_rendering import render_forgotten
     from node.requests import FORGET, ForgetRequest
 
     invocation = invocation_of(context)
-    forgotten = invocation.perform(passphrase_file, lambda caller: caller.call(FORGET, ForgetRequest(id=record_id)))
+    request = ForgetRequest(id=record_id, dry_run=dry_run)
+    forgotten = invocation.perform(passphrase_file, lambda caller: caller.call(FORGET, request))
     invocation.output.show(forgotten, render_forgotten)
 
 

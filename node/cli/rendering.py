@@ -12,7 +12,6 @@ from node.cli.export_file import Exported
 from node.cli.plain_text import plain, plain_line
 from node.requests import (
     Edited,
-    Forgotten,
     Imported,
     MemoryList,
     Recalled,
@@ -34,11 +33,6 @@ def render_remembered(value: Remembered) -> RenderableType:
 def render_edited(value: Edited) -> RenderableType:
     """Draw the id of what was changed."""
     return _done("Changed", value.id)
-
-
-def render_forgotten(value: Forgotten) -> RenderableType:
-    """Draw what is gone."""
-    return Text.assemble(_done("Forgotten", value.id), ". It will not come back on any device.")
 
 
 def render_recalled(value: Recalled) -> RenderableType:
@@ -74,7 +68,7 @@ def render_record(value: Shown) -> RenderableType:
     table.add_row("id", value.id)
     for name, field in value.fields.items():
         if name != "id":
-            table.add_row(Text(plain(name)), _cell(field))
+            table.add_row(Text(plain(name)), cell(field))
     return table
 
 
@@ -84,7 +78,7 @@ def render_sql(value: SqlResult) -> RenderableType:
         return Text(f"{_counted(value.changes, 'row')} changed.", style="green")
     table = plain_table(*(plain(column) for column in value.columns))
     for row in value.rows:
-        table.add_row(*(_cell(field) for field in row))
+        table.add_row(*(cell(field) for field in row))
     return Group(table, Text(_counted(len(value.rows), "row"), style="dim"))
 
 
@@ -147,7 +141,8 @@ def _done(verb: str, record_id: str) -> Text:
     return Text.assemble((f"{verb} ", "bold green"), (plain(record_id), "bold"))
 
 
-def _cell(field: object) -> Text:
+def cell(field: object) -> Text:
+    """Draw one value of a record."""
     match field:
         case None:
             return Text("null", style="dim")

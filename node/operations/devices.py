@@ -90,7 +90,7 @@ def _report(service: Service) -> StatusReport:
             _stream(stream, state.rows, state.digest, links.pending(stream) if links else (0, 0))
             for stream, state in sorted(view.streams.items())
         ],
-        conflicts=service.store.conflicts(),
+        conflicts=service.conflicts.count(),
         held=links.held() if links else 0,
         notices=_notices(service),
     )

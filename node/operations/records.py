@@ -1,9 +1,11 @@
 """Remembering, searching, listing, showing, editing and forgetting."""
 
-from crdt.errors import MergeError
-from crdt.identifiers import RowId, row_id_from_text, row_id_to_text
+from crdt.identifiers import RowId, row_id_to_text
 from node.errors import UsageError
 from node.operations.json_values import to_json_value
+from node.operations.record_ids import read_record_id
+from node.operations.upkeep import finish_forgetting
+from node.repositories.conflicts import delete_resolutions
 from node.repositories.conversation_records import MessageEdit
 from node.repositories.memories import Memory, MemoryEdit, MemoryFilter, NewMemory
 from node.repositories.rows import delete_row
@@ -69,7 +71,7 @@ async def list_memories(service: Service, request: ListRequest) -> MemoryList:
 
 async def show(service: Service, request: ShowRequest) -> Shown:
     """Return one record with all its columns."""
-    row_id = _row_id(request.id)
+    row_id = read_record_id(request.id)
     for table in _TABLES:
         names = [column.name for column in table.columns]
         rows = service.store.query(f"SELECT {', '.join(names)} FROM {table.name} WHERE id = ?", (row_id,))
@@ -84,7 +86,7 @@ async def show(service: Service, request: ShowRequest) -> Shown:
 
 async def edit(service: Service, request: EditRequest) -> Edited:
     """Give a memory or a message a new text."""
-    row_id = _row_id(request.id)
+    row_id = read_record_id(request.id)
     found = service.memories.edit(row_id, MemoryEdit(content=request.text)) or service.conversations.edit_message(
         row_id, MessageEdit(content=request.text)
     )
@@ -97,14 +99,27 @@ async def edit(service: Service, request: EditRequest) -> Edited:
 
 
 async def forget(service: Service, request: ForgetRequest) -> Forgotten:
-    """Delete a record and what hangs on it, here and on every device."""
-    row_id = _row_id(request.id)
+    """Delete a record and what hangs on it, here and on every device, with all traces; or say what that would be."""
+    row_id = read_record_id(request.id)
     table = _table_of(service, row_id)
     if table is None:
         raise _unknown(request.id)
-    with service.store.transaction() as transaction:
-        delete_row(transaction, table.name, row_id)
-    return Forgotten(id=row_id_to_text(row_id), table=table.name)
+    rows_by_table = service.store.inspection.rehearse_delete(table.name, row_id)
+    gone = [gone_id for row_ids in rows_by_table.values() for gone_id in row_ids]
+    changes, conflicts = service.store.inspection.traces(gone)
+    if not request.dry_run:
+        with service.store.transaction() as transaction:
+            delete_row(transaction, table.name, row_id)
+            delete_resolutions(transaction, gone)
+        await finish_forgetting(service)
+    return Forgotten(
+        id=row_id_to_text(row_id),
+        table=table.name,
+        dry_run=request.dry_run,
+        rows_by_table={name: len(row_ids) for name, row_ids in rows_by_table.items()},
+        changes=changes,
+        conflicts=conflicts,
+    )
 
 
 def _table_of(service: Service, row_id: RowId) -> Table | None:
@@ -112,13 +127,6 @@ def _table_of(service: Service, row_id: RowId) -> Table | None:
         if service.store.query(f"SELECT 1 FROM {table.name} WHERE id = ?", (row_id,)):
             return table
     return None
-
-
-def _row_id(text: str) -> RowId:
-    try:
-        return row_id_from_text(text)
-    except MergeError as error:
-        raise UsageError(f"{text!r}: {error}.") from error
 
 
 def _unknown(text: str) -> UsageError:

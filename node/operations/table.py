@@ -6,8 +6,10 @@ from typing import cast
 
 import msgspec
 
-from node.operations import devices, records, sql, transfer
+from node.operations import conflicts, devices, history, records, sql, transfer
 from node.requests import (
+    CONFLICT,
+    CONFLICTS,
     DEVICES,
     EDIT,
     EVENTS,
@@ -15,13 +17,17 @@ from node.requests import (
     FORGET,
     IMPORT,
     LIST,
+    LOG,
     PAIR,
     PAIR_ANSWER,
     RECALL,
     REMEMBER,
+    REOPEN,
+    RESOLVE,
     SHOW,
     SQL,
     STATUS,
+    UNDO,
     E,
     Operation,
     Q,
@@ -69,6 +75,12 @@ _ANSWERS = (
     _answer(EDIT, records.edit),
     _answer(FORGET, records.forget),
     _answer(SQL, sql.sql),
+    _answer(LOG, history.log),
+    _answer(UNDO, history.undo),
+    _answer(CONFLICTS, conflicts.conflicts),
+    _answer(CONFLICT, conflicts.conflict),
+    _answer(RESOLVE, conflicts.resolve),
+    _answer(REOPEN, conflicts.reopen),
 )
 _STREAMS = (
     _stream(IMPORT, transfer.import_file),

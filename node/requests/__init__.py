@@ -1,5 +1,20 @@
 """What can be asked of a node and what it answers, one module a subject."""
 
+from node.requests.conflicts import (
+    CONFLICT,
+    CONFLICTS,
+    REOPEN,
+    RESOLVE,
+    ConflictList,
+    ConflictReport,
+    ConflictRequest,
+    ConflictsRequest,
+    ConflictVersion,
+    Reopened,
+    ReopenRequest,
+    Resolved,
+    ResolveRequest,
+)
 from node.requests.devices import (
     DEVICES,
     STATUS,
@@ -12,6 +27,7 @@ from node.requests.devices import (
     StreamReport,
 )
 from node.requests.events import EVENTS, EventsRequest, NodeEvent, Notice, PeerChanged, RowsChanged
+from node.requests.history import LOG, UNDO, FieldChange, LogEntry, LogReport, LogRequest, Undone, UndoRequest
 from node.requests.operation import Caller, E, Operation, Q, R, StreamOperation
 from node.requests.pairing import (
     PAIR,
@@ -61,6 +77,8 @@ from node.requests.transfer import (
 )
 
 __all__ = [
+    "CONFLICT",
+    "CONFLICTS",
     "DEVICES",
     "EDIT",
     "EVENTS",
@@ -68,16 +86,25 @@ __all__ = [
     "FORGET",
     "IMPORT",
     "LIST",
+    "LOG",
     "PAIR",
     "PAIR_ANSWER",
     "RECALL",
     "REMEMBER",
+    "REOPEN",
+    "RESOLVE",
     "SHOW",
     "SQL",
     "STATUS",
+    "UNDO",
     "Caller",
     "CodeShown",
     "ConfirmAsked",
+    "ConflictList",
+    "ConflictReport",
+    "ConflictRequest",
+    "ConflictVersion",
+    "ConflictsRequest",
     "DeviceList",
     "DeviceReport",
     "DevicesRequest",
@@ -87,6 +114,7 @@ __all__ = [
     "EventsRequest",
     "ExportLine",
     "ExportRequest",
+    "FieldChange",
     "ForgetRequest",
     "Forgotten",
     "ImportEvent",
@@ -94,6 +122,9 @@ __all__ = [
     "ImportRequest",
     "Imported",
     "ListRequest",
+    "LogEntry",
+    "LogReport",
+    "LogRequest",
     "MemoryList",
     "MemoryReport",
     "NodeEvent",
@@ -113,6 +144,10 @@ __all__ = [
     "Recalled",
     "RememberRequest",
     "Remembered",
+    "ReopenRequest",
+    "Reopened",
+    "ResolveRequest",
+    "Resolved",
     "RowsChanged",
     "ShowRequest",
     "Shown",
@@ -122,4 +157,6 @@ __all__ = [
     "StatusRequest",
     "StreamOperation",
     "StreamReport",
+    "UndoRequest",
+    "Undone",
 ]

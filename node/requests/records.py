@@ -98,16 +98,21 @@ class Edited(Response, frozen=True, kw_only=True):
 
 
 class ForgetRequest(Request, frozen=True, kw_only=True):
-    """Delete a record for good, on every device."""
+    """Delete a record for good, on every device; a dry run only says what would go."""
 
     id: str
+    dry_run: bool = False
 
 
 class Forgotten(Response, frozen=True, kw_only=True):
-    """What was forgotten, together with the rows that belonged to it."""
+    """What was forgotten, or would be: records by table, remembered changes of them, and losing versions."""
 
     id: str
     table: str
+    dry_run: bool = False
+    rows_by_table: dict[str, int] = msgspec.field(default_factory=dict)
+    changes: int = 0
+    conflicts: int = 0
 
 
 REMEMBER = Operation("remember", RememberRequest, Remembered)

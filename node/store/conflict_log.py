@@ -13,7 +13,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from crdt.identifiers import RowId, Stamp
+from crdt.identifiers import HybridTime, RowId, Stamp
 from crdt.row import RowState
 from crdt.strategies.register import Register
 from crdt.version_vector import VersionVector
@@ -146,6 +146,42 @@ def rename_conflicts(
     database.change_many("UPDATE OR REPLACE _conflict SET key = ?, loser = ?, settled_by = ? WHERE key = ?", changed)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptConflict:
+    """A losing version as it is kept: of which cell, what it says, and by which write it was settled, if by any."""
+
+    key: bytes
+    table: str
+    row_id: RowId
+    generation: int
+    column: str
+    loser: Register
+    same: bool
+    settled_by: Stamp | None
+
+
+def read_conflicts(database: Database, condition: str, parameters: Sequence[object]) -> list[KeptConflict]:
+    """Return the losing versions `c` for which an SQL condition holds."""
+    rows = database.query(
+        "SELECT c.key, c.table_name, c.row_id, c.generation, c.column_name, c.loser, c.value, c.same, c.settled_by"
+        f" FROM _conflict c WHERE {condition}",
+        parameters,
+    )
+    return [
+        KeptConflict(
+            key=key,
+            table=table,
+            row_id=RowId(row_id),
+            generation=generation,
+            column=column,
+            loser=Register(Stamp(loser), _decode(value)),
+            same=bool(same),
+            settled_by=None if settled_by is None else Stamp(settled_by),
+        )
+        for key, table, row_id, generation, column, loser, value, same, settled_by in rows
+    ]
+
+
 def conflict_key(table: str, conflict: Conflict) -> bytes:
     """Return H(cell, losing stamp), 16 bytes: equal on every device that holds the same changes."""
     return _key_of(table, conflict.row_id, conflict.generation, conflict.column, conflict.loser.stamp)
@@ -159,6 +195,11 @@ def _key_of(table: str, row_id: bytes, generation: int, column: str, loser: Stam
 def purge_conflicts(database: Database, row_ids: Sequence[bytes]) -> None:
     """Forget the losers of rows whose life has ended."""
     database.change(f"DELETE FROM _conflict WHERE row_id IN (SELECT k FROM {IDS})", (ids_blob(row_ids), len(row_ids)))
+
+
+def age_conflicts(database: Database, before: HybridTime) -> int:
+    """Let go of losers that were settled before a hybrid time; return how many there were."""
+    return database.change("DELETE FROM _conflict WHERE settled_by < ?", (before.to_bytes(8, "big"),))
 
 
 def count_conflicts(database: Database) -> int:

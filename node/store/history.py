@@ -136,8 +136,11 @@ class History:
         )
 
     def of_row(self, row_id: bytes, limit: int) -> list[HistoryEntry]:
-        """Return the latest entries of a row, newest first by the time of the change, those that say something."""
-        return self._read("row_id = ? AND", "hlc DESC, number DESC", (row_id, limit))
+        """Return the latest entries of a row that say something, newest first as they came to this device.
+
+        Each one's old values are the next one's new ones; by the time of the changes they need not be in order.
+        """
+        return self._read("row_id = ? AND", "number DESC", (row_id, limit))
 
     def recent(self, limit: int) -> list[HistoryEntry]:
         """Return the entries that were noted last, newest first."""

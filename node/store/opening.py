@@ -205,6 +205,7 @@ def _parts(
     )  # fmt: skip
     reader = SnapshotReader(database, catalogue, states)
     return StoreParts(
-        database, catalogue, origins, log, capture, authoring, receiving, rewriting, reader, history, forgetting, guard,
-        full_text=options.full_text,
+        database=database, catalogue=catalogue, origins=origins, log=log, states=states, capture=capture,
+        authoring=authoring, receiving=receiving, rewriting=rewriting, reader=reader, history=history,
+        forgetting=forgetting, guard=guard, full_text=options.full_text,
     )  # fmt: skip

@@ -6,8 +6,9 @@ re-inserts a parent, and a trigger would take its children with it although the 
 
 from collections.abc import Sequence
 
+from crdt.identifiers import RowId
 from node.errors import ConstraintError
-from node.store.capture import TouchedTable
+from node.store.capture import Capture, TouchedTable
 from node.store.catalogue import Catalogue, ReplicatedTable
 from node.store.database import Database
 
@@ -35,6 +36,13 @@ def settle_references(database: Database, catalogue: Catalogue, touched: Sequenc
                     pending.append(child)
     for name in dict.fromkeys(table.name for table in cleared):
         _clear_children(database, catalogue, catalogue.table_by_name[name])
+
+
+def rows_to_go(database: Database, catalogue: Catalogue, capture: Capture) -> dict[str, list[RowId]]:
+    """Carry out the references of the open transaction and return the rows by table that it deletes in all."""
+    settle_references(database, catalogue, capture.touched())
+    gone = {table.name: [RowId(row[0]) for row in database.query(_deleted(table))] for table in capture.touched()}
+    return {name: row_ids for name, row_ids in gone.items() if row_ids}
 
 
 def _clear_children(database: Database, catalogue: Catalogue, parent: ReplicatedTable) -> None:

@@ -7,17 +7,18 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from crdt.hybrid_clock import HybridClock
-from crdt.identifiers import DeviceId, Incarnation, Origin, RowId, make_origin, uuid7
+from crdt.identifiers import DeviceId, HybridTime, Incarnation, Origin, RowId, make_origin, uuid7
 from node.clock import Clock
 from node.entropy import Entropy
 from node.store.authoring import Author
 from node.store.catalogue import Catalogue
 from node.store.change_log import Progress, StoredBatch
-from node.store.conflict_log import count_conflicts
+from node.store.conflict_log import age_conflicts, count_conflicts
 from node.store.database import Row
 from node.store.health import StoreHealth
-from node.store.history import History
+from node.store.history import DAYS_KEPT, History
 from node.store.incarnations import Cause, Minted, last_minted, mint
+from node.store.inspection import Inspection
 from node.store.receiving import ApplyReport
 from node.store.row_state import IDS, ids_blob
 from node.store.snapshot import START
@@ -291,6 +292,8 @@ class Store:
             if parts.forgetting.pending:
                 left = parts.forgetting.drain(batches_max=REWRITTEN_BATCHES_MAX, bytes_max=REWRITTEN_BYTES_MAX).left
             aged = parts.history.age(AGED_ENTRIES_MAX)
+            oldest_milliseconds = self._clock.now_milliseconds() - DAYS_KEPT * 24 * 3600 * 1000
+            age_conflicts(parts.database, HybridTime(max(oldest_milliseconds, 0) << 16))
             parts.database.commit()
         except BaseException:
             parts.database.rollback()
@@ -302,6 +305,16 @@ class Store:
     def history(self) -> History:
         """Who changed what, for readers."""
         return self._parts.history
+
+    @property
+    def upkeep_waits(self) -> bool:
+        """Whether words of forgotten rows are still to be taken out of the log."""
+        return self._parts.forgetting.pending
+
+    @property
+    def inspection(self) -> Inspection:
+        """What readers of conflicts and history ask beside SQL."""
+        return Inspection(self._parts)
 
     def recompute_digest(self, stream: Stream) -> bytes:
         """Return the digest of a stream from its stored row hashes, for checks."""

@@ -14,6 +14,7 @@ from node.store.incarnation_guard import IncarnationGuard
 from node.store.origins import Origins
 from node.store.receiving import Receiving
 from node.store.rewriting import Rewriting
+from node.store.row_state import RowStates
 from node.store.snapshot import SnapshotReader
 from sync.streams import Stream
 
@@ -27,7 +28,7 @@ class ChangeNotice:
     local: bool
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class StoreParts:
     """What a store is made of, wired once."""
 
@@ -35,6 +36,7 @@ class StoreParts:
     catalogue: Catalogue
     origins: Origins
     log: ChangeLog
+    states: RowStates
     capture: Capture
     authoring: Authoring
     receiving: Receiving

@@ -65,6 +65,10 @@ def full(tmp_path: Path) -> Scratch:
         transaction.execute(
             "INSERT INTO relationships (person_id, other_person_id) SELECT min(id), max(id) FROM people"
         )
+        transaction.execute(
+            "INSERT INTO conflict_resolutions (table_name, record_id, column_name, choice)"
+            " SELECT 'people', id, 'name', 'other' FROM people WHERE name = 'Bo'"
+        )
     return scratch
 
 
