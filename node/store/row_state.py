@@ -12,7 +12,7 @@ there is lies in `cells`, a msgpack array of five:
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -27,11 +27,21 @@ from node.store.database import Database, Row
 from node.store.origins import Origins
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(
-    tuple[dict[str, bytes], dict[str, Any], list[str], dict[str, Any], dict[str, tuple[int, Any]]]
-).decode
-_NOTHING: tuple[dict[str, bytes], dict[str, Any], list[str], dict[str, Any], dict[str, tuple[int, Any]]]
-_NOTHING = ({}, {}, [], {}, {})
+
+
+class Cells(NamedTuple):
+    """What `cells` holds."""
+
+    stamps: dict[str, bytes] = {}
+    payloads: dict[str, Any] = {}
+    missing: list[str] = []
+    hidden: dict[str, Any] = {}
+    unknown: dict[str, tuple[int, Any]] = {}
+
+
+#: Takes `cells` apart.
+split_cells = msgspec.msgpack.Decoder(Cells).decode
+_NOTHING = Cells()
 
 # SQLite's limit is 32,766 parameters a statement; above some hundred rows nothing is gained.
 _ROWS_PER_STATEMENT = 500
@@ -91,7 +101,7 @@ class RowStates:
         """Return the state in a row (id, generation, hlc, origin, seq, cells, hash, values…)."""
         _, generation, hlc, origin, seq, cells, row_hash = row[:7]
         born = make_stamp(int.from_bytes(hlc, "big"), self._origins.origin(origin), seq)
-        stamps, payloads, missing, hidden, unknown = _decode(cells) if cells is not None else _NOTHING
+        stamps, payloads, missing, hidden, unknown = split_cells(cells) if cells is not None else _NOTHING
         by_column: dict[str, CellState] = {}
         codes: dict[str, int] = {}
         for name, strategy, value in zip(table.column_names, table.strategies, row[7:], strict=True):
@@ -213,7 +223,7 @@ def note_unknown(database: Database, row_table: str, columns: Sequence[str]) -> 
     noted = database.query(f"SELECT id, cells FROM {row_table} WHERE cells IS NOT NULL AND generation % 2 = 1")
     changed: list[tuple[bytes, bytes]] = []
     for row_id, cells in noted:
-        stamps, payloads, missing, hidden, unknown = _decode(cells)
+        stamps, payloads, missing, hidden, unknown = split_cells(cells)
         changed.append((_encode((stamps, payloads, sorted({*missing, *columns}), hidden, unknown)), row_id))
     database.change_many(f"UPDATE {row_table} SET cells = ? WHERE id = ?", changed)
 
