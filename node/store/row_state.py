@@ -32,16 +32,16 @@ _encode = msgspec.msgpack.Encoder().encode
 class Cells(NamedTuple):
     """What `cells` holds."""
 
-    stamps: dict[str, bytes] = {}
-    payloads: dict[str, Any] = {}
-    missing: list[str] = []
-    hidden: dict[str, Any] = {}
-    unknown: dict[str, tuple[int, Any]] = {}
+    stamps: dict[str, bytes]
+    payloads: dict[str, Any]
+    missing: list[str]
+    hidden: dict[str, Any]
+    unknown: dict[str, tuple[int, Any]]
 
 
 #: Takes `cells` apart.
 split_cells = msgspec.msgpack.Decoder(Cells).decode
-_NOTHING = Cells()
+_NOTHING = Cells({}, {}, [], {}, {})
 
 # SQLite's limit is 32,766 parameters a statement; above some hundred rows nothing is gained.
 _ROWS_PER_STATEMENT = 500
@@ -133,6 +133,18 @@ class RowStates:
                 len(row_ids),
             ),
         )
+
+    def hide(self, table: ReplicatedTable, hidden_by_id: Mapping[bytes, Mapping[str, Any]]) -> None:
+        """Note the true values of cells that the table does not show as they are; {} where it shows them all."""
+        row_ids = list(hidden_by_id)
+        stored = self._database.query(
+            f"SELECT r.id, r.cells FROM {IDS} JOIN {table.row_table} r ON r.id = k", (ids_blob(row_ids), len(row_ids))
+        )
+        changed: list[tuple[bytes | None, bytes]] = []
+        for row_id, cells in stored:
+            noted = (split_cells(cells) if cells is not None else _NOTHING)._replace(hidden=dict(hidden_by_id[row_id]))
+            changed.append((_encode(noted) if any(noted) else None, row_id))
+        self._database.change_many(f"UPDATE {table.row_table} SET cells = ? WHERE id = ?", changed)
 
     def write(
         self,

@@ -15,6 +15,7 @@ from node.store.catalogue import Catalogue
 from node.store.change_log import Progress, StoredBatch
 from node.store.conflict_log import age_conflicts, count_conflicts
 from node.store.database import Row
+from node.store.disturbed import Disturbed
 from node.store.health import StoreHealth
 from node.store.history import DAYS_KEPT, History
 from node.store.incarnations import Cause, Minted, last_minted, mint
@@ -54,7 +55,7 @@ class _Pending:
 
     progress: Progress
     changes_by_table: dict[str, int] = field(default_factory=dict)
-    captured: bool = False
+    disturbed: Disturbed = field(default_factory=Disturbed)
     computed_text: bool = False
     minted: Incarnation | None = None
 
@@ -94,7 +95,6 @@ class Store:
             self._parts.capture.begin()
             transaction = Transaction(self._parts.database, self._parts.catalogue, self._parts.capture)
             yield transaction
-            pending.captured = True
             pending.computed_text = transaction.computed_text
 
     @contextmanager
@@ -106,11 +106,13 @@ class Store:
         before = dict(progress.states)
         try:
             yield pending
-            if pending.captured:
+            captured = local or parts.derived.settle(pending.disturbed)
+            while captured:
                 hlc = HybridClock(progress.clock).next(self._clock.now_milliseconds())
-                authored = parts.authoring.flush(progress, hlc, computed_text=pending.computed_text)
-                for table, count in authored.items():
-                    pending.changes_by_table[table] = pending.changes_by_table.get(table, 0) + count
+                disturbed = parts.authoring.flush(
+                    progress, hlc, pending.changes_by_table, computed_text=pending.computed_text
+                )
+                captured = parts.derived.settle(disturbed)
             progress.persist()
             parts.database.commit()
         except BaseException:
@@ -187,7 +189,7 @@ class Store:
         """
         report = ApplyReport()
         with self._committing(local=False) as pending:
-            pending.captured = self._parts.receiving.apply(raws, pending.progress, roster, now_milliseconds, report)
+            self._parts.receiving.apply(raws, pending.progress, roster, now_milliseconds, report, pending.disturbed)
             self._mint_if_met(pending, report.origins_changed)
             pending.changes_by_table.update(report.changes_by_table)
         return report
@@ -222,8 +224,8 @@ class Store:
         Raises RemoteProtocolError, and then nothing was changed.
         """
         with self._committing(local=False) as pending:
-            counts, pending.captured = self._parts.receiving.apply_page(
-                raw, manifest, sender, roster, pending.progress, self._clock.now_milliseconds()
+            counts = self._parts.receiving.apply_page(
+                raw, manifest, sender, roster, pending.progress, self._clock.now_milliseconds(), pending.disturbed
             )
             pending.changes_by_table.update(counts)
         return sum(counts.values())

@@ -8,6 +8,7 @@ from node.store.capture import Capture
 from node.store.catalogue import Catalogue
 from node.store.change_log import ChangeLog
 from node.store.database import Database
+from node.store.derived import Derived
 from node.store.forgetting import Forgetting
 from node.store.history import History
 from node.store.incarnation_guard import IncarnationGuard
@@ -41,6 +42,7 @@ class StoreParts:
     authoring: Authoring
     receiving: Receiving
     rewriting: Rewriting
+    derived: Derived
     reader: SnapshotReader
     history: History
     forgetting: Forgetting
