@@ -23,6 +23,7 @@ class PeerState:
     in_sync: bool = False
     why: str = NEVER_CONNECTED
     last_seen_milliseconds: int | None = None
+    clock_ahead_milliseconds: int | None = None
 
 
 class PeerTable:
@@ -58,6 +59,7 @@ class PeerTable:
         """A link to the device was opened."""
         state = self._state(device_id)
         state.connected, state.in_sync, state.why = True, False, COMPARING
+        state.clock_ahead_milliseconds = None
         self.tell(device_id)
 
     def judged(self, device_id: DeviceId, status: PeerStatus) -> bool:
@@ -66,6 +68,10 @@ class PeerTable:
         turned = state.in_sync != status.in_sync
         state.in_sync, state.why = status.in_sync, status.why
         return turned
+
+    def clock_differs(self, device_id: DeviceId, ahead_milliseconds: int) -> None:
+        """The device's clock differs from this one's by more than it should."""
+        self._state(device_id).clock_ahead_milliseconds = ahead_milliseconds
 
     def disconnected(self, device_id: DeviceId, reason: str) -> None:
         """The last link to the device is gone."""

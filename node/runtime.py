@@ -130,6 +130,14 @@ class Runtime:
             raise TransportError("This node accepts no connections.")
         return str(self._bound)
 
+    def listening_at(self) -> str | None:
+        """Return where the node listens, host:port, None if it accepts nobody."""
+        return str(self._bound) if self._bound is not None else None
+
+    def called(self) -> list[str]:
+        """Return the addresses that the node keeps calling."""
+        return [str(address) for address in self._dial_tasks]
+
     def dial(self, address: str) -> None:
         """Keep a connection to this host:port from now on. Raises ConfigError for another form."""
         self._keep_dialing(parse_address(address))
@@ -269,6 +277,8 @@ class Runtime:
         days = abs(ahead_milliseconds) / 86_400_000
         direction = "ahead of" if ahead_milliseconds > 0 else "behind"
         name = self._peers.name(link.peer) if link.peer is not None else link.address
+        if link.peer is not None:
+            self._peers.clock_differs(link.peer, ahead_milliseconds)
         logger.warning("clocks differ", extra={"peer": link.device_label, "ahead_milliseconds": ahead_milliseconds})
         self._on_event(
             Notice(text=f"The clock of {name} is {days:.1f} days {direction} this device's; set the wrong one right.")

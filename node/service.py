@@ -50,6 +50,10 @@ class PeerState(Protocol):
     def last_seen_milliseconds(self) -> int | None:
         """When it was last heard of, in milliseconds since 1970."""
 
+    @property
+    def clock_ahead_milliseconds(self) -> int | None:
+        """How far its clock was ahead of this device's when it last connected; None where they agreed."""
+
 
 class Links(Protocol):
     """The part of a running node's runtime that operations ask."""
@@ -59,6 +63,12 @@ class Links(Protocol):
 
     def pending(self, stream: Stream) -> tuple[int, int]:
         """Return how many batches are known to be missing here, and at the connected peer that lacks most."""
+
+    def listening_at(self) -> str | None:
+        """Return where the node listens, host:port, None if it accepts nobody."""
+
+    def called(self) -> Sequence[str]:
+        """Return the addresses that the node keeps calling."""
 
     def held(self) -> int:
         """Return how many batches wait for another batch, for their author's admission, or for their time."""

@@ -10,6 +10,7 @@ from node.cli.conflict_commands import conflicts
 from node.cli.data_commands import export, import_file, sql
 from node.cli.demo_command import demo
 from node.cli.device_commands import devices, status
+from node.cli.doctor_command import doctor
 from node.cli.failures import exit_code_of
 from node.cli.history_commands import log, undo
 from node.cli.invocation import make_invocation
@@ -55,7 +56,7 @@ def global_options(
 
 _COMMAND_BY_NAME_BY_PANEL: Mapping[str, Mapping[str, Callable[..., None]]] = {
     "Begin": {"init": init, "run": run, "demo": demo},
-    "Devices": {"pair": pair, "join": join, "devices": devices, "status": status},
+    "Devices": {"pair": pair, "join": join, "devices": devices, "status": status, "doctor": doctor},
     "Memory": {
         "remember": remember,
         "recall": recall,

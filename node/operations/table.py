@@ -6,11 +6,12 @@ from typing import cast
 
 import msgspec
 
-from node.operations import conflicts, devices, history, records, sql, transfer
+from node.operations import conflicts, devices, doctor, history, records, sql, transfer
 from node.requests import (
     CONFLICT,
     CONFLICTS,
     DEVICES,
+    DOCTOR,
     EDIT,
     EVENTS,
     EXPORT,
@@ -85,6 +86,7 @@ _ANSWERS = (
 _STREAMS = (
     _stream(IMPORT, transfer.import_file),
     _stream(EXPORT, transfer.export_records),
+    _stream(DOCTOR, doctor.doctor),
     _stream(PAIR, devices.pair),
     _stream(EVENTS, devices.events),
 )

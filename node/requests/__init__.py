@@ -26,6 +26,7 @@ from node.requests.devices import (
     StatusRequest,
     StreamReport,
 )
+from node.requests.doctor import DOCTOR, DoctorEvent, DoctorProgress, DoctorRequest, Examined, Finding
 from node.requests.events import EVENTS, EventsRequest, NodeEvent, Notice, PeerChanged, RowsChanged
 from node.requests.history import LOG, UNDO, FieldChange, LogEntry, LogReport, LogRequest, Undone, UndoRequest
 from node.requests.operation import Caller, E, Operation, Q, R, StreamOperation
@@ -80,6 +81,7 @@ __all__ = [
     "CONFLICT",
     "CONFLICTS",
     "DEVICES",
+    "DOCTOR",
     "EDIT",
     "EVENTS",
     "EXPORT",
@@ -108,13 +110,18 @@ __all__ = [
     "DeviceList",
     "DeviceReport",
     "DevicesRequest",
+    "DoctorEvent",
+    "DoctorProgress",
+    "DoctorRequest",
     "E",
     "EditRequest",
     "Edited",
     "EventsRequest",
+    "Examined",
     "ExportLine",
     "ExportRequest",
     "FieldChange",
+    "Finding",
     "ForgetRequest",
     "Forgotten",
     "ImportEvent",

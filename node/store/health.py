@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from crdt.identifiers import DeviceId
+from crdt.identifiers import DeviceId, HybridTime
 from node.errors import StorageError
 from node.store.damage import ScrubReport
 from node.store.layout_check import layout_differences
@@ -93,6 +93,10 @@ class StoreHealth:
     def layout_differences(self) -> list[str]:
         """Return how the tables on the disk differ from what this version declares; raises StorageError."""
         return layout_differences(self._parts.database, self._parts.catalogue)
+
+    def latest_stamp(self) -> HybridTime:
+        """Return the greatest hybrid time made or applied."""
+        return self._parts.log.clock
 
     def sizes(self) -> Sizes:
         """Return the sizes on the disk."""
