@@ -192,6 +192,11 @@ def make_batch(draft: BatchDraft, *, salts: bytes, realm_id: RealmId, sign_seed:
     return raw, batch_hash
 
 
+def read_header(raw: bytes) -> BatchHeader:
+    """Return the header of a batch of one's own log, which was verified when it came."""
+    return _decode_header(_decode_batch(raw)[0])
+
+
 def open_batch(raw: bytes, realm_id: RealmId, sign_public: Callable[[DeviceId], bytes | None]) -> Batch:
     """Return the verified batch that `raw` holds.
 

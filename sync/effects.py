@@ -6,8 +6,9 @@ next frame. That order is what lets a session send a key epoch and then a batch 
 
 from dataclasses import dataclass, field
 
-from crdt.identifiers import DeviceId
+from crdt.identifiers import DeviceId, Origin
 from sync.frontier import Frontier
+from sync.identifiers import BatchHash
 from sync.snapshot import Manifest
 from sync.streams import Stream
 
@@ -81,6 +82,35 @@ class ApplyStatements:
     """Store these roster statements durably, evaluate the roster, and answer with Session.statements_applied."""
 
     statements: tuple[bytes, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadChain:
+    """Read the hashes of these batches of one origin, as far as the log holds them, and answer with Session.chain_read.
+
+    With `batch` (not 0) that batch is wanted too, sealed in an envelope; `answering` says that the peer asked.
+    """
+
+    stream: Stream
+    origin: Origin
+    seqs: tuple[int, ...]
+    batch: int
+    answering: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForkFound:
+    """The first number at which a chain differs at both ends, with the peer's signed batch as evidence.
+
+    Where the origin is of this device, its own batches from there on are to be written again; else both are kept.
+    """
+
+    stream: Stream
+    origin: Origin
+    seq: int
+    ours: BatchHash
+    theirs: BatchHash
+    evidence: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

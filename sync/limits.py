@@ -61,6 +61,9 @@ CLOCK_AHEAD_MILLISECONDS_MAX: Final = 24 * 3600 * 1000
 # What one link may hold back before it asks for the rest again later.
 HELD_BATCHES_BYTES_MAX: Final = 16 * MEBIBYTE
 
+# Hashes asked for at once while two versions of a chain are compared: 2 KiB of answer, six rounds for the longest.
+CHAIN_PROBES_MAX: Final = 64
+
 # Argon2id parameters are read from files that a thief may have edited: bounded before a byte is allocated.
 ARGON2ID_OPERATIONS_MAX: Final = 16
 ARGON2ID_MEMORY_BYTES_MAX: Final = 2 * 1024 * MEBIBYTE

@@ -8,10 +8,11 @@ from typing import Annotated
 
 import msgspec
 
+from crdt.identifiers import ORIGIN_BYTES, SEQUENCE_MAX
 from sync.errors import UNDECODABLE, LocalProtocolError, RemoteProtocolError
 from sync.frontier import Frontier, StreamState
 from sync.identifiers import HASH_BYTES
-from sync.limits import ENVELOPE_BYTES_MAX
+from sync.limits import CHAIN_PROBES_MAX, ENVELOPE_BYTES_MAX
 from sync.snapshot import SNAPSHOT_ID_BYTES, Manifest
 from sync.streams import Stream
 
@@ -25,6 +26,8 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 EnvelopeNumber = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
 Envelope = Annotated[bytes, msgspec.Meta(min_length=1, max_length=ENVELOPE_BYTES_MAX)]
 SnapshotId = Annotated[bytes, msgspec.Meta(min_length=SNAPSHOT_ID_BYTES, max_length=SNAPSHOT_ID_BYTES)]
+OriginBytes = Annotated[bytes, msgspec.Meta(min_length=ORIGIN_BYTES, max_length=ORIGIN_BYTES)]
+SequenceNumber = Annotated[int, msgspec.Meta(ge=1, le=SEQUENCE_MAX)]
 #: A frontier as it travels; Frontier.from_wire checks lengths and order.
 WireFrontier = list[tuple[bytes, int, bytes]]
 
@@ -118,6 +121,24 @@ class SnapshotEnd(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
 
     snapshot_id: SnapshotId
     pages: Count
+
+
+class ChainAsk(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=20):
+    """Asks for the hashes of some batches of one origin, and for the batch `batch` itself (0: for none)."""
+
+    stream: Stream
+    origin: OriginBytes
+    seqs: Annotated[list[SequenceNumber], msgspec.Meta(min_length=1, max_length=CHAIN_PROBES_MAX)]
+    batch: Annotated[int, msgspec.Meta(ge=0, le=SEQUENCE_MAX)]
+
+
+class ChainAnswer(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=21):
+    """The hashes of those batches that the sender's log holds, and the batch asked for in an envelope, or nothing."""
+
+    stream: Stream
+    origin: OriginBytes
+    hashes: Annotated[list[tuple[SequenceNumber, Hash]], msgspec.Meta(max_length=CHAIN_PROBES_MAX)]
+    envelope: Annotated[bytes, msgspec.Meta(max_length=ENVELOPE_BYTES_MAX)]
 
 
 Message = (

@@ -219,6 +219,15 @@ class ChangeLog:
         )
         return BatchHash(rows[0][0]) if rows else None
 
+    def hashes_of(self, stream: Stream, origin: Origin, seqs: Sequence[int]) -> dict[int, BatchHash]:
+        """Return the full hashes of those batches of one origin that are in the log."""
+        marks = ", ".join("?" * len(seqs))
+        rows = self._database.query(
+            f"SELECT seq, hash FROM _batch WHERE stream = ? AND origin = ? AND seq IN ({marks})",
+            (int(stream), self._origins.number_if_known(origin), *seqs),
+        )
+        return {seq: BatchHash(known) for seq, known in rows}
+
     def raw_of(self, stream: Stream, origin: Origin, seq: int) -> bytes | None:
         """Return one batch as its author signed it, None where it is not in the log."""
         rows = self._database.query(

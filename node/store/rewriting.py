@@ -9,6 +9,7 @@ hash, and refused should it come once more.
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 import msgspec
 
@@ -37,7 +38,7 @@ from node.store.re_authoring import (
 from node.store.row_state import RowStates
 from sync.batch import SALT_BYTES, Batch, BatchDraft, OwnChange, make_batch, open_batch
 from sync.errors import LocalProtocolError
-from sync.frontier import NO_ENTRY, PREFIX_BYTES, FrontierEntry
+from sync.frontier import NO_ENTRY, PREFIX_BYTES, Frontier, FrontierEntry
 from sync.identifiers import BatchHash
 from sync.limits import STANDS_FOR_MAX
 from sync.streams import Stream
@@ -93,6 +94,18 @@ class Rewriting:
         """Tell whether its author wrote this very batch again under another origin."""
         return self._written_again_as(stream, origin, seq, batch_hash) is not None
 
+    def is_held_anew(self, stream: Stream, frontier: Frontier, origin: Origin, seq: int) -> bool:
+        """Tell whether `frontier` covers a batch that stands for the given one, which itself is not there any more."""
+        rows = self._database.query(
+            "SELECT into_origin, into_seq FROM _abandoned WHERE stream = ? AND origin = ? AND seq = ?",
+            (int(stream), self._origins.number_if_known(origin), seq),
+        )
+        return any(
+            frontier.covers(into := self._origins.origin(number), into_seq)
+            or self.is_held_anew(stream, frontier, into, into_seq)
+            for number, into_seq in rows
+        )
+
     def write_again(
         self,
         progress: Progress,
@@ -102,11 +115,14 @@ class Rewriting:
         *,
         after: int,
         sign_public: SignPublic,
-        hlc_of: Callable[[int], int] = lambda hlc: hlc,
+        times: Mapping[int, int] = MappingProxyType({}),
+        others: Mapping[Origin, int] = MappingProxyType({}),
     ) -> int:
         """Write this device's own batches of `old` behind number `after` again under `new`; return how many.
 
-        `hlc_of` gives a batch's new time for its old one. Raises StorageError where the log does not hold them all.
+        `times` holds new times by old ones, where they change; `others` the number up to which each further chain of
+        the same stream, that is written again along with this one, stays. Raises StorageError where the log does not
+        hold all of the batches.
         """
         end = self._end_of_chain(progress, stream, old, after, sign_public)
         if end is None:
@@ -115,7 +131,7 @@ class Rewriting:
                 "Pair this device anew; what it shows can be exported before."
             )
         words = self._words_before(stream, old, after, end, sign_public)
-        seen = {old: after}
+        seen = {old: after, **others}
         for batch in end:
             header = batch.header
             into = self._written_again_as(stream, old, header.seq, batch.hash)
@@ -125,7 +141,7 @@ class Rewriting:
                 self._steps(words, batch)
                 continue
             seq = progress.state(stream).frontier.entry(new).seq + 1
-            stamp = make_stamp(hlc_of(header.hlc), new, seq)
+            stamp = make_stamp(times.get(header.hlc, header.hlc), new, seq)
             renaming = Renaming(old=header.stamp, new=stamp, step_by_cell=self._steps(words, batch))
             deps = dict(header.deps) | seen | {new: seq - 1}
             begun = self._counted(progress, stream, new, renaming.step_by_cell)
@@ -198,8 +214,7 @@ class Rewriting:
                 for row_id, stored in before.items()
                 if (renamed := renamed_row(name, RowId(row_id), stored.row, renaming)) != stored.row
             }
-            hidden = {row_id: before[row_id].hidden for row_id in after}
-            hashes = self._states.write(table, after, hidden)
+            hashes = self._states.write(table, after)
             removed = sum_hashes(before[row_id].hash for row_id in after)
             progress.touch(stream, RowsMoved(added=sum_hashes(hashes), removed=removed))
             rename_conflicts(self._database, name, row_ids, renaming.stamp)

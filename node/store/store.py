@@ -3,19 +3,20 @@
 import logging
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 
 from crdt.hybrid_clock import HybridClock
-from crdt.identifiers import DeviceId, HybridTime, Incarnation, Origin, RowId, make_origin, uuid7
+from crdt.identifiers import DeviceId, HybridTime, Origin, RowId, make_origin, uuid7
 from node.clock import Clock
 from node.entropy import Entropy
 from node.store.authoring import Author
 from node.store.catalogue import Catalogue
-from node.store.change_log import Progress, StoredBatch
+from node.store.chain_upkeep import ChainUpkeep
+from node.store.change_log import StoredBatch
 from node.store.conflict_log import age_conflicts, count_conflicts
 from node.store.database import Row
-from node.store.disturbed import Disturbed
 from node.store.health import StoreHealth
 from node.store.history import DAYS_KEPT, History
 from node.store.incarnations import Cause, Minted, last_minted, mint
@@ -24,9 +25,8 @@ from node.store.receiving import ApplyReport
 from node.store.row_state import IDS, ids_blob
 from node.store.snapshot import START
 from node.store.statements import check_parameters, examine
-from node.store.store_parts import ChangeNotice, StoreParts
+from node.store.store_parts import ChangeNotice, Pending, StoreParts
 from node.store.transaction import Transaction
-from sync.batch import NO_PREVIOUS, open_batch
 from sync.frontier import Frontier, ReplicaView
 from sync.identifiers import RealmId
 from sync.roster import RosterState
@@ -49,21 +49,10 @@ class SnapshotPage:
     next_cursor: bytes | None
 
 
-@dataclass(slots=True, kw_only=True)
-class _Pending:
-    """What an open transaction has come to so far."""
-
-    progress: Progress
-    changes_by_table: dict[str, int] = field(default_factory=dict)
-    disturbed: Disturbed = field(default_factory=Disturbed)
-    computed_text: bool = False
-    minted: Incarnation | None = None
-
-
 class Store:
     """The replica. Every call is synchronous and made from one thread: the binding holds the interpreter's lock."""
 
-    __slots__ = ("_author", "_clock", "_entropy", "_last_id", "_parts")
+    __slots__ = ("_author", "_clock", "_entropy", "_last_id", "_parts", "chains")
 
     def __init__(self, parts: StoreParts, author: Author, clock: Clock, entropy: Entropy) -> None:
         """Use `opening.create_store` or `opening.open_store` instead."""
@@ -72,6 +61,7 @@ class Store:
         self._clock = clock
         self._entropy = entropy
         self._last_id = 0
+        self.chains = ChainUpkeep(parts, author, clock, partial(self._committing, local=False), self._mint)
 
     @property
     def origin(self) -> Origin:
@@ -95,24 +85,23 @@ class Store:
             self._parts.capture.begin()
             transaction = Transaction(self._parts.database, self._parts.catalogue, self._parts.capture)
             yield transaction
+            pending.captured = True
             pending.computed_text = transaction.computed_text
 
     @contextmanager
-    def _committing(self, *, local: bool) -> Iterator[_Pending]:
+    def _committing(self, *, local: bool) -> Iterator[Pending]:
         parts = self._parts
         parts.database.begin()
-        pending = _Pending(progress=parts.log.progress())
+        pending = Pending(progress=parts.log.progress())
         progress, origin = pending.progress, self.origin
         before = dict(progress.states)
         try:
             yield pending
-            captured = local or parts.derived.settle(pending.disturbed)
-            while captured:
+            if pending.captured:
                 hlc = HybridClock(progress.clock).next(self._clock.now_milliseconds())
-                disturbed = parts.authoring.flush(
-                    progress, hlc, pending.changes_by_table, computed_text=pending.computed_text
-                )
-                captured = parts.derived.settle(disturbed)
+                authored = parts.authoring.flush(progress, hlc, computed_text=pending.computed_text)
+                for table, count in authored.items():
+                    pending.changes_by_table[table] = pending.changes_by_table.get(table, 0) + count
             progress.persist()
             parts.database.commit()
         except BaseException:
@@ -189,7 +178,7 @@ class Store:
         """
         report = ApplyReport()
         with self._committing(local=False) as pending:
-            self._parts.receiving.apply(raws, pending.progress, roster, now_milliseconds, report, pending.disturbed)
+            pending.captured = self._parts.receiving.apply(raws, pending.progress, roster, now_milliseconds, report)
             self._mint_if_met(pending, report.origins_changed)
             pending.changes_by_table.update(report.changes_by_table)
         return report
@@ -224,8 +213,8 @@ class Store:
         Raises RemoteProtocolError, and then nothing was changed.
         """
         with self._committing(local=False) as pending:
-            counts = self._parts.receiving.apply_page(
-                raw, manifest, sender, roster, pending.progress, self._clock.now_milliseconds(), pending.disturbed
+            counts, pending.captured = self._parts.receiving.apply_page(
+                raw, manifest, sender, roster, pending.progress, self._clock.now_milliseconds()
             )
             pending.changes_by_table.update(counts)
         return sum(counts.values())
@@ -235,37 +224,14 @@ class Store:
         with self._committing(local=False) as pending:
             self._mint_if_met(pending, self._parts.receiving.adopt(manifest, pending.progress))
 
-    def _mint_if_met(self, pending: _Pending, origins_changed: Collection[Origin]) -> None:
+    def _mint_if_met(self, pending: Pending, origins_changed: Collection[Origin]) -> None:
         """Never write on under an incarnation whose batches come from elsewhere: this store had gone back."""
         if self.origin in origins_changed:
             self._mint(pending, Cause.FORKED)
 
-    def _mint(self, pending: _Pending, cause: Cause) -> None:
+    def _mint(self, pending: Pending, cause: Cause) -> None:
         pending.minted = mint(self._parts.database, self._entropy, self._clock, cause)
         self._parts.authoring.write_under(make_origin(self._author.device_id, pending.minted))
-
-    def settle_fork(self, evidence: bytes, roster: RosterState) -> bool:
-        """Write the end of an own chain again where `evidence`, a batch of this device, proves that it forked.
-
-        Returns whether it does: it must follow a batch held here and be another one than the next held here. Raises
-        RemoteProtocolError for a malformed or wrongly signed batch, StorageError where the log has a gap.
-        """
-        parts = self._parts
-        batch = open_batch(evidence, self.realm_id, roster.sign_public)
-        header = batch.header
-        held = parts.log.hash_of(header.stream, header.origin, header.seq)
-        before = parts.log.hash_of(header.stream, header.origin, header.seq - 1) if header.seq > 1 else NO_PREVIOUS
-        if batch.author != self._author.device_id or held in (None, batch.hash) or before != header.prev:
-            return False
-        with self._committing(local=False) as pending:
-            if header.origin == self.origin:
-                self._mint(pending, Cause.FORKED)
-            count = parts.rewriting.write_again(
-                pending.progress, header.stream, header.origin, self.origin,
-                after=header.seq - 1, sign_public=roster.sign_public,
-            )  # fmt: skip
-        logger.warning("own changes were written again", extra={"stream": header.stream.title, "batches": count})
-        return True
 
     def statements(self) -> list[bytes]:
         """Return all roster statements held."""

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from crdt.identifiers import Incarnation
 from node.store.authoring import Authoring
 from node.store.capture import Capture
 from node.store.catalogue import Catalogue
-from node.store.change_log import ChangeLog
+from node.store.change_log import ChangeLog, Progress
 from node.store.database import Database
-from node.store.derived import Derived
 from node.store.forgetting import Forgetting
+from node.store.fork_log import ForkLog
 from node.store.history import History
 from node.store.incarnation_guard import IncarnationGuard
 from node.store.origins import Origins
@@ -42,10 +43,21 @@ class StoreParts:
     authoring: Authoring
     receiving: Receiving
     rewriting: Rewriting
-    derived: Derived
     reader: SnapshotReader
     history: History
     forgetting: Forgetting
     guard: IncarnationGuard
+    forks: ForkLog
     full_text: bool = True
     subscribers: list[Callable[[ChangeNotice], None]] = field(default_factory=list)
+
+
+@dataclass(slots=True, kw_only=True)
+class Pending:
+    """What an open transaction has come to so far."""
+
+    progress: Progress
+    changes_by_table: dict[str, int] = field(default_factory=dict)
+    captured: bool = False
+    computed_text: bool = False
+    minted: Incarnation | None = None

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 
 from node.store.schema import Table
-from simulations.oracle.derived import shown_cells, standing
 from simulations.oracle.fold import Row, current, fold
 from simulations.oracle.history import Cell, Change, RowKey, Version, Written
 from sync.streams import Stream
@@ -70,10 +69,9 @@ class ModelReplica:
         """Return what a person must see on this device. Treat as read-only."""
         if self._visible is None:
             seen: Visible = {name: {} for name in self.tables}
-            rows = self.rows()
-            stand = standing(self.tables, rows)
-            for table, row_id in sorted(stand):
-                seen[table][row_id] = shown_cells(self.tables, rows, stand, (table, row_id))
+            for (table, row_id), row in sorted(self.rows().items()):
+                if row.alive:
+                    seen[table][row_id] = dict(row.cells)
             self._visible = seen
         return self._visible
 

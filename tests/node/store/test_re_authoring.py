@@ -47,7 +47,7 @@ def settle(forked: Replica, witness: Replica, origin: Origin | None = None) -> N
     """Let `forked` learn of its fork as a session does: by the witness's first batch that differs."""
     mine = {batch.seq: batch.hash for batch in chain(forked, origin or forked.store.origin)}
     first = next(b for b in chain(witness, origin or forked.store.origin) if mine.get(b.seq) not in (None, b.hash))
-    assert forked.store.settle_fork(first.raw, forked.roster)
+    assert forked.store.chains.settle_fork(first.raw, forked.roster)
 
 
 def fork(realm: Realm, before: list[Statement], lost: list[Statement], after: list[Statement]) -> None:
@@ -113,6 +113,25 @@ def test_a_device_that_got_the_abandoned_end_follows(realm: Realm) -> None:
     ]
 
 
+def test_what_others_wrote_upon_the_abandoned_end_is_admitted_everywhere(realm: Realm) -> None:
+    """Its dependency names a number that the chain, as it goes on, never reaches."""
+    device, witness, follower = realm.replicas
+    fork(
+        realm,
+        before=[insert_item(1)],
+        lost=[insert_item(2)],
+        after=[insert_item(3), insert_item(4), update(3, "title = 'new'"), update(4, "title = 'new'")],
+    )
+    follower.pull(device)
+    follower.write(update(4, "body = 'upon the abandoned end'"))
+    settle(device, witness)
+    follower.pull(device)
+    realm.exchange()
+    assert witness.query("SELECT title, body FROM drill_items WHERE id = ?", row_id(4)) == [
+        ("new", "upon the abandoned end")
+    ]
+
+
 def test_what_was_deleted_in_either_past_stays_deleted(realm: Realm) -> None:
     device, witness, _ = realm.replicas
     fork(
@@ -166,7 +185,7 @@ def test_what_proves_no_fork_changes_nothing(realm: Realm) -> None:
     before = (device.store.view(), device.store.origin)
     own, _, follows_the_lost_one, of_another = [*device.batches(FILES)[:1], *witness.batches(FILES)[1:]]
     for raw in (own, follows_the_lost_one, of_another):
-        assert not device.store.settle_fork(raw, device.roster)
+        assert not device.store.chains.settle_fork(raw, device.roster)
     assert (device.store.view(), device.store.origin) == before
 
 
