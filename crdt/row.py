@@ -9,6 +9,7 @@ Rules
 
 Spelling: msgpack array [row id, generation, payload of each column in order of name]. The columns with their
 strategies are the layout; its digest, `born` and the stamps of the cells that differ from `born` complete the state.
+The row hash is taken over the same bytes, except that an edited text is named by its heads and shown text.
 """
 
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ import msgspec
 
 from crdt.errors import MergeError
 from crdt.identifiers import STAMP_BYTES, RowId, Stamp, exact_bytes
+from crdt.place import Place
 from crdt.strategies import CellState, strategy_of
 from crdt.strategies.register import Register
 
@@ -75,23 +77,36 @@ def join_rows(a: RowState, b: RowState) -> RowState:
 
 
 def spell_row(row_id: RowId, row: RowState) -> SpelledRow:
-    """Return the canonical bytes of a row state."""
+    """Return the canonical bytes of a row state, as they travel."""
+    return _spell(row_id, row, proof=False)
+
+
+def prove_row(row_id: RowId, row: RowState) -> SpelledRow:
+    """Return the bytes that a row's hash is taken over.
+
+    They differ from those that travel only where a text was edited: its heads and the text stand for its changes.
+    """
+    return _spell(row_id, row, proof=True)
+
+
+def _spell(row_id: RowId, row: RowState, *, proof: bool) -> SpelledRow:
     columns = sorted(row.cell_by_column)
     layout = tuple((column, row.code_by_column[column]) for column in columns)
     values: list[object] = [row_id, row.generation]
     stamp_by_index: dict[int, Stamp] = {}
     for index, column in enumerate(columns):
         cell = row.cell_by_column[column]
-        values.append(strategy_of(row.code_by_column[column]).to_wire(cell))
+        strategy = strategy_of(row.code_by_column[column])
+        values.append(strategy.to_proof(cell) if proof else strategy.to_wire(cell))
         if isinstance(cell, Register) and cell.stamp != row.born:
             stamp_by_index[index] = cell.stamp
     return SpelledRow(layout=layout, born=row.born, body=_encode(values), stamp_by_index=stamp_by_index)
 
 
 def read_row(
-    layout: Layout, values: list[object], born: Stamp, stamp_by_index: Mapping[int, Stamp]
+    table: str, layout: Layout, values: list[object], born: Stamp, stamp_by_index: Mapping[int, Stamp]
 ) -> tuple[RowId, RowState]:
-    """Return the row that decoded `values` ([row id, generation, payload…]) spell, else raise MergeError."""
+    """Return the row of `table` that decoded `values` ([row id, generation, payload…]) spell, else raise MergeError."""
     if len(values) != len(layout) + 2:
         raise MergeError("a row has as many payloads as its layout has columns")
     row_id = RowId(exact_bytes(values[0], 16, "row id"))
@@ -100,7 +115,9 @@ def read_row(
         raise MergeError("a generation is a positive number")
     exact_bytes(born, STAMP_BYTES, "stamp")
     cells = {
-        column: strategy_of(code).from_wire(payload, stamp_by_index.get(index, born))
+        column: strategy_of(code).from_wire(
+            payload, stamp_by_index.get(index, born), Place(table, row_id, generation, column)
+        )
         for index, ((column, code), payload) in enumerate(zip(layout, values[2:], strict=True))
     }
     return row_id, RowState(generation=generation, born=born, code_by_column=dict(layout), cell_by_column=cells)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from crdt.errors import MergeError
 from crdt.identifiers import ORIGIN_BYTES, Origin, Stamp, exact_bytes, stamp_origin
+from crdt.place import Place
 from crdt.values import INTEGER_MAX, INTEGER_MIN, Scalar
 
 
@@ -19,7 +20,7 @@ class Counter:
     totals_by_origin: Mapping[Origin, tuple[int, int]]
 
 
-def delta(state: Counter | None, new_value: Scalar, stamp: Stamp) -> Counter | None:
+def delta(state: Counter | None, new_value: Scalar, stamp: Stamp, place: Place) -> Counter | None:
     """Return this origin's totals after moving the sum to `new_value`; None where it stands there already."""
     if not isinstance(new_value, int):
         raise MergeError("a counter holds an integer")
@@ -55,7 +56,7 @@ def to_wire(state: Counter) -> object:
     return rows or None
 
 
-def from_wire(payload: object, stamp: Stamp) -> Counter:
+def from_wire(payload: object, stamp: Stamp, place: Place) -> Counter:
     """Return the counter that `payload` spells, else raise MergeError."""
     if payload is None:
         return Counter({})

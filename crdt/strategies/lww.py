@@ -1,11 +1,12 @@
 """Last writer wins: the greater stamp, for settings, titles and status."""
 
 from crdt.identifiers import Stamp
+from crdt.place import Place
 from crdt.strategies.register import Register
 from crdt.values import Scalar, value_order
 
 
-def delta(state: Register | None, new_value: Scalar, stamp: Stamp) -> Register:
+def delta(state: Register | None, new_value: Scalar, stamp: Stamp, place: Place) -> Register:
     """Return the register that writes `new_value`."""
     return Register(stamp, new_value)
 

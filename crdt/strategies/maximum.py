@@ -1,11 +1,12 @@
 """The greatest value ever written, for times last seen."""
 
 from crdt.identifiers import Stamp
+from crdt.place import Place
 from crdt.strategies.register import Register
 from crdt.values import Scalar, value_order
 
 
-def delta(state: Register | None, new_value: Scalar, stamp: Stamp) -> Register:
+def delta(state: Register | None, new_value: Scalar, stamp: Stamp, place: Place) -> Register:
     """Return the register that offers `new_value`; a lesser value than the present one changes nothing."""
     offered = Register(stamp, new_value)
     return offered if state is None else join(state, offered)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from crdt.errors import MergeError
 from crdt.identifiers import DOT_BYTES, Dot, Stamp, exact_bytes, make_dot, stamp_origin, stamp_seq
+from crdt.place import Place
 from crdt.values import Scalar
 from crdt.version_vector import VersionVector
 
@@ -47,7 +48,7 @@ def elements(text: Scalar) -> list[str]:
     return sorted(set(parsed))
 
 
-def delta(state: ObservedSet | None, new_value: Scalar, stamp: Stamp) -> ObservedSet | None:
+def delta(state: ObservedSet | None, new_value: Scalar, stamp: Stamp, place: Place) -> ObservedSet | None:
     """Return the dots added and removed in moving to `new_value`; None where nothing changes."""
     wanted = elements(new_value)
     kept = frozenset(wanted)
@@ -83,7 +84,7 @@ def to_wire(state: ObservedSet) -> object:
     return [added, removed] if added or removed else None
 
 
-def from_wire(payload: object, stamp: Stamp) -> ObservedSet:
+def from_wire(payload: object, stamp: Stamp, place: Place) -> ObservedSet:
     """Return the set that `payload` spells, else raise MergeError."""
     if payload is None:
         return ObservedSet({})

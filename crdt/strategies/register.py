@@ -1,8 +1,9 @@
-"""The state that lww, immutable and max share: one stamped value."""
+"""The state that lww, immutable, max and min share: one stamped value."""
 
 from dataclasses import dataclass
 
 from crdt.identifiers import Stamp
+from crdt.place import Place
 from crdt.values import Scalar, check_scalar
 
 
@@ -24,6 +25,6 @@ def register_to_wire(state: Register) -> object:
     return state.value
 
 
-def register_from_wire(payload: object, stamp: Stamp) -> Register:
+def register_from_wire(payload: object, stamp: Stamp, place: Place) -> Register:
     """Return the register that `payload` spells, else raise MergeError."""
     return Register(stamp, check_scalar(payload))

@@ -215,7 +215,7 @@ class Authoring:
         removed = rows = 0
         for values in stated:
             row_id = RowId(values[0])
-            state = new_row(table, 1, values[2:], draft.stamp)
+            state = new_row(table, 1, values[0], values[2:], draft.stamp)
             draft.add(table, row_id, state)
             new[row_id] = state
             rows += 1

@@ -96,7 +96,7 @@ class Incoming:
             if bulk and row[1] == 1 and row[0] not in known and _untouched(table, row):
                 new.append(position)
                 continue
-            row_id, state = _read(layout, row, stamp, ())
+            row_id, state = _read(table, layout, row, stamp, ())
             _check_own(state, stamp, their_vector)
             if row_id in others:
                 raise RemoteProtocolError("a batch changes a row twice")
@@ -138,7 +138,7 @@ class Incoming:
                 if plain and row[0] not in known:
                     new_by_stamp.setdefault(born, []).append(position)
                     continue
-                row_id, state = _read(layout, row, Stamp(born), stamps)
+                row_id, state = _read(table, layout, row, Stamp(born), stamps)
                 others[row_id] = in_context(state, their_vector)
             for born, group in new_by_stamp.items():
                 prefix = hash_prefix(name, layout, Stamp(born))
@@ -190,10 +190,10 @@ def _untouched(table: ReplicatedTable, row: Sequence[Any]) -> bool:
 
 
 def _read(
-    layout: Layout, row: Sequence[Any], born: Stamp, stamps: Iterable[tuple[int, bytes]]
+    table: ReplicatedTable, layout: Layout, row: Sequence[Any], born: Stamp, stamps: Iterable[tuple[int, bytes]]
 ) -> tuple[RowId, RowState]:
     try:
-        return read_row(layout, list(row), born, {index: Stamp(stamp) for index, stamp in stamps})
+        return read_row(table.name, layout, list(row), born, {index: Stamp(stamp) for index, stamp in stamps})
     except MergeError as error:
         raise RemoteProtocolError("a row's payload does not fit its strategy") from error
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from crdt.identifiers import RowId, Stamp
+from crdt.place import Place
 from crdt.row import GENERATION_MAX, RowState
 from crdt.strategies import CellState
 from crdt.strategies.observed_set import ObservedSet
@@ -28,15 +29,16 @@ def split_plain(table: ReplicatedTable, fresh: Sequence[Row]) -> tuple[Sequence[
     return plain, stated
 
 
-def new_row(table: ReplicatedTable, generation: int, values: Sequence[Any], stamp: Stamp) -> RowState:
+def new_row(table: ReplicatedTable, generation: int, row_id: RowId, values: Sequence[Any], stamp: Stamp) -> RowState:
     """Return the state of a row that `values`, in order of column name, were written to whole."""
     cells: dict[str, CellState] = {}
     for name, strategy, value in zip(table.column_names, table.strategies, values, strict=True):
         if strategy.stamped:
             cells[name] = Register(stamp, value)
         else:
-            untouched = strategy.from_wire(None, stamp)
-            cells[name] = untouched if value is None else strategy.delta(None, value, stamp) or untouched
+            place = Place(table.name, row_id, generation, name)
+            cell = None if value is None else strategy.delta(None, value, stamp, place)
+            cells[name] = strategy.from_wire(None, stamp, place) if cell is None else cell
     return RowState(generation=generation, born=stamp, code_by_column=dict(table.layout), cell_by_column=cells)
 
 
@@ -45,7 +47,7 @@ def change_of(table: ReplicatedTable, row: TouchedRow, old: StoredRow | None, st
     if row.before is None:
         if row.after is None:
             return None
-        return new_row(table, _next_generation(old.row) if old else 1, row.values, stamp)
+        return new_row(table, _next_generation(old.row) if old else 1, RowId(row.row_id), row.values, stamp)
     if old is None or not old.row.alive:
         raise StorageError(f"A row of {table.name} has no state; the store is damaged. Restore a backup or pair anew.")
     if row.after is None:
@@ -76,7 +78,8 @@ def _written_cells(table: ReplicatedTable, row: TouchedRow, old: RowState, stamp
         value: Any = parse_literal(row.after[index])
         if strategy.stamped and state is not None:
             state = Register(_stamp_of(state), parse_literal(row.before[index]))
-        cell = strategy.delta(state, value, stamp)
+        place = Place(table.name, RowId(row.row_id), old.generation, name)
+        cell = strategy.delta(state, value, stamp, place)
         if isinstance(cell, ObservedSet) and not all(map(cast(ObservedSet, state).vector.covers_dot, cell.removed)):
             # Such an element came by a snapshot ahead of the batch that added it; no peer could merge its removal yet.
             raise ConstraintError(f"An element of {name} is still arriving from another device; try again in a moment.")
@@ -118,7 +121,7 @@ def corrections(
     """Return the cells whose merged, canonical value is not what the table shows."""
     found: list[tuple[str, object, RowId]] = []
     for name, strategy, written in zip(table.column_names, table.strategies, values, strict=True):
-        if strategy.name not in ("set", "max") or name not in state.cell_by_column:
+        if strategy.name not in ("set", "max", "min") or name not in state.cell_by_column:
             continue
         value = strategy.value(state.cell_by_column[name])
         if value != ("[]" if strategy.name == "set" and written is None else written):

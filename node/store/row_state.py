@@ -17,7 +17,8 @@ from typing import Any
 import msgspec
 
 from crdt.identifiers import RowId, Stamp, make_stamp, stamp_hlc, stamp_origin, stamp_seq
-from crdt.row import RowState, hash_row, spell_row
+from crdt.place import Place
+from crdt.row import RowState, hash_row, prove_row
 from crdt.strategies import CellState, Strategy, strategy_of
 from crdt.strategies.observed_set import ObservedSet
 from crdt.strategies.register import Register
@@ -89,7 +90,7 @@ class RowStates:
 
     def from_row(self, table: ReplicatedTable, row: Row, vector: VersionVector) -> StoredRow:
         """Return the state in a row (id, generation, hlc, origin, seq, cells, hash, values…)."""
-        _, generation, hlc, origin, seq, cells, row_hash = row[:7]
+        row_id, generation, hlc, origin, seq, cells, row_hash = row[:7]
         born = make_stamp(int.from_bytes(hlc, "big"), self._origins.origin(origin), seq)
         stamps, payloads, missing, hidden, unknown = _decode(cells) if cells is not None else _NOTHING
         by_column: dict[str, CellState] = {}
@@ -98,10 +99,12 @@ class RowStates:
             if name in missing or (generation % 2 == 0 and name not in payloads):
                 continue
             payload = payloads.get(name) if generation % 2 == 0 or not strategy.stamped else hidden.get(name, value)
-            by_column[name] = _cell(strategy, payload, Stamp(stamps.get(name, born)), vector)
+            place = Place(table.name, row_id, generation, name)
+            by_column[name] = _cell(strategy, payload, Stamp(stamps.get(name, born)), place, vector)
             codes[name] = strategy.code
         for name, (code, payload) in unknown.items():
-            by_column[name] = _cell(strategy_of(code), payload, Stamp(stamps.get(name, born)), vector)
+            place = Place(table.name, row_id, generation, name)
+            by_column[name] = _cell(strategy_of(code), payload, Stamp(stamps.get(name, born)), place, vector)
             codes[name] = code
         state = RowState(generation=generation, born=born, code_by_column=codes, cell_by_column=by_column)
         return StoredRow(row=state, hash=row_hash, hidden=hidden)
@@ -138,7 +141,7 @@ class RowStates:
         hashes: list[bytes] = []
         rows: list[tuple[object, ...]] = []
         for row_id, state in states.items():
-            row_hash = hash_row(table.name, spell_row(row_id, state))
+            row_hash = hash_row(table.name, prove_row(row_id, state))
             hashes.append(row_hash)
             born = state.born
             rows.append(
@@ -174,8 +177,8 @@ def in_context(state: RowState, vector: VersionVector) -> RowState:
     )
 
 
-def _cell(strategy: Strategy, payload: object, stamp: Stamp, vector: VersionVector) -> CellState:
-    cell = strategy.from_wire(payload, stamp)
+def _cell(strategy: Strategy, payload: object, stamp: Stamp, place: Place, vector: VersionVector) -> CellState:
+    cell = strategy.from_wire(payload, stamp, place)
     return ObservedSet(cell.element_by_dot, vector) if isinstance(cell, ObservedSet) else cell
 
 

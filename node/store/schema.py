@@ -6,7 +6,7 @@ from typing import Literal
 from sync.streams import Stream
 
 ColumnType = Literal["TEXT", "INTEGER", "REAL", "BLOB"]
-StrategyName = Literal["lww", "immutable", "set", "counter", "max"]
+StrategyName = Literal["lww", "immutable", "set", "counter", "max", "min", "text", "document"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from crdt.digest import EMPTY_DIGEST, move_digest, sum_hashes
 from crdt.identifiers import Dot, Origin, RowId, Stamp, make_dot, make_stamp
-from crdt.row import RowState, hash_row, spell_row
+from crdt.row import RowState, hash_row, prove_row
 from crdt.strategies import STRATEGY_BY_NAME, CellState
 from crdt.strategies.counter import Counter
 from crdt.strategies.observed_set import ObservedSet
@@ -42,7 +42,7 @@ def _row_hash(table: Table, row_id: RowId, changes: Iterable[Change]) -> bytes:
         code_by_column=codes,
         cell_by_column=cells,
     )
-    return hash_row(table.name, spell_row(row_id, state))
+    return hash_row(table.name, prove_row(row_id, state))
 
 
 def _cell(column: Column, changes: list[Change]) -> CellState:
@@ -55,8 +55,13 @@ def _cell(column: Column, changes: list[Change]) -> CellState:
             chosen = changes[-1]
         case "immutable":
             chosen = changes[0]
-        case _:
+        case "min":
+            valued = [change for change in changes if _value(change, column.name) is not None]
+            chosen = min(valued or changes, key=lambda change: value_order(_value(change, column.name)))
+        case "max":
             chosen = max(changes, key=lambda change: value_order(_value(change, column.name)))
+        case strategy:
+            raise AssertionError(f"the model does not know the strategy {strategy}")
     return Register(_stamp(chosen.version), _value(chosen, column.name))
 
 

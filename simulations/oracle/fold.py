@@ -48,6 +48,11 @@ def _greatest(changes: list[Change], column: str) -> Cell:
     return max((value for _, value in _writes(changes, column)), key=value_order, default=None)
 
 
+def _least(changes: list[Change], column: str) -> Cell:
+    values = (value for _, value in _writes(changes, column) if value is not None)
+    return min(values, key=value_order, default=None)
+
+
 def _sum(changes: list[Change], column: str) -> Cell:
     return sum(cell.amount for change in changes if isinstance(cell := change.cells.get(column), Count))
 
@@ -76,6 +81,7 @@ _VALUE_BY_STRATEGY: Mapping[str, Callable[[list[Change], str], Cell]] = {
     "lww": _last,
     "immutable": _first,
     "max": _greatest,
+    "min": _least,
     "counter": _sum,
     "set": _present,
 }

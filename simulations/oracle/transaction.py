@@ -130,6 +130,9 @@ class ModelTransaction:
                 assert isinstance(old, frozenset)
                 assert isinstance(new, frozenset)
                 yield column.name, self._set_edit(key, column.name, old, new)
+            elif column.strategy == "min":
+                if new is not None and (old is None or value_order(new) < value_order(old)):
+                    yield column.name, Write(new)
             elif column.strategy != "max" or value_order(new) > value_order(old):
                 yield column.name, Write(new)
 

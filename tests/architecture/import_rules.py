@@ -10,7 +10,8 @@ from tests.architecture.source_tree import CORE, Source
 IMPORTER_BY_ENGINE = {
     "libsql_experimental": "node/store/database.py",
     "nacl": "sync/crypto.py",
-    "automerge": None,
+    "automerge": "crdt/document.py",
+    "rapidfuzz": "crdt/text_edits.py",
     "chromadb": None,
     "duckdb": None,
     "zeroconf": None,

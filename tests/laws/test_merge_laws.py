@@ -111,7 +111,7 @@ def test_a_spelled_row_reads_back_as_itself(actions: list[Action]) -> None:
     history.run(actions)
     for state in history.pool:
         row = spell_row(RowId(ROW), state)
-        row_id, read = read_row(row.layout, msgspec.msgpack.decode(row.body), row.born, row.stamp_by_index)
+        row_id, read = read_row("t", row.layout, msgspec.msgpack.decode(row.body), row.born, row.stamp_by_index)
         assert (row_id, spelled(read)) == (ROW, spelled(state))
 
 

@@ -9,19 +9,23 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from crdt.identifiers import Origin, Stamp, make_origin, make_stamp
+from crdt.identifiers import Origin, RowId, Stamp, make_origin, make_stamp
 from crdt.identifiers import Sequence as SequenceNumber
+from crdt.place import Place
 from crdt.row import RowState, join_rows
 from crdt.strategies import STRATEGY_BY_CODE, STRATEGY_BY_NAME, CellState, Strategy
 from crdt.strategies.observed_set import ObservedSet
-from crdt.strategies.register import Register
+from crdt.strategies.text import Text
 from crdt.values import Scalar, value_order
 from crdt.version_vector import VersionVector
+from tests.support.replayed_texts import replayed_text
 
+ROW = RowId(b"a row of the law")
 REPLICAS = 3
 COLUMNS = tuple(sorted(STRATEGY_BY_NAME))
 VALUES: tuple[Scalar, ...] = (None, -1, 0, 1, 1.0, 0.5, 2**63 - 1, "", "a", "b", "\U0001f9e0", b"", b"a")
 ELEMENTS = ("a", "b", "ü")
+TEXTS = ("", "oak", "an oak", "an old oak\nby the pond", "the pond", "\U0001f333 oak", "by the pond\nan oak", "kao")
 
 #: (what happens, replica, other replica, a number that chooses values)
 Action = tuple[int, int, int, int]
@@ -66,6 +70,10 @@ def expected_value(name: str, writes: Sequence[tuple[int, Stamp, CellWrite]]) ->
             return max(writes, key=lambda write: write[1])[2].value
         case "immutable":
             return min(writes, key=lambda write: write[1])[2].value
+        case "min":
+            # NULL is no value yet.
+            values = [write[2].value for write in writes]
+            return min((value for value in values if value is not None), key=value_order, default=None)
         case "max":
             return max((write[2].value for write in writes), key=value_order)
         case "counter":
@@ -146,8 +154,9 @@ class History:
         for name in self.columns:
             strategy = self.strategy_by_name[name]
             meant[name] = _meant(name, None, choice + len(name))
-            untouched = Register(stamp, meant[name].value) if strategy.stamped else strategy.from_wire(None, stamp)
-            cells[name] = strategy.delta(None, meant[name].value, stamp) or untouched
+            cell = strategy.delta(None, meant[name].value, stamp, Place("t", ROW, generation, name))
+            assert cell is not None, "a new cell is always written"
+            cells[name] = cell
         return Write(number, stamp, generation, meant, self._row(generation, stamp, cells))
 
     def _update(self, replica: HistoryReplica, number: int, stamp: Stamp, choice: int) -> Write | None:
@@ -159,7 +168,9 @@ class History:
                 continue
             state = replica.state.cell_by_column[name]
             wish = _meant(name, self._writes_of(replica, name), choice + index)
-            cell = self.strategy_by_name[name].delta(state, wish.value, stamp)
+            cell = self.strategy_by_name[name].delta(
+                state, wish.value, stamp, Place("t", ROW, replica.state.generation, name)
+            )
             if cell is not None and cell != state:
                 meant[name], cells[name] = wish, cell
         generation = replica.state.generation
@@ -214,8 +225,15 @@ class History:
             return
         for name in self.columns:
             shown = self.strategy_by_name[name].value(replica.state.cell_by_column[name])
-            expected = expected_value(name, self._writes_of(replica, name))
+            expected = (
+                self._expected_text(replica) if name == "text" else expected_value(name, self._writes_of(replica, name))
+            )
             assert (shown, type(shown)) == (expected, type(expected)), f"{name} shows {shown!r}, not {expected!r}"
+
+    def _expected_text(self, replica: HistoryReplica) -> Scalar:
+        numbers = (number for number, _, _ in self._writes_of(replica, "text"))
+        cells = (self.writes[number].delta.cell_by_column["text"] for number in numbers)
+        return replayed_text(cell for cell in cells if isinstance(cell, Text))
 
 
 def in_context(state: RowState, vector: VersionVector) -> RowState:
@@ -242,6 +260,8 @@ def _meant(name: str, earlier: list[tuple[int, Stamp, CellWrite]] | None, choice
         shown = {element for _, element in standing}
         taken = frozenset(one for one in standing if one[1] not in wanted)
         return CellWrite(json.dumps(sorted(wanted)), added=wanted - shown, taken=taken)
+    if name == "text":
+        return CellWrite(TEXTS[choice % len(TEXTS)])
     return CellWrite(VALUES[choice % len(VALUES)])
 
 
