@@ -2,8 +2,8 @@
 
 A text that was only ever inserted is its own spelling. The first edit, or a second differing value for the same life of
 the row, promotes it: the constant base change, then each inserted value as one change by actor H(place, value).
-An edit is one change by actor H(stamp). So promotion happens anywhere, at any time, with the same bytes, and no actor
-ever makes two changes: neither a fork nor a restored copy can give one (actor, number) two meanings.
+An edit is one change by actor H(stamp, heads, new text). So promotion happens anywhere, at any time, with the same
+bytes, and no actor ever makes two changes: neither a fork nor a restored copy can give one (actor, number) two meanings.
 
 What a state knows is a set of changes; its heads (the changes that no other one builds on) and the changes that are
 named but missing determine that set, and with it the text.
@@ -80,7 +80,7 @@ def delta(state: Text | None, new_value: Scalar, stamp: Stamp, place: Place) -> 
         return None
     applied, heads = _applied(_all_chunks(state))
     parts = _parts(state, applied)
-    chunk = read_chunk(document.edit(parts, heads, editor(stamp), changes))
+    chunk = read_chunk(document.edit(parts, heads, editor(stamp, heads, wanted), changes))
     missing = frozenset(chunk.deps) - {BASE_HASH}
     return Text(place, None, "" if missing else wanted, (chunk.hash,), missing, b"", {chunk.hash: chunk})
 
@@ -209,9 +209,9 @@ def inserter(place: Place, text: str) -> bytes:
     return blake2b(_encode([*place, text]), digest_size=_ACTOR_BYTES, person=b"nuthatch-insert").digest()
 
 
-def editor(stamp: Stamp) -> bytes:
-    """Return the actor of the edit made under `stamp`: 16 bytes."""
-    return blake2b(stamp, digest_size=_ACTOR_BYTES, person=b"nuthatch-editor").digest()
+def editor(stamp: Stamp, heads: Sequence[ChangeHash], text: str) -> bytes:
+    """Return the actor that makes `text` of the text at `heads` under `stamp`: 16 bytes."""
+    return blake2b(_encode([stamp, heads, text]), digest_size=_ACTOR_BYTES, person=b"nuthatch-editor").digest()
 
 
 def _check_text(text: object) -> str:

@@ -27,6 +27,7 @@ from crdt.strategies import CellState
 from crdt.strategies.counter import Counter
 from crdt.strategies.observed_set import ObservedSet
 from crdt.strategies.register import Register
+from crdt.strategies.text import Text
 
 #: A counter's cell: table, row, generation, column.
 CounterCell = tuple[str, RowId, int, str]
@@ -109,6 +110,9 @@ def _renamed(cell: CellState, name: CounterCell, renaming: Renaming) -> CellStat
             return ObservedSet(dict(sorted(elements.items())), cell.vector, removed)
         case Counter():
             return _renamed_counter(cell, name, renaming)
+        case Text():
+            # A change of a text is named by its content, so it stays what it is under any author.
+            return cell
 
 
 def _renamed_counter(cell: Counter, name: CounterCell, renaming: Renaming) -> Counter:

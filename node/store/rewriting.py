@@ -348,5 +348,5 @@ def _changes(batch: Batch) -> Iterator[tuple[str, RowId, RowState]]:
     for change in batch.changes:
         if not isinstance(change, bytes):
             table, layout = batch.header.layouts[change[0]]
-            row_id, state = read_row(layout, _decode_row(change[2]), stamp, {})
+            row_id, state = read_row(table, layout, _decode_row(change[2]), stamp, {})
             yield table, row_id, state
