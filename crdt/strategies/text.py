@@ -3,7 +3,7 @@
 A text that was only ever inserted is its own spelling. The first edit, or a second differing value for the same life of
 the row, promotes it: the constant base change, then each inserted value as one change by actor H(place, value).
 An edit is one change by actor H(stamp, heads, new text). So promotion happens anywhere, at any time, with the same
-bytes, and no actor ever makes two changes: neither a fork nor a restored copy can give one (actor, number) two meanings.
+bytes, and no actor ever makes two changes: neither a fork nor a restored copy gives one (actor, number) two meanings.
 
 What a state knows is a set of changes; its heads (the changes that no other one builds on) and the changes that are
 named but missing determine that set, and with it the text.
