@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
+from typing import Any
 
 import msgspec
 
@@ -19,6 +20,7 @@ from node.store.catalogue import Catalogue, ReplicatedTable
 from node.store.change_log import Progress, RowsMoved
 from node.store.conflict_log import settle_conflicts
 from node.store.database import Database, Row
+from node.store.disturbed import Disturbed
 from node.store.forgetting import Forgetting
 from node.store.history import Step
 from node.store.own_changes import change_of, corrections, new_row, split_plain, with_old_values
@@ -51,6 +53,7 @@ class _Draft:
     changes: list[OwnChange] = field(default_factory=list)
     changes_by_table: dict[str, int] = field(default_factory=dict)
     moved: RowsMoved = field(default_factory=RowsMoved)
+    disturbed: Disturbed = field(default_factory=Disturbed)
 
     def layout_index(self, table: str, layout: Layout) -> int:
         return self.layouts.setdefault((table, layout), len(self.layouts))
@@ -109,29 +112,33 @@ class Authoring:
         """Write the next batches under another origin of this device."""
         self._origin = origin
 
-    def flush(self, progress: Progress, hlc: HybridTime, *, computed_text: bool) -> dict[str, int]:
-        """Author everything touched since capture began; return the number of changes by table.
+    def flush(self, progress: Progress, hlc: HybridTime, counts: dict[str, int], *, computed_text: bool) -> Disturbed:
+        """Author everything touched since capture began, and silence it; return what may disturb the derived state.
 
+        `counts` grows by the number of changes by table.
         `computed_text` says that a statement may have made a text of its own, to be checked. `hlc` exceeds every time
         applied. Raises ConstraintError for a broken rule, StorageError for what is too large.
         """
         touched = self._capture.touched()
         if not touched:
             self._capture.silence()
-            return {}
+            return Disturbed()
         settle_references(self._database, self._catalogue, touched)
         by_stream: dict[Stream, list[ReplicatedTable]] = {}
         for table in self._capture.touched():
             by_stream.setdefault(table.stream, []).append(table)
         group = self._take(16) if len(by_stream) > 1 else b""
-        counts: dict[str, int] = {}
+        disturbed = Disturbed()
         self._capture.silence()
         for stream, tables in sorted(by_stream.items()):
             drafted = self._draft(progress, stream, tables, hlc, computed_text)
             if drafted.changes:
                 self._append(progress, stream, drafted, hlc, group)
-            counts |= drafted.changes_by_table
-        return counts
+            for name, count in drafted.changes_by_table.items():
+                counts[name] = counts.get(name, 0) + count
+            disturbed.rows.update(drafted.disturbed.rows)
+            disturbed.dead.update(drafted.disturbed.dead)
+        return disturbed
 
     def _draft(
         self,
@@ -209,6 +216,7 @@ class Authoring:
     ) -> None:
         old_by_id = self._states.read(table, [row.row_id for row in touched.others], draft.vector)
         new: dict[RowId, RowState] = {}
+        hidden: dict[RowId, dict[str, Any]] = {}
         written: dict[RowId, RowState] = {}
         shown: list[tuple[str, object, RowId]] = []
         steps: list[Step] = []
@@ -226,15 +234,19 @@ class Authoring:
             change = change_of(table, row, old, draft.stamp)
             if change is None:
                 if old and row.after:
-                    shown += corrections(table, row_id, with_old_values(table, row, old.row), row.values)
+                    shown += corrections(table, row_id, with_old_values(table, row, old), row.values)
                 continue
             draft.add(table, row_id, change)
             written[row_id] = change
-            before = with_old_values(table, row, old.row) if old else change
+            before = with_old_values(table, row, old) if old else change
             merged = join_rows(before, change) if old else change
             new[row_id] = merged
             if old:
                 steps.append(Step(row_id, before, change, merged))
+                draft.disturbed.note_written(table, row_id, old, merged)
+                if merged.generation == old.row.generation:
+                    kept = old.hidden.keys() - change.cell_by_column.keys()
+                    hidden[row_id] = {name: old.hidden[name] for name in kept}
             removed += int.from_bytes(old.hash, "big") if old else 0
             rows += int(merged.alive) - int(old is not None and old.row.alive)
             if merged.alive:
@@ -244,7 +256,7 @@ class Authoring:
             self._database.change(f"UPDATE {table.name} SET {column} = {mark} WHERE id = ?", (bound, row_id))
         self._forgetting.follow(table, draft.stamp, steps)
         settle_conflicts(self._database, table, written, new, stamp=draft.stamp, vector=draft.vector)
-        hashes = self._states.write(table, new)
+        hashes = self._states.write(table, new, hidden)
         draft.moved += RowsMoved(added=sum_hashes(hashes), removed=removed, rows=rows)
 
     def _refuse_nul(self, touched: TouchedTable) -> None:

@@ -86,14 +86,14 @@ class Merge:
             merged_by_id[row_id] = merged
             removed += int.from_bytes(stored.hash, "big")
             rows += int(merged.alive) - int(stored.row.alive)
-        self._show(table, merged_by_id)
+        self.show(table, merged_by_id)
         self._forgetting.follow(table, stamp, steps)
         settle_conflicts(self._database, table, incoming, merged_by_id, stamp=stamp, vector=their_vector)
         note_conflicts(self._database, table, conflicts)
         hashes = self._states.write(table, merged_by_id)
         return RowsMoved(added=sum_hashes(hashes), removed=removed, rows=rows)
 
-    def _show(self, table: ReplicatedTable, states: Mapping[RowId, RowState]) -> None:
+    def show(self, table: ReplicatedTable, states: Mapping[RowId, RowState]) -> None:
         """Bring the table and its full text in step with merged states."""
         row_ids = list(states)
         if not row_ids:

@@ -15,6 +15,7 @@ from node.store.capture import Capture
 from node.store.catalogue import Catalogue
 from node.store.change_log import ChangeLog
 from node.store.database import Database
+from node.store.derived import Derived
 from node.store.forgetting import Forgetting
 from node.store.fork_log import ForkLog
 from node.store.history import History
@@ -201,13 +202,17 @@ def _parts(
     merge = Merge(database, states, forgetting, index_text=options.full_text)
     incoming = Incoming(catalogue, merge)
     receiving = Receiving(
-        database=database, catalogue=catalogue, capture=capture, origins=origins, incoming=incoming, log=log,
+        database=database, catalogue=catalogue, origins=origins, incoming=incoming, log=log,
         rewriting=rewriting, author=author,
+    )  # fmt: skip
+    derived = Derived(
+        database=database, catalogue=catalogue, capture=capture, origins=origins, states=states, merge=merge,
+        device_id=author.device_id, index_text=options.full_text,
     )  # fmt: skip
     reader = SnapshotReader(database, catalogue, states)
     return StoreParts(
         database=database, catalogue=catalogue, origins=origins, log=log, states=states, capture=capture,
-        authoring=authoring, receiving=receiving, rewriting=rewriting, reader=reader, history=history,
+        authoring=authoring, receiving=receiving, rewriting=rewriting, derived=derived, reader=reader, history=history,
         forgetting=forgetting, guard=guard, full_text=options.full_text,
         forks=ForkLog(database, origins, log, author.realm_id),
     )  # fmt: skip

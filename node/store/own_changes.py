@@ -47,25 +47,29 @@ def change_of(table: ReplicatedTable, row: TouchedRow, old: StoredRow | None, st
     if row.before is None:
         if row.after is None:
             return None
-        return new_row(table, _next_generation(old.row) if old else 1, RowId(row.row_id), row.values, stamp)
+        return new_row(
+            table, _next_generation(old.row, alive=True) if old else 1, RowId(row.row_id), row.values, stamp
+        )
     if old is None or not old.row.alive:
         raise StorageError(f"A row of {table.name} has no state; the store is damaged. Restore a backup or pair anew.")
     if row.after is None:
-        return _tombstone(table, row.before, _next_generation(old.row), stamp)
-    cells = _written_cells(table, row, old.row, stamp)
+        return _tombstone(table, row.before, old, stamp)
+    cells = _written_cells(table, row, old, stamp)
     if not cells:
         return None
     codes = {name: table.strategy_by_column[name].code for name in cells}
     return RowState(generation=old.row.generation, born=stamp, code_by_column=codes, cell_by_column=cells)
 
 
-def _next_generation(row: RowState) -> int:
-    if row.generation == GENERATION_MAX:
+def _next_generation(row: RowState, *, alive: bool) -> int:
+    # A row that is alive but kept out of its table, and is inserted anew, skips the tombstone.
+    generation = row.generation + (2 if row.alive == alive else 1)
+    if generation > GENERATION_MAX:
         raise ConstraintError("A row was deleted and written again too often; write it under a new id.")
-    return row.generation + 1
+    return generation
 
 
-def _written_cells(table: ReplicatedTable, row: TouchedRow, old: RowState, stamp: Stamp) -> dict[str, CellState]:
+def _written_cells(table: ReplicatedTable, row: TouchedRow, old: StoredRow, stamp: Stamp) -> dict[str, CellState]:
     cells: dict[str, CellState] = {}
     assert row.before is not None
     assert row.after is not None
@@ -74,9 +78,9 @@ def _written_cells(table: ReplicatedTable, row: TouchedRow, old: RowState, stamp
             continue
         if strategy.name == "immutable":
             raise ConstraintError(f"The column {name} of {table.name} is set once and cannot be changed.")
-        state = old.cell_by_column.get(name)
+        state = old.row.cell_by_column.get(name)
         value: Any = parse_literal(row.after[index])
-        if strategy.stamped and state is not None:
+        if strategy.stamped and state is not None and name not in old.hidden:
             state = Register(_stamp_of(state), parse_literal(row.before[index]))
         place = Place(table.name, RowId(row.row_id), old.generation, name)
         cell = strategy.delta(state, value, stamp, place)
@@ -88,14 +92,18 @@ def _written_cells(table: ReplicatedTable, row: TouchedRow, old: RowState, stamp
     return cells
 
 
-def with_old_values(table: ReplicatedTable, row: TouchedRow, old: RowState) -> RowState:
-    """Return the old state with the values that stood before (the table shows the new ones by now)."""
+def with_old_values(table: ReplicatedTable, row: TouchedRow, stored: StoredRow) -> RowState:
+    """Return the old state with the values that stood before (the table shows the new ones by now).
+
+    Where the table showed a derived value, the true one is in the state already.
+    """
+    old = stored.row
     if row.before is None or not old.alive:
         return old
     cells = dict(old.cell_by_column)
     for index, name in enumerate(table.column_names):
         cell = cells.get(name)
-        if isinstance(cell, Register):
+        if isinstance(cell, Register) and name not in stored.hidden:
             cells[name] = Register(cell.stamp, parse_literal(row.before[index]))
     return RowState(generation=old.generation, born=old.born, code_by_column=old.code_by_column, cell_by_column=cells)
 
@@ -105,12 +113,14 @@ def _stamp_of(state: CellState) -> Stamp:
     return state.stamp
 
 
-def _tombstone(table: ReplicatedTable, before: Sequence[str], generation: int, stamp: Stamp) -> RowState:
-    """Return a deleted row: id, generation, stamp and references, no content."""
+def _tombstone(table: ReplicatedTable, before: Sequence[str], old: StoredRow, stamp: Stamp) -> RowState:
+    """Return a deleted row: id, generation, stamp and its true references, no content."""
+    generation = _next_generation(old.row, alive=False)
     cells: dict[str, CellState] = {}
     for reference in table.references:
         index = table.column_names.index(reference.column)
-        cells[reference.column] = Register(stamp, parse_literal(before[index]))
+        true = parse_literal(before[index])
+        cells[reference.column] = Register(stamp, old.hidden.get(reference.column, true))
     codes = {name: table.strategy_by_column[name].code for name in cells}
     return RowState(generation=generation, born=stamp, code_by_column=codes, cell_by_column=cells)
 

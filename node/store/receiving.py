@@ -3,21 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 from crdt.digest import EMPTY_DIGEST, move_digest, sum_hashes
 from crdt.hybrid_clock import hybrid_milliseconds
-from crdt.identifiers import DeviceId, Origin, Stamp, origin_device, stamp_hlc
-from crdt.row import Layout
+from crdt.identifiers import DeviceId, Origin, Stamp, stamp_hlc
 from node.store.authoring import Author
-from node.store.capture import Capture
 from node.store.catalogue import Catalogue, NewerSchemaError
 from node.store.change_log import ChangeLog, Progress
 from node.store.database import Database
+from node.store.disturbed import Disturbed
 from node.store.incoming import Applied, Incoming, RowsByTable
 from node.store.origins import Origins
 from node.store.rewriting import Rewriting
-from node.store.schema import Reference
 from sync.batch import Batch, UnknownAuthor, open_batch
 from sync.errors import RemoteProtocolError
 from sync.limits import CLOCK_AHEAD_MILLISECONDS_MAX
@@ -25,9 +22,6 @@ from sync.replica import UNKNOWN_AUTHOR, Verdict, admit
 from sync.roster import RosterState
 from sync.snapshot import Manifest, open_page
 from sync.streams import Stream
-
-#: For each cascading reference (child table, reference) the parents that arrived rows name.
-ParentsByReference = dict[tuple[str, Reference], set[bytes]]
 
 ABANDONED = "its author wrote it again under another name, after its store had gone back or was cloned"
 _NEWER = "it was written by a newer version of Nuthatch; update this device"
@@ -81,14 +75,13 @@ class ApplyReport:
 class Receiving:
     """The passage of peers' batches into the store."""
 
-    __slots__ = ("_author", "_capture", "_catalogue", "_database", "_incoming", "_log", "_origins", "_rewriting")
+    __slots__ = ("_author", "_catalogue", "_database", "_incoming", "_log", "_origins", "_rewriting")
 
     def __init__(
         self,
         *,
         database: Database,
         catalogue: Catalogue,
-        capture: Capture,
         origins: Origins,
         incoming: Incoming,
         log: ChangeLog,
@@ -98,7 +91,6 @@ class Receiving:
         """Receive for the replica of `author`."""
         self._database = database
         self._catalogue = catalogue
-        self._capture = capture
         self._origins = origins
         self._incoming = incoming
         self._log = log
@@ -112,13 +104,13 @@ class Receiving:
         roster: RosterState,
         now_milliseconds: int,
         report: ApplyReport,
-    ) -> bool:
+        disturbed: Disturbed,
+    ) -> None:
         """Verify and apply batches in the given order, each whole or not at all; `report` says what became of them.
 
-        Returns whether capture has begun: deletes of this device's own followed from what arrived. Raises
-        RemoteProtocolError for the first that is malformed or wrongly signed; the caller rolls everything back.
+        `disturbed` grows by what may change the derived state. Raises RemoteProtocolError for the first that is
+        malformed or wrongly signed; the caller rolls everything back.
         """
-        parents: ParentsByReference = {}
         # One at a time: a bundle of well compressed batches may inflate to a thousand times its size.
         for raw in raws:
             try:
@@ -151,8 +143,7 @@ class Receiving:
                     if header.stands_for:
                         report.went_back |= self._rewriting.follow(progress, batch, roster.sign_public)
                         report.origins_changed.update(origin for origin, _, _ in header.stands_for)
-                    self._note_parents(self._apply_one(batch, progress, report), parents)
-        return self._delete_orphans(parents)
+                    self._note(self._apply_one(batch, progress, report), disturbed)
 
     def _apply_one(self, batch: Batch, progress: Progress, report: ApplyReport) -> RowsByTable:
         header = batch.header
@@ -189,10 +180,11 @@ class Receiving:
         roster: RosterState,
         progress: Progress,
         now_milliseconds: int,
-    ) -> tuple[dict[str, int], bool]:
-        """Join a page of the snapshot that `manifest` announced.
+        disturbed: Disturbed,
+    ) -> dict[str, int]:
+        """Join a page of the snapshot that `manifest` announced; return its rows by table.
 
-        Returns its rows by table and whether capture has begun: deletes of this device's own followed from what came.
+        `disturbed` grows by what may change the derived state.
         """
         public = roster.sign_public(sender)
         if public is None:
@@ -215,9 +207,8 @@ class Receiving:
         progress.observe(latest)
         counts: dict[str, int] = {}
         self._count(applied, counts)
-        parents: ParentsByReference = {}
-        self._note_parents(applied.rows_by_table, parents)
-        return counts, self._delete_orphans(parents)
+        self._note(applied.rows_by_table, disturbed)
+        return counts
 
     def adopt(self, manifest: Manifest, progress: Progress) -> set[Origin]:
         """Take over the frontier of a snapshot all of whose pages were applied; return whose batches are new here."""
@@ -244,42 +235,11 @@ class Receiving:
         for name, rows in applied.rows_by_table.items():
             counts[name] = counts.get(name, 0) + len(rows)
 
-    def _note_parents(self, arrived: RowsByTable, parents: ParentsByReference) -> None:
-        for name, decoded in arrived.items():
-            for reference in self._catalogue.table_by_name[name].references:
-                if reference.on_delete == "cascade":
-                    parents.setdefault((name, reference), set()).update(_referred(decoded, reference.column))
-
-    def _delete_orphans(self, parents: ParentsByReference) -> bool:
-        """Delete arrived children of parents that this very device deleted: an ordinary, captured delete.
-
-        Their author had not seen the parent's end. Only the device that deleted the parent says so, or every device
-        would write the same delete. Returns whether there was anything to delete.
-        """
-        capturing = False
-        for (name, reference), named in parents.items():
-            gone = sorted(parent for parent in named if self._deleted_here(reference.table, parent))
-            if gone and not capturing:
-                self._capture.begin()
-                capturing = True
-            for parent in gone:
-                self._database.change(f"DELETE FROM {name} WHERE {reference.column} = ?", (parent,))
-        return capturing
-
-    def _deleted_here(self, table: str, row_id: bytes) -> bool:
-        rows = self._database.query(f"SELECT origin FROM _row_{table} WHERE id = ? AND generation % 2 = 0", (row_id,))
-        return bool(rows) and origin_device(self._origins.origin(rows[0][0])) == self._author.device_id
+    def _note(self, arrived: RowsByTable, disturbed: Disturbed) -> None:
+        for name, groups in arrived.items():
+            table = self._catalogue.table_by_name[name]
+            disturbed.note_arrived(table, groups, is_parent=bool(self._catalogue.children[name]))
 
 
 def _refused(batch: Batch, reason: str) -> RefusedBatch:
     return RefusedBatch(origin=batch.header.origin, seq=batch.header.seq, reason=reason)
-
-
-def _referred(groups: Sequence[tuple[Layout, Sequence[Sequence[Any]]]], column: str) -> set[bytes]:
-    """Return the distinct rows that `column` refers to in living decoded rows (id, generation, payloads…)."""
-    found: set[bytes | None] = set()
-    for layout, rows in groups:
-        for index, (name, _) in enumerate(layout, start=2):
-            if name == column:
-                found.update(row[index] for row in rows if row[1] % 2 == 1)
-    return {row_id for row_id in found if row_id is not None}

@@ -214,7 +214,8 @@ class Rewriting:
                 for row_id, stored in before.items()
                 if (renamed := renamed_row(name, RowId(row_id), stored.row, renaming)) != stored.row
             }
-            hashes = self._states.write(table, after)
+            hidden = {row_id: before[row_id].hidden for row_id in after}
+            hashes = self._states.write(table, after, hidden)
             removed = sum_hashes(before[row_id].hash for row_id in after)
             progress.touch(stream, RowsMoved(added=sum_hashes(hashes), removed=removed))
             rename_conflicts(self._database, name, row_ids, renaming.stamp)

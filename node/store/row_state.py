@@ -12,7 +12,7 @@ there is lies in `cells`, a msgpack array of five:
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -28,11 +28,21 @@ from node.store.database import Database, Row
 from node.store.origins import Origins
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(
-    tuple[dict[str, bytes], dict[str, Any], list[str], dict[str, Any], dict[str, tuple[int, Any]]]
-).decode
-_NOTHING: tuple[dict[str, bytes], dict[str, Any], list[str], dict[str, Any], dict[str, tuple[int, Any]]]
-_NOTHING = ({}, {}, [], {}, {})
+
+
+class Cells(NamedTuple):
+    """What `cells` holds."""
+
+    stamps: dict[str, bytes]
+    payloads: dict[str, Any]
+    missing: list[str]
+    hidden: dict[str, Any]
+    unknown: dict[str, tuple[int, Any]]
+
+
+#: Takes `cells` apart.
+split_cells = msgspec.msgpack.Decoder(Cells).decode
+_NOTHING = Cells({}, {}, [], {}, {})
 
 # SQLite's limit is 32,766 parameters a statement; above some hundred rows nothing is gained.
 _ROWS_PER_STATEMENT = 500
@@ -92,7 +102,7 @@ class RowStates:
         """Return the state in a row (id, generation, hlc, origin, seq, cells, hash, values…)."""
         row_id, generation, hlc, origin, seq, cells, row_hash = row[:7]
         born = make_stamp(int.from_bytes(hlc, "big"), self._origins.origin(origin), seq)
-        stamps, payloads, missing, hidden, unknown = _decode(cells) if cells is not None else _NOTHING
+        stamps, payloads, missing, hidden, unknown = split_cells(cells) if cells is not None else _NOTHING
         by_column: dict[str, CellState] = {}
         codes: dict[str, int] = {}
         for name, strategy, value in zip(table.column_names, table.strategies, row[7:], strict=True):
@@ -126,6 +136,18 @@ class RowStates:
                 len(row_ids),
             ),
         )
+
+    def hide(self, table: ReplicatedTable, hidden_by_id: Mapping[bytes, Mapping[str, Any]]) -> None:
+        """Note the true values of cells that the table does not show as they are; {} where it shows them all."""
+        row_ids = list(hidden_by_id)
+        stored = self._database.query(
+            f"SELECT r.id, r.cells FROM {IDS} JOIN {table.row_table} r ON r.id = k", (ids_blob(row_ids), len(row_ids))
+        )
+        changed: list[tuple[bytes | None, bytes]] = []
+        for row_id, cells in stored:
+            noted = (split_cells(cells) if cells is not None else _NOTHING)._replace(hidden=dict(hidden_by_id[row_id]))
+            changed.append((_encode(noted) if any(noted) else None, row_id))
+        self._database.change_many(f"UPDATE {table.row_table} SET cells = ? WHERE id = ?", changed)
 
     def write(
         self,
@@ -216,7 +238,7 @@ def note_unknown(database: Database, row_table: str, columns: Sequence[str]) -> 
     noted = database.query(f"SELECT id, cells FROM {row_table} WHERE cells IS NOT NULL AND generation % 2 = 1")
     changed: list[tuple[bytes, bytes]] = []
     for row_id, cells in noted:
-        stamps, payloads, missing, hidden, unknown = _decode(cells)
+        stamps, payloads, missing, hidden, unknown = split_cells(cells)
         changed.append((_encode((stamps, payloads, sorted({*missing, *columns}), hidden, unknown)), row_id))
     database.change_many(f"UPDATE {row_table} SET cells = ? WHERE id = ?", changed)
 

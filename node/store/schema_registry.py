@@ -60,6 +60,11 @@ CREATE TABLE _conflict (
     column_name TEXT NOT NULL, loser BLOB NOT NULL, value BLOB NOT NULL, same INTEGER NOT NULL, settled_by BLOB
 ) STRICT;
 CREATE INDEX _conflict_by_row ON _conflict (row_id);
+CREATE TABLE _derived (
+    watched_table TEXT NOT NULL, watched BLOB NOT NULL, table_name TEXT NOT NULL, row_id BLOB NOT NULL,
+    PRIMARY KEY (watched_table, watched, table_name, row_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX _derived_by_row ON _derived (table_name, row_id);
 CREATE TABLE _history (
     number INTEGER PRIMARY KEY, table_name TEXT NOT NULL, row_id BLOB NOT NULL, generation INTEGER NOT NULL,
     hlc BLOB NOT NULL, origin INTEGER NOT NULL, seq INTEGER NOT NULL, noted_at INTEGER NOT NULL, differences BLOB

@@ -85,7 +85,6 @@ class Store:
             self._parts.capture.begin()
             transaction = Transaction(self._parts.database, self._parts.catalogue, self._parts.capture)
             yield transaction
-            pending.captured = True
             pending.computed_text = transaction.computed_text
 
     @contextmanager
@@ -97,11 +96,13 @@ class Store:
         before = dict(progress.states)
         try:
             yield pending
-            if pending.captured:
+            captured = local or parts.derived.settle(pending.disturbed)
+            while captured:
                 hlc = HybridClock(progress.clock).next(self._clock.now_milliseconds())
-                authored = parts.authoring.flush(progress, hlc, computed_text=pending.computed_text)
-                for table, count in authored.items():
-                    pending.changes_by_table[table] = pending.changes_by_table.get(table, 0) + count
+                disturbed = parts.authoring.flush(
+                    progress, hlc, pending.changes_by_table, computed_text=pending.computed_text
+                )
+                captured = parts.derived.settle(disturbed)
             progress.persist()
             parts.database.commit()
         except BaseException:
@@ -178,7 +179,7 @@ class Store:
         """
         report = ApplyReport()
         with self._committing(local=False) as pending:
-            pending.captured = self._parts.receiving.apply(raws, pending.progress, roster, now_milliseconds, report)
+            self._parts.receiving.apply(raws, pending.progress, roster, now_milliseconds, report, pending.disturbed)
             self._mint_if_met(pending, report.origins_changed)
             pending.changes_by_table.update(report.changes_by_table)
         return report
@@ -213,8 +214,8 @@ class Store:
         Raises RemoteProtocolError, and then nothing was changed.
         """
         with self._committing(local=False) as pending:
-            counts, pending.captured = self._parts.receiving.apply_page(
-                raw, manifest, sender, roster, pending.progress, self._clock.now_milliseconds()
+            counts = self._parts.receiving.apply_page(
+                raw, manifest, sender, roster, pending.progress, self._clock.now_milliseconds(), pending.disturbed
             )
             pending.changes_by_table.update(counts)
         return sum(counts.values())

@@ -9,6 +9,8 @@ from node.store.capture import Capture
 from node.store.catalogue import Catalogue
 from node.store.change_log import ChangeLog, Progress
 from node.store.database import Database
+from node.store.derived import Derived
+from node.store.disturbed import Disturbed
 from node.store.forgetting import Forgetting
 from node.store.fork_log import ForkLog
 from node.store.history import History
@@ -43,6 +45,7 @@ class StoreParts:
     authoring: Authoring
     receiving: Receiving
     rewriting: Rewriting
+    derived: Derived
     reader: SnapshotReader
     history: History
     forgetting: Forgetting
@@ -58,6 +61,6 @@ class Pending:
 
     progress: Progress
     changes_by_table: dict[str, int] = field(default_factory=dict)
-    captured: bool = False
+    disturbed: Disturbed = field(default_factory=Disturbed)
     computed_text: bool = False
     minted: Incarnation | None = None
