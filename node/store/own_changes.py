@@ -53,7 +53,7 @@ def change_of(table: ReplicatedTable, row: TouchedRow, old: StoredRow | None, st
     if old is None or not old.row.alive:
         raise StorageError(f"A row of {table.name} has no state; the store is damaged. Restore a backup or pair anew.")
     if row.after is None:
-        return _tombstone(table, row.before, old, stamp)
+        return tombstone(table, row.before, old, stamp)
     cells = _written_cells(table, row, old, stamp)
     if not cells:
         return None
@@ -113,7 +113,7 @@ def _stamp_of(state: CellState) -> Stamp:
     return state.stamp
 
 
-def _tombstone(table: ReplicatedTable, before: Sequence[str], old: StoredRow, stamp: Stamp) -> RowState:
+def tombstone(table: ReplicatedTable, before: Sequence[str], old: StoredRow, stamp: Stamp) -> RowState:
     """Return a deleted row: id, generation, stamp and its true references, no content."""
     generation = _next_generation(old.row, alive=False)
     cells: dict[str, CellState] = {}

@@ -224,13 +224,6 @@ RECEIVING = (
         plant=_all_but_the_oldest,
     ),
     Mutant(
-        name="orphans-stay",
-        says="children that arrive after their parent's end are left standing",
-        checks=("capture", "merge"),
-        plant=lambda: replaced(Receiving, "_delete_orphans", lambda *args: False),
-        focus=focused(tables=("drill_items", "drill_comments", "drill_reactions"), devices=3, steps=60),
-    ),
-    Mutant(
         name="search-keeps-old-words",
         says="a merged edit leaves the words it replaced in the full-text table",
         checks=("full text", "crash"),

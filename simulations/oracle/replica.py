@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from node.store.schema import Table
+from simulations.oracle.derived import shown_cells, standing
 from simulations.oracle.fold import Row, current, fold
 from simulations.oracle.history import Cell, Change, RowKey, Version, Written
 from sync.streams import Stream
@@ -69,9 +70,10 @@ class ModelReplica:
         """Return what a person must see on this device. Treat as read-only."""
         if self._visible is None:
             seen: Visible = {name: {} for name in self.tables}
-            for (table, row_id), row in sorted(self.rows().items()):
-                if row.alive:
-                    seen[table][row_id] = dict(row.cells)
+            rows = self.rows()
+            stand = standing(self.tables, rows)
+            for table, row_id in sorted(stand):
+                seen[table][row_id] = shown_cells(self.tables, rows, stand, (table, row_id))
             self._visible = seen
         return self._visible
 

@@ -12,9 +12,12 @@ from sync.streams import Stream
 class ModelTransaction:
     """Mirrors in Python what each SQL statement does to the rows that a person sees."""
 
-    def __init__(self, replica: ModelReplica) -> None:
+    def __init__(self, replica: ModelReplica, unveiled: Mapping[RowKey, Mapping[str, Cell]] | None = None) -> None:
+        """Begin on what a person sees; `unveiled` are rows that the store itself sees in another form."""
         self._replica = replica
-        self._before = replica.visible()
+        self._before = {name: dict(rows) for name, rows in replica.visible().items()}
+        for (table, row_id), cells in (unveiled or {}).items():
+            self._before[table][row_id] = dict(cells)
         self.after = {name: dict(rows) for name, rows in self._before.items()}
         self.touched: set[RowKey] = set()
         # Each row touched as it first stood; what refers to a deleted row goes by this.
@@ -107,9 +110,21 @@ class ModelTransaction:
             before, after = self._before[key[0]].get(key[1]), self.after[key[0]].get(key[1])
             known = rows[key].generation if key in rows else 0
             if before is None and after is not None:
-                yield key, known + 1, {column.name: _initial(column, after[column.name]) for column in table.columns}
+                # A row that is alive but out of sight is written anew past its tombstone.
+                yield (
+                    key,
+                    known + (2 if known % 2 == 1 else 1),
+                    {column.name: _initial(column, after[column.name]) for column in table.columns},
+                )
             elif before is not None and after is None:
-                yield key, known + 1, {item.column: Write(before[item.column]) for item in table.references}
+                yield (
+                    key,
+                    known + 1,
+                    {
+                        item.column: Write(rows[key].cells[item.column] if key in rows else before[item.column])
+                        for item in table.references
+                    },
+                )
             elif before is not None and after is not None:
                 cells = dict(self._edits(key, table, before, after))
                 if cells:

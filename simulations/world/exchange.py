@@ -1,19 +1,15 @@
 """What passes between devices: offers, deliveries in any order, repetitions, forgeries, snapshots."""
 
-from collections.abc import Iterable
-
 from msgspec.msgpack import decode
 
 from crdt.hybrid_clock import hybrid_milliseconds
 from crdt.identifiers import Origin, Stamp, stamp_hlc
 from simulations.oracle.checks import check_tables
 from simulations.oracle.history import Written
-from simulations.oracle.orphans import Arrival, arrivals_of, orphans
-from simulations.oracle.transaction import ModelTransaction
 from simulations.violation import Violation
 from simulations.world.courier import Parcel
 from simulations.world.device import ALL_BYTES, Device, plain_frontier
-from simulations.world.local import acknowledge, note_digests
+from simulations.world.local import note_digests, owe_repairs
 from simulations.world.transfer import Transfer
 from simulations.world.world import World
 from sync.errors import RemoteProtocolError
@@ -70,7 +66,7 @@ def accept(world: World, device: Device, admitted: list[Written]) -> None:
     """Let the oracle apply what the store ought to have applied, and compare."""
     for written in admitted:
         device.model.learn(written)
-    _expect_orphans_deleted(world, device, arrivals_of(admitted))
+    owe_repairs(world, device)
     check_tables(device.store.query, device.model, device.clear_tables(world.plan.tables), device.name, "merge")
 
 
@@ -164,10 +160,10 @@ def continue_transfer(world: World, transfer: Transfer) -> None:
         world.transfers.remove(transfer)
         world.trace.reached("page from far ahead refused")
         return
-    arrivals = _learn_page(source, destination, opened)
+    _learn_page(source, destination, opened)
     destination.unsettle(transfer.stream, source, quiet=transfer.quiet)
     destination.joined_snapshot = True
-    _expect_orphans_deleted(world, destination, arrivals)
+    owe_repairs(world, destination)
     transfer.pages += 1
     if page.next_cursor is None:
         destination.store.adopt_snapshot(transfer.manifest)
@@ -196,24 +192,10 @@ def _too_far_ahead(page: Page, now_milliseconds: int) -> bool:
     return hybrid_milliseconds(newest) > now_milliseconds + CLOCK_AHEAD_MILLISECONDS_MAX
 
 
-def _expect_orphans_deleted(world: World, device: Device, arrivals: Iterable[Arrival]) -> None:
-    cleaning = ModelTransaction(device.model)
-    for table, row_id in orphans(device.model, arrivals, device.device_id):
-        if row_id in cleaning.table(table):
-            cleaning.delete(table, row_id)
-            world.trace.reached("orphan deleted")
-    cleaning.settle()
-    acknowledge(world, device, cleaning)
-
-
-def _learn_page(source: Device, destination: Device, page: Page) -> list[Arrival]:
-    arrivals: list[Arrival] = []
+def _learn_page(source: Device, destination: Device, page: Page) -> None:
     for layout_index, _, row, _ in page.rows:
         key = (page.header.layouts[layout_index][0], bytes(decode(row)[0]))
         destination.model.learn_changes(source.model.changes_by_row[key].values())
-        if source.model.rows()[key].alive:
-            arrivals.append((key[0], source.model.rows()[key].cells))
-    return arrivals
 
 
 def _apply(world: World, device: Device, raws: list[bytes], now: int) -> None:

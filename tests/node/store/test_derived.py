@@ -1,12 +1,15 @@
 """What is derived of references: orphans out of sight, references to rows that do not stand, and the repairs logged."""
 
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.errors import ConstraintError
+from node.store import authoring, own_changes
+from node.store.row_state import StoredRow
 from simulations.kernel.streams import SeededStream
 from sync.streams import Stream
 from tests.node.store.test_references import comment, delete, folder, ids, item, reaction
@@ -158,6 +161,47 @@ def test_derived_rows_stay_derived_when_a_store_is_opened_again(three: Realm) ->
     assert ids(reading, "drill_comments") == []
     reading.write(item(1))
     assert ids(reading, "drill_comments") == [(row_id(2),)]
+
+
+def _edited_and_deleted_while_hidden(realm: Realm) -> bool:
+    """Edit one row and delete another whose references show NULL, and tell whether both devices agree on them."""
+    deleting, writing, reading = realm.replicas
+    deleting.write(folder(1), folder(5))
+    realm.exchange()
+    deleting.write(delete("drill_folders", 1))
+    writing.write(item(2, parent=1), folder(3, 1), folder(4, 3))
+    for replica in (writing, reading):
+        replica.pull(deleting)
+    reading.pull(writing)
+    writing.write(("UPDATE drill_items SET title = 'edited'", []), delete("drill_folders", 3))
+    reading.pull(writing)
+    digests = {replica.store.view().stream(Stream.FILES).digest for replica in (writing, reading)}
+    references = writing.store.query("SELECT cells FROM _row_drill_folders WHERE id = ?", [row_id(3)])
+    return len(digests) == 1 and row_id(1) in bytes(references[0][0])
+
+
+def test_an_edit_and_a_delete_of_a_row_go_by_its_true_reference(three: Realm) -> None:
+    assert _edited_and_deleted_while_hidden(three)
+
+
+@pytest.mark.parametrize("owner, name", [(authoring, "with_old_values"), (own_changes, "tombstone")])
+def test_taking_the_reference_shown_for_the_true_one_would_be_noticed(
+    three: Realm, monkeypatch: pytest.MonkeyPatch, owner: ModuleType, name: str
+) -> None:
+    original = getattr(owner, name)
+
+    def as_shown(*arguments: object) -> object:
+        return original(
+            *(
+                StoredRow(row=argument.row, hash=argument.hash, hidden={})
+                if isinstance(argument, StoredRow)
+                else argument
+                for argument in arguments
+            )
+        )
+
+    monkeypatch.setattr(owner, name, as_shown)
+    assert not _edited_and_deleted_while_hidden(three)
 
 
 _EDITS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 11)), min_size=3, max_size=16)
