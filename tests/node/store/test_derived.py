@@ -184,21 +184,19 @@ def test_an_edit_and_a_delete_of_a_row_go_by_its_true_reference(three: Realm) ->
     assert _edited_and_deleted_while_hidden(three)
 
 
-@pytest.mark.parametrize("owner, name", [(authoring, "with_old_values"), (own_changes, "tombstone")])
+@pytest.mark.parametrize(("owner", "name"), [(authoring, "with_old_values"), (own_changes, "tombstone")])
 def test_taking_the_reference_shown_for_the_true_one_would_be_noticed(
     three: Realm, monkeypatch: pytest.MonkeyPatch, owner: ModuleType, name: str
 ) -> None:
     original = getattr(owner, name)
 
+    def unveiled(argument: object) -> object:
+        if not isinstance(argument, StoredRow):
+            return argument
+        return StoredRow(row=argument.row, hash=argument.hash, hidden={})
+
     def as_shown(*arguments: object) -> object:
-        return original(
-            *(
-                StoredRow(row=argument.row, hash=argument.hash, hidden={})
-                if isinstance(argument, StoredRow)
-                else argument
-                for argument in arguments
-            )
-        )
+        return original(*map(unveiled, arguments))
 
     monkeypatch.setattr(owner, name, as_shown)
     assert not _edited_and_deleted_while_hidden(three)
