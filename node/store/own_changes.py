@@ -47,9 +47,7 @@ def change_of(table: ReplicatedTable, row: TouchedRow, old: StoredRow | None, st
     if row.before is None:
         if row.after is None:
             return None
-        return new_row(
-            table, _next_generation(old.row, alive=True) if old else 1, RowId(row.row_id), row.values, stamp
-        )
+        return new_row(table, _next_generation(old.row, alive=True) if old else 1, RowId(row.row_id), row.values, stamp)
     if old is None or not old.row.alive:
         raise StorageError(f"A row of {table.name} has no state; the store is damaged. Restore a backup or pair anew.")
     if row.after is None:
@@ -82,7 +80,7 @@ def _written_cells(table: ReplicatedTable, row: TouchedRow, old: StoredRow, stam
         value: Any = parse_literal(row.after[index])
         if strategy.stamped and state is not None and name not in old.hidden:
             state = Register(_stamp_of(state), parse_literal(row.before[index]))
-        place = Place(table.name, RowId(row.row_id), old.generation, name)
+        place = Place(table.name, RowId(row.row_id), old.row.generation, name)
         cell = strategy.delta(state, value, stamp, place)
         if isinstance(cell, ObservedSet) and not all(map(cast(ObservedSet, state).vector.covers_dot, cell.removed)):
             # Such an element came by a snapshot ahead of the batch that added it; no peer could merge its removal yet.
