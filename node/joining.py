@@ -1,8 +1,8 @@
 """The newcomer's side of pairing: meet a trusted device, prove the code, compare six digits, and fetch everything."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, suppress
 
 import msgspec
 
@@ -15,6 +15,7 @@ from node.home import Home
 from node.joining_call import Admission, CodeNotTakenError, JoiningCall
 from node.keys.key_file import UnlockedKeys, new_keys, write_key_file
 from node.keys.passphrase_slot import passphrase_bytes
+from node.requests import NodeEvent, StreamComplete, StreamReadable
 from node.running import running
 from node.service import Service, closing
 from node.transport.address import Address, parse_address
@@ -56,7 +57,7 @@ class Synced(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="
     seconds: float
 
 
-JoinEvent = SasShown | Joined | SyncProgress | Synced
+JoinEvent = SasShown | Joined | SyncProgress | StreamReadable | StreamComplete | Synced
 
 
 async def join_realm(
@@ -181,9 +182,11 @@ async def _fetch(service: Service, address: Address) -> AsyncGenerator[JoinEvent
     """Synchronise with the device that was joined until both provably hold the same."""
     began_at = moved_at = service.clock.monotonic_seconds()
     rows = 0
-    async with running(service, listen=None, peers=(str(address),)) as runtime:
+    async with running(service, listen=None, peers=(str(address),)) as runtime, AsyncExitStack() as stack:
+        arrivals = _Arrivals(stack.enter_context(service.events.follow()))
         while not any(peer.connected and peer.in_sync for peer in runtime.peers()):
-            await asyncio.sleep(POLL_SECONDS)
+            for arrival in await arrivals.within(POLL_SECONDS):
+                yield arrival
             now = service.clock.monotonic_seconds()
             if _rows(service) != rows:
                 rows, moved_at = _rows(service), now
@@ -193,8 +196,28 @@ async def _fetch(service: Service, address: Address) -> AsyncGenerator[JoinEvent
                     "This device joined, but nothing more arrives from the other one. Run `nuthatch run` on both; "
                     "the rest is fetched then."
                 )
+        for arrival in await arrivals.within(0.0):
+            yield arrival
     seconds = round(service.clock.monotonic_seconds() - began_at, 3)
     yield Synced(rows=_rows(service), seconds=seconds)
+
+
+class _Arrivals:
+    """What the node tells about streams that have arrived, so that a person may begin to read before all is here."""
+
+    def __init__(self, events: AsyncIterator[NodeEvent]) -> None:
+        self._events = events
+
+    async def within(self, seconds: float) -> list[StreamReadable | StreamComplete]:
+        """Return what arrives in the next `seconds`."""
+        arrived: list[StreamReadable | StreamComplete] = []
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while True:
+                    event = await anext(self._events)
+                    if isinstance(event, StreamReadable | StreamComplete):
+                        arrived.append(event)
+        return arrived
 
 
 def _rows(service: Service) -> int:

@@ -18,6 +18,7 @@ from sync.effects import (
     ApplyStatements,
     Effect,
     OpenSnapshot,
+    PlaceSnapshot,
     ReadBatches,
     ReadPage,
 )
@@ -29,13 +30,17 @@ from sync.identity import DeviceKeys
 from sync.key_epoch import epoch_is_due, mint_entropy_bytes, mint_epoch
 from sync.membership import Membership, open_membership
 from sync.roster import evaluate
-from sync.session import Session
+from sync.session import Phase, Session
 from sync.session_receiving import HeldBatch
 from sync.session_sending import SealedBundle
+from sync.snapshot import Manifest, RowKey
 from sync.statements import Beat, sign_statement, state_frontiers
+from sync.streams import Stream
 
 # Several peers usually lack the same batches at the same moment; a few sealed bundles serve them all.
 _SEALED_BUNDLES_MAX = 4
+# A sender that is silent for this long in the middle of a snapshot may not keep others from going on with it.
+SNAPSHOT_STALLED_SECONDS = 20.0
 BEAT_MILLISECONDS = 24 * 3600 * 1000
 TIDY_SECONDS = 3600.0
 
@@ -47,6 +52,14 @@ class _BundleKey:
     epoch: StatementHash
     #: Each batch's hash, and one of its bytes: forgetting takes words out of a batch and leaves its hash.
     batches: tuple[tuple[BatchHash, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Receiver:
+    """The session that receives a stream's snapshot, and when it last did (monotonic)."""
+
+    session: Session
+    moved_seconds: float
 
 
 class Replication:
@@ -65,6 +78,7 @@ class Replication:
         self._entropy = entropy
         self._sealed: OrderedDict[_BundleKey, bytes] = OrderedDict()
         self._tidy_at_seconds = 0.0
+        self._receiver_by_stream: dict[Stream, _Receiver] = {}
         self.membership_moved: list[Callable[[Membership], None]] = []
         self.membership = self._open_membership()
 
@@ -90,10 +104,14 @@ class Replication:
                 return self._apply_batches(effect, session)
             case ApplyPage(number=number, manifest=manifest, page=page_raw):
                 self.store.apply_page(page_raw, manifest, self._peer(session), self.membership.roster)
+                self._note_page(manifest.stream, session)
                 return session.page_applied(number, view=self.store.view())
-            case AdoptSnapshot(manifest=manifest):
+            case PlaceSnapshot(manifest=manifest):
+                return session.snapshot_placed(self._place(manifest, session))
+            case AdoptSnapshot(number=number, manifest=manifest):
                 self.store.adopt_snapshot(manifest)
-                return session.snapshot_adopted(view=self.store.view())
+                self._receiver_by_stream.pop(manifest.stream, None)
+                return session.snapshot_adopted(number, view=self.store.view())
             case ApplyStatements(statements=statements):
                 self.add_statements(statements)
                 return session.statements_applied(self.membership)
@@ -107,6 +125,21 @@ class Replication:
             batches = self.store.read_batches(stream, effect.after, effect.bytes_max)
             bundle = self._bundle(batches) if batches else None
         return session.batches_read(stream, log_base=log_base, bundle=bundle)
+
+    def _place(self, manifest: Manifest, session: Session) -> RowKey | None:
+        """Return where a snapshot begins; one session at a time receives a stream, or it would come twice."""
+        receiver = self._receiver_by_stream.get(manifest.stream)
+        if receiver is not None and receiver.session is not session and not self._has_stalled(receiver):
+            return None
+        self._note_page(manifest.stream, session)
+        return self.store.place_snapshot(manifest)
+
+    def _note_page(self, stream: Stream, session: Session) -> None:
+        self._receiver_by_stream[stream] = _Receiver(session, self._clock.monotonic_seconds())
+
+    def _has_stalled(self, receiver: "_Receiver") -> bool:
+        waited_seconds = self._clock.monotonic_seconds() - receiver.moved_seconds
+        return receiver.session.phase() is Phase.CLOSED or waited_seconds > SNAPSHOT_STALLED_SECONDS
 
     def _bundle(self, batches: Sequence[StoredBatch]) -> SealedBundle:
         reaches = Frontier({batch.origin: FrontierEntry(batch.seq, batch.hash[:PREFIX_BYTES]) for batch in batches})

@@ -20,13 +20,14 @@ from node.entropy import Entropy
 from node.errors import HostError, TransportError
 from node.peers import PeerState, PeerTable
 from node.replication import Replication
-from node.requests import Notice, PeerChanged
+from node.requests import NodeEvent, Notice, StreamComplete, StreamReadable
 from node.store.store import Store
 from node.store.store_parts import ChangeNotice
 from node.transport.address import Address, parse_address
 from node.transport.dialer import Dialer, Outcome, connect
 from node.transport.link import Link, WebSocket
 from node.transport.listener import Admission, HandlePairing, Listener
+from sync import effects
 from sync.effects import PeerStatus
 from sync.identifiers import RealmId
 from sync.identity import DeviceKeys
@@ -68,7 +69,7 @@ class Runtime:
         peers: Sequence[str] = (),
         pairing: HandlePairing | None = None,
         older_discovery_secrets: Sequence[bytes] = (),
-        on_event: Callable[[PeerChanged | Notice], None] = lambda _event: None,
+        on_event: Callable[[NodeEvent], None] = lambda _event: None,
     ) -> None:
         """Wire a node; nothing happens before `start`.
 
@@ -291,6 +292,12 @@ class Runtime:
         self._on_event(
             Notice(text=f"The rows of {stream.title} differ from those on {name} although both hold the same changes.")
         )
+
+    def arrived(self, link: Link, news: effects.StreamReadable | effects.StreamComplete) -> None:
+        """Tell that a stream of the peer can be read, or is complete."""
+        event = StreamReadable if isinstance(news, effects.StreamReadable) else StreamComplete
+        peer = link.peer.hex() if link.peer is not None else ""
+        self._on_event(event(stream=news.stream.title, rows=news.rows, device_id=peer))
 
     def closed(self, link: Link) -> None:
         """The link is over: nobody is connected, unless another link took its place."""

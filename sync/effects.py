@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from crdt.identifiers import DeviceId, Origin
 from sync.frontier import Frontier
 from sync.identifiers import BatchHash
-from sync.snapshot import Manifest
+from sync.snapshot import Manifest, RowKey
 from sync.streams import Stream
 
 
@@ -45,12 +45,19 @@ class OpenSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadPage:
-    """Read page `index` of a snapshot from `cursor` on (None: the start), seal it, answer with Session.page_read."""
+    """Read page `index` of a snapshot, of the rows behind `cursor`, seal it, answer with Session.page_read."""
 
     manifest: Manifest = field(repr=False)
     index: int
-    cursor: bytes | None
+    cursor: RowKey
     bytes_max: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceSnapshot:
+    """Answer with Session.snapshot_placed: up to which row it is here already, None if another session is at it."""
+
+    manifest: Manifest = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +79,9 @@ class ApplyPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdoptSnapshot:
-    """Every page was committed: adopt the manifest's frontier durably and answer with Session.snapshot_adopted."""
+    """Every page was committed: adopt their common frontier durably and answer with Session.snapshot_adopted."""
 
+    number: int
     manifest: Manifest = field(repr=False)
 
 
@@ -136,6 +144,22 @@ class Diverged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StreamReadable:
+    """The first rows of a stream that the peer had ahead of us are here, newest first: a person can begin to read."""
+
+    stream: Stream
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamComplete:
+    """All that the peer held of a stream when it greeted us is here; `rows` live rows are held now."""
+
+    stream: Stream
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Close:
     """Close the connection: the session is over, for this reason."""
 
@@ -148,6 +172,7 @@ Effect = (
     | ReadBatches
     | OpenSnapshot
     | ReadPage
+    | PlaceSnapshot
     | ApplyBatches
     | ApplyPage
     | AdoptSnapshot
@@ -155,5 +180,7 @@ Effect = (
     | PeerStatus
     | ClockDiffers
     | Diverged
+    | StreamReadable
+    | StreamComplete
     | Close
 )

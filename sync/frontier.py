@@ -49,6 +49,15 @@ class Frontier:
             merged[origin] = max(entry, merged.get(origin, NO_ENTRY))
         return Frontier(merged)
 
+    def meet(self, other: "Frontier") -> "Frontier":
+        """Return the greatest frontier that both cover; a number under which they name different batches is in none."""
+        entries: dict[Origin, FrontierEntry] = {}
+        for origin, mine in self.entries.items():
+            theirs = other.entry(origin)
+            if theirs.seq != mine.seq or theirs.prefix == mine.prefix:
+                entries[origin] = min(mine, theirs)
+        return Frontier({origin: entry for origin, entry in entries.items() if entry.seq})
+
     def advanced(self, origin: Origin, entry: FrontierEntry) -> "Frontier":
         """Return this frontier with `origin` at `entry`."""
         return Frontier({**self.entries, origin: entry})

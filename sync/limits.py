@@ -39,6 +39,8 @@ STANDS_FOR_MAX: Final = 16
 
 # Bundles of this size keep the cost of framing small and the wait for an urgent message behind one short.
 BUNDLE_BYTES_TARGET: Final = 512 * KIBIBYTE
+# Pages of a snapshot are measured before they are compressed, to about a third; each is one durable commit.
+PAGE_BYTES_TARGET: Final = MEBIBYTE
 # A bundle goes over its target only for one batch that is larger by itself: the largest batch, padded by at most
 # 6.2 %, must still fit, or it could never leave its device.
 ENVELOPE_BYTES_MAX: Final = 9 * MEBIBYTE

@@ -13,7 +13,7 @@ from sync.errors import UNDECODABLE, LocalProtocolError, RemoteProtocolError
 from sync.frontier import Frontier, StreamState
 from sync.identifiers import HASH_BYTES
 from sync.limits import CHAIN_PROBES_MAX, ENVELOPE_BYTES_MAX
-from sync.snapshot import SNAPSHOT_ID_BYTES, Manifest
+from sync.snapshot import SNAPSHOT_ID_BYTES, Manifest, RowKey
 from sync.streams import Stream
 
 PROTOCOL_VERSION = 1
@@ -117,8 +117,9 @@ class SnapshotPage(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_
 
 
 class SnapshotEnd(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=10):
-    """All pages were sent: the receiver adopts the snapshot's frontier once they are committed."""
+    """All pages were sent; acknowledged like an envelope, once the receiver has adopted the snapshot's frontier."""
 
+    number: EnvelopeNumber
     snapshot_id: SnapshotId
     pages: Count
 
@@ -141,8 +142,34 @@ class ChainAnswer(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
     envelope: Annotated[bytes, msgspec.Meta(max_length=ENVELOPE_BYTES_MAX)]
 
 
+class SnapshotFrom(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=11):
+    """Answers SnapshotBegin: the receiver holds the rows up to `after` already and asks for those that follow."""
+
+    snapshot_id: SnapshotId
+    after: RowKey
+
+
+class SnapshotDecline(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=12):
+    """Answers SnapshotBegin: another device is sending this stream at the moment; begin again later, if need be."""
+
+    snapshot_id: SnapshotId
+
+
 Message = (
-    Hello | State | StatementHashes | Statements | Bundle | Ack | Resend | SnapshotBegin | SnapshotPage | SnapshotEnd
+    Hello
+    | State
+    | StatementHashes
+    | Statements
+    | Bundle
+    | Ack
+    | Resend
+    | SnapshotBegin
+    | SnapshotPage
+    | SnapshotEnd
+    | SnapshotFrom
+    | SnapshotDecline
+    | ChainAsk
+    | ChainAnswer
 )
 
 _encode = msgspec.msgpack.Encoder().encode

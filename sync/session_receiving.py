@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sync.effects import AdoptSnapshot, ApplyBatches, ApplyPage
-from sync.errors import RemoteProtocolError
+from sync.effects import AdoptSnapshot, ApplyBatches, ApplyPage, PlaceSnapshot
+from sync.errors import LocalProtocolError, RemoteProtocolError
 from sync.limits import HELD_BATCHES_BYTES_MAX
-from sync.messages import SnapshotBegin, SnapshotEnd
-from sync.snapshot import Manifest
+from sync.messages import SnapshotBegin, SnapshotDecline, SnapshotEnd, SnapshotFrom
+from sync.snapshot import Manifest, RowKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +23,7 @@ class Receiving:
 
     1. Envelopes arrive in order of number, none twice.
     2. Batches that came too early are kept up to HELD_BATCHES_BYTES_MAX; what is beyond it is asked for later.
-    3. A snapshot is adopted after all of its pages and no others.
+    3. A snapshot is adopted after all of its pages and no others; none is accepted before its place was told.
     """
 
     def __init__(self) -> None:
@@ -34,6 +34,7 @@ class Receiving:
         self._retrying = False
         self._refused: str | None = None
         self._snapshot: Manifest | None = None
+        self._placed = False
         self._pages = 0
 
     @property
@@ -88,27 +89,45 @@ class Receiving:
             self._dropped = False
         return wanted
 
-    def snapshot_begin(self, message: SnapshotBegin) -> None:
-        """A snapshot starts. Raises RemoteProtocolError if one is under way."""
+    def snapshot_begin(self, message: SnapshotBegin) -> PlaceSnapshot:
+        """A snapshot is announced. Raises RemoteProtocolError if one is under way."""
         if self._snapshot is not None:
             raise RemoteProtocolError("the peer began a snapshot inside another")
         self._snapshot = message.manifest()
-        self._pages = 0
+        self._placed, self._pages = False, 0
+        return PlaceSnapshot(manifest=self._snapshot)
+
+    def snapshot_placed(self, after: RowKey | None) -> SnapshotFrom | SnapshotDecline:
+        """Take up to which row it is here already (None: it is not wanted now) and return the answer."""
+        manifest = self._snapshot
+        if manifest is None or self._placed:
+            raise LocalProtocolError("a snapshot is placed once, after it was announced")
+        if after is None:
+            self._snapshot = None
+            return SnapshotDecline(snapshot_id=manifest.snapshot_id)
+        self._placed = True
+        return SnapshotFrom(snapshot_id=manifest.snapshot_id, after=after)
 
     def snapshot_page(self, number: int, items: Sequence[bytes]) -> ApplyPage:
         """Take an opened page. Raises RemoteProtocolError if no snapshot is under way or it is out of order."""
         self._next(number)
-        if self._snapshot is None or len(items) != 1:
+        if self._snapshot is None or not self._placed or len(items) != 1:
             raise RemoteProtocolError("the peer sent a page outside a snapshot")
         self._pages += 1
         return ApplyPage(number=number, manifest=self._snapshot, page=items[0])
 
     def snapshot_end(self, message: SnapshotEnd) -> AdoptSnapshot:
         """All pages are here. Raises RemoteProtocolError if some are missing or it ends another snapshot."""
+        self._next(message.number)
         manifest, self._snapshot = self._snapshot, None
-        if manifest is None or message.snapshot_id != manifest.snapshot_id or message.pages != self._pages:
+        if (
+            manifest is None
+            or not self._placed
+            or message.snapshot_id != manifest.snapshot_id
+            or message.pages != self._pages
+        ):
             raise RemoteProtocolError("the peer ended a snapshot that it did not send whole")
-        return AdoptSnapshot(manifest=manifest)
+        return AdoptSnapshot(number=message.number, manifest=manifest)
 
     def _next(self, number: int) -> None:
         if number != self._last_number + 1:

@@ -1,6 +1,6 @@
 """What one end of a session sends, and when: streams by priority, within a window, snapshots where the log ends."""
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -8,10 +8,11 @@ from sync.effects import OpenSnapshot, ReadBatches, ReadPage
 from sync.errors import LocalProtocolError, RemoteProtocolError
 from sync.frontier import EMPTY_FRONTIER, Frontier, ReplicaView
 from sync.limits import BUNDLE_BYTES_TARGET, WINDOW_BYTES
-from sync.messages import Bundle, Message, SnapshotEnd, SnapshotPage, snapshot_begin
+from sync.messages import Bundle, Message, SnapshotDecline, SnapshotFrom, SnapshotPage
 from sync.session_positions import Positions
-from sync.snapshot import Manifest
-from sync.streams import Stream, stream_priority
+from sync.session_snapshot import OutgoingSnapshot
+from sync.snapshot import Manifest, RowKey
+from sync.streams import STREAMS_BY_PRIORITY, Stream
 
 # Beside the byte window: four bundles keep the receiver's store busy while acknowledgements travel, more only delay
 # what is urgent (measured: 130,000 rows a second with a window of 1, 202,000 with 2, 227,000 with 4, 228,000 with 16).
@@ -21,8 +22,11 @@ ENVELOPES_IN_FLIGHT_MAX = 4
 # fewer. Below it the batches go, so that the newcomer can pass them on.
 NEWCOMER_BATCHES_MAX = 64
 
+# A peer that has had a stream's rows this often in one session and still does not hold what they reach to will not by
+# having them once more.
+SNAPSHOTS_PER_STREAM_MAX = 3
+
 _Asked = TypeVar("_Asked", ReadBatches, OpenSnapshot, ReadPage)
-_STREAMS_BY_PRIORITY = sorted(Stream, key=lambda stream: (stream_priority(stream), stream))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,13 +35,6 @@ class SealedBundle:
 
     envelope: bytes = field(repr=False)
     reaches: Frontier
-
-
-@dataclass(slots=True, kw_only=True)
-class _OutgoingSnapshot:
-    manifest: Manifest
-    cursor: bytes | None = None
-    pages: int = 0
 
 
 class Sending:
@@ -55,8 +52,9 @@ class Sending:
         self._last_number = 0
         self._asked: ReadBatches | OpenSnapshot | ReadPage | None = None
         self._goal = EMPTY_FRONTIER
-        self._snapshot_wanted: Stream | None = None
-        self._snapshot: _OutgoingSnapshot | None = None
+        self._snapshot: OutgoingSnapshot | None = None
+        self._snapshots: Counter[Stream] = Counter()
+        self._declined: set[Stream] = set()
 
     def next_read(self, view: ReplicaView, positions: Positions) -> ReadBatches | OpenSnapshot | ReadPage | None:
         """Return what to read next, if anything is to be sent now and fits the window."""
@@ -69,21 +67,19 @@ class Sending:
         return len(self._in_flight) >= ENVELOPES_IN_FLIGHT_MAX or self._in_flight_bytes >= WINDOW_BYTES
 
     def _choose(self, view: ReplicaView, positions: Positions) -> ReadBatches | OpenSnapshot | ReadPage | None:
-        if self._snapshot is not None:
-            return ReadPage(
-                manifest=self._snapshot.manifest,
-                index=self._snapshot.pages,
-                cursor=self._snapshot.cursor,
-                bytes_max=BUNDLE_BYTES_TARGET,
-            )
-        if self._snapshot_wanted is not None:
-            return OpenSnapshot(stream=self._snapshot_wanted)
-        for stream in _STREAMS_BY_PRIORITY:
+        for stream in STREAMS_BY_PRIORITY:
+            if self._snapshot is not None and self._snapshot.stream is stream:
+                if (reading := self._snapshot.next_read()) is not None:
+                    return reading
+                continue
+            if stream in self._declined:
+                continue
             held = view.stream(stream).frontier
             known = positions.peer(stream).frontier.join(self._sent.get(stream, EMPTY_FRONTIER))
             if _is_newcomer(known, held):
-                self._snapshot_wanted = stream
-                return OpenSnapshot(stream=stream)
+                if self._begin_snapshot(stream):
+                    return OpenSnapshot(stream=stream)
+                continue
             if not known.covers_all(held):
                 self._goal = held
                 return ReadBatches(stream=stream, after=known, bytes_max=BUNDLE_BYTES_TARGET)
@@ -93,7 +89,9 @@ class Sending:
         """Take what the log gave (None: nothing) and return the messages to send."""
         asked = self._answer(ReadBatches)
         if not asked.after.covers_all(log_base):
-            self._snapshot_wanted = stream
+            # While another stream's snapshot is under way this one waits for its end.
+            if not self._begin_snapshot(stream):
+                self._declined.add(stream)
             return []
         # A log that has nothing more than the peer must not be asked in a circle.
         reaches = bundle.reaches if bundle is not None else self._goal
@@ -103,26 +101,48 @@ class Sending:
     def snapshot_opened(self, manifest: Manifest) -> list[Message]:
         """Take the manifest asked for and return the messages to send."""
         self._answer(OpenSnapshot)
-        self._snapshot_wanted = None
-        self._snapshot = _OutgoingSnapshot(manifest=manifest)
-        return [snapshot_begin(manifest)]
+        return [self._under_way().opened(manifest)]
 
-    def page_read(self, envelope: bytes, next_cursor: bytes | None) -> list[Message]:
+    def snapshot_placed(self, answer: SnapshotFrom) -> None:
+        """The receiver said from where on it wants the rows. Raises RemoteProtocolError if it was not asked."""
+        if self._snapshot is None:
+            raise RemoteProtocolError("the peer answered a snapshot that was not announced")
+        self._snapshot.placed(answer)
+
+    def snapshot_declined(self, answer: SnapshotDecline) -> None:
+        """The receiver has the stream from another device now. Raises RemoteProtocolError if it was not asked."""
+        if self._snapshot is None:
+            raise RemoteProtocolError("the peer answered a snapshot that was not announced")
+        self._snapshot.check_answer(answer.snapshot_id)
+        self._snapshots[self._snapshot.stream] -= 1
+        self._declined.add(self._snapshot.stream)
+        self._snapshot = None
+
+    def page_read(self, envelope: bytes, next_cursor: RowKey | None) -> list[Message]:
         """Take a sealed page and return the messages to send."""
         self._answer(ReadPage)
-        snapshot = self._snapshot
-        if snapshot is None:
-            raise LocalProtocolError("a page was read although no snapshot is under way")
-        snapshot.pages += 1
+        snapshot = self._under_way()
+        snapshot.page_read(next_cursor)
         messages: list[Message] = [SnapshotPage(number=self._number(envelope), envelope=envelope)]
-        if next_cursor is not None:
-            snapshot.cursor = next_cursor
-            return messages
-        manifest, self._snapshot = snapshot.manifest, None
-        sent = self._sent.get(manifest.stream, EMPTY_FRONTIER)
-        self._sent[manifest.stream] = sent.join(manifest.frontier)
-        messages.append(SnapshotEnd(snapshot_id=manifest.snapshot_id, pages=snapshot.pages))
+        if next_cursor is None:
+            messages.append(snapshot.end(self._number(b"")))
         return messages
+
+    def time_passed(self) -> None:
+        """What was declined or had to wait may be offered once more."""
+        self._declined.clear()
+
+    def _begin_snapshot(self, stream: Stream) -> bool:
+        if self._snapshot is not None or self._snapshots[stream] >= SNAPSHOTS_PER_STREAM_MAX:
+            return False
+        self._snapshots[stream] += 1
+        self._snapshot = OutgoingSnapshot(stream)
+        return True
+
+    def _under_way(self) -> OutgoingSnapshot:
+        if self._snapshot is None:
+            raise LocalProtocolError("a page was read although no snapshot is under way")
+        return self._snapshot
 
     def acknowledged(self, number: int) -> None:
         """The peer is done with the envelopes up to `number`. Raises RemoteProtocolError if it cannot be."""
@@ -130,6 +150,9 @@ class Sending:
             raise RemoteProtocolError("the peer acknowledged an envelope that was not sent")
         while self._in_flight and self._in_flight[0][0] <= number:
             self._in_flight_bytes -= self._in_flight.popleft()[1]
+        if self._snapshot is not None and self._snapshot.is_over(number):
+            self._snapshot = None
+            self._declined.clear()
 
     def send_again(self) -> None:
         """The peer could not keep all that came early: what it does not hold is sent once more."""

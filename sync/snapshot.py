@@ -2,16 +2,20 @@
 
 Format (msgpack arrays)
     page   = [header bytes, signature 64, codec, body bytes]      codec 0 = plain, 1 = zstd
-    header = [sender, stream, snapshot id 16, index, layouts, count, body length, H(body)]
+    header = [sender, stream, snapshot id 16, index, after, layouts, count, body length, H(body)]
+    after  = [table, row id]                                      the row before the first one of the page
     body   = [[layout index, born 56, row, [[column index, stamp]…]]…]
+
+Rows stand in order of their table's name and, within a table, newest first: in descending order of their ids.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated, NamedTuple
 
 import msgspec
 
-from crdt.identifiers import DEVICE_ID_BYTES, SEQUENCE_MAX, STAMP_BYTES, DeviceId, Stamp, stamp_seq
+from crdt.identifiers import DEVICE_ID_BYTES, ROW_ID_BYTES, SEQUENCE_MAX, STAMP_BYTES, DeviceId, Stamp, stamp_seq
 from crdt.row import Layout
 from sync import crypto
 from sync.batch import check_layout
@@ -23,9 +27,29 @@ from sync.packing import pack, unpack
 from sync.streams import Stream
 
 SNAPSHOT_ID_BYTES = 16
+TABLE_NAME_CHARACTERS_MAX = 128
 
 #: (layout index, born, spelled row, ((column index, stamp), …))
 PageRow = tuple[int, bytes, bytes, tuple[tuple[int, bytes], ...]]
+
+
+class RowKey(NamedTuple):
+    """Where a row stands in a stream: its table and its id."""
+
+    table: Annotated[str, msgspec.Meta(max_length=TABLE_NAME_CHARACTERS_MAX)]
+    row_id: Annotated[bytes, msgspec.Meta(max_length=ROW_ID_BYTES)]
+
+    def is_sound(self) -> bool:
+        """Tell whether it names a row, or the place before all rows."""
+        return len(self.row_id) == (ROW_ID_BYTES if self.table else 0)
+
+    def stands_after(self, other: "RowKey") -> bool:
+        """Tell whether a snapshot comes to this row after `other`: tables by name, the newest row of each first."""
+        return self.row_id < other.row_id if self.table == other.table else self.table > other.table
+
+
+#: Before the first row of every stream.
+START = RowKey("", b"")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +69,7 @@ class PageHeader(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
     stream: Stream
     snapshot_id: bytes
     index: int
+    after: RowKey
     layouts: tuple[tuple[str, tuple[tuple[str, int], ...]], ...]
     count: int
     body_bytes: int
@@ -57,6 +82,15 @@ class Page:
 
     header: PageHeader
     rows: Sequence[PageRow]
+
+    def row_keys(self) -> list[RowKey]:
+        """Return the key of every row; its spelling must have been found canonical before."""
+        names = [name for name, _ in self.header.layouts]
+        # What stands before the id: an array's head of one or three bytes, and the head of 16 bytes.
+        starts = [3 if len(layout) + 2 < 16 else 5 for _, layout in self.header.layouts]
+        return [
+            RowKey(names[index], body[starts[index] : starts[index] + ROW_ID_BYTES]) for index, _, body, _ in self.rows
+        ]
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -74,8 +108,9 @@ def make_page(
     rows: Sequence[PageRow],
     realm_id: RealmId,
     sign_seed: bytes,
+    after: RowKey = START,
 ) -> bytes:
-    """Return the raw, signed page."""
+    """Return the raw, signed page of the rows that follow `after`."""
     body = _encode(rows)
     header = _encode(
         PageHeader(
@@ -83,6 +118,7 @@ def make_page(
             stream=manifest.stream,
             snapshot_id=manifest.snapshot_id,
             index=index,
+            after=after,
             layouts=layouts,
             count=len(rows),
             body_bytes=len(body),
@@ -110,6 +146,7 @@ def open_page(raw: bytes, realm_id: RealmId, sender: DeviceId, sign_public: byte
     if (
         len(header.snapshot_id) != SNAPSHOT_ID_BYTES
         or not 0 <= header.index < 2**31
+        or not header.after.is_sound()
         or not 0 <= header.count <= CHANGES_PER_BATCH_MAX
         or not 0 < header.body_bytes <= BATCH_RAW_BYTES_MAX
         or len(header.layouts) > LAYOUTS_PER_BATCH_MAX

@@ -36,3 +36,7 @@ _PRIORITY = {
 def stream_priority(stream: Stream) -> int:
     """Return the priority of a stream: 0 is sent first."""
     return _PRIORITY[stream]
+
+
+#: All streams in the order in which they are sent.
+STREAMS_BY_PRIORITY = tuple(sorted(Stream, key=lambda stream: (stream_priority(stream), stream)))

@@ -9,7 +9,17 @@ from rich.text import Text
 
 from node.cli.plain_text import plain
 from node.cli.rendering import entries, plain_table, short_time
-from node.requests import DeviceList, Notice, PeerChanged, PeerReport, RowsChanged, StatusReport, StreamReport
+from node.requests import (
+    DeviceList,
+    Notice,
+    PeerChanged,
+    PeerReport,
+    RowsChanged,
+    StatusReport,
+    StreamComplete,
+    StreamReadable,
+    StreamReport,
+)
 
 if TYPE_CHECKING:
     from node.requests import NodeEvent
@@ -59,6 +69,10 @@ def render_node_event(value: "Ready | NodeEvent") -> RenderableType:
         case PeerChanged():
             mark = _mark(connected=value.connected, in_sync=value.in_sync)
             return Text.assemble(mark, (plain(value.name), "bold"), "  ", _why(value))
+        case StreamReadable():
+            return Text(f"arriving           {value.stream}: the newest rows can be read", style="dim")
+        case StreamComplete():
+            return Text(f"arrived            {value.stream}: {value.rows:,} rows", style="dim")
         case Notice():
             return Text(plain(value.text), style="yellow")
         case _:

@@ -82,9 +82,10 @@ def join(
 
 
 async def _join(invocation: Invocation, *, code: str, name: str, passphrase: str, peers: list[str]) -> None:
-    from node.cli.pairing_rendering import render_joined, render_sas, render_synced
+    from node.cli.pairing_rendering import render_arrival, render_joined, render_sas, render_synced
     from node.home import Home
     from node.joining import Joined, SasShown, Synced, SyncProgress, join_realm
+    from node.requests import StreamComplete, StreamReadable
 
     config, output = invocation.config(), invocation.output
 
@@ -107,6 +108,8 @@ async def _join(invocation: Invocation, *, code: str, name: str, passphrase: str
                 output.show(event, render_joined)
             case SyncProgress():
                 output.progress(event, label="Fetching your memory", done=event.rows, total=None)
+            case StreamReadable() | StreamComplete():
+                output.show(event, render_arrival)
             case Synced():
                 output.show(event, render_synced)
 

@@ -10,6 +10,7 @@ from rich.text import Text
 from node.cli.big_digits import draw_digits
 from node.cli.plain_text import plain
 from node.cli.rendering import indented, short_time
+from node.requests import StreamComplete, StreamReadable
 
 if TYPE_CHECKING:
     from node.composition import Initialised
@@ -65,6 +66,13 @@ def render_sas(value: "SasShown") -> RenderableType:
 def render_joined(value: "Joined") -> RenderableType:
     """Draw that this device was accepted."""
     return Text("Joined: this is one of your devices now.", style="bold green")
+
+
+def render_arrival(value: StreamReadable | StreamComplete) -> RenderableType:
+    """Draw that the newest part of a stream can be read, or that all of it is here."""
+    if isinstance(value, StreamComplete):
+        return Text(f"  {value.stream}: all {value.rows:,} rows are here", style="dim")
+    return Text(f"  {value.stream}: the newest rows can be read", style="dim")
 
 
 def render_synced(value: "Synced") -> RenderableType:

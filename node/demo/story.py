@@ -26,6 +26,8 @@ from node.requests import (
     SqlRequest,
     StatusReport,
     StatusRequest,
+    StreamComplete,
+    StreamReadable,
 )
 
 _PHRASES_SOUGHT = 50
@@ -124,7 +126,7 @@ class Story:
                 case Synced(rows=rows):
                     await joining.finish()
                     return rows
-                case Joined() | SyncProgress():
+                case Joined() | SyncProgress() | StreamReadable() | StreamComplete():
                     pass
                 case SasShown():
                     raise DemoError("The newcomer showed digits twice.")

@@ -27,7 +27,16 @@ from node.requests.devices import (
     StreamReport,
 )
 from node.requests.doctor import DOCTOR, DoctorEvent, DoctorProgress, DoctorRequest, Examined, Finding
-from node.requests.events import EVENTS, EventsRequest, NodeEvent, Notice, PeerChanged, RowsChanged
+from node.requests.events import (
+    EVENTS,
+    EventsRequest,
+    NodeEvent,
+    Notice,
+    PeerChanged,
+    RowsChanged,
+    StreamComplete,
+    StreamReadable,
+)
 from node.requests.history import LOG, UNDO, FieldChange, LogEntry, LogReport, LogRequest, Undone, UndoRequest
 from node.requests.operation import Caller, E, Operation, Q, R, StreamOperation
 from node.requests.pairing import (
@@ -162,7 +171,9 @@ __all__ = [
     "SqlResult",
     "StatusReport",
     "StatusRequest",
+    "StreamComplete",
     "StreamOperation",
+    "StreamReadable",
     "StreamReport",
     "UndoRequest",
     "Undone",

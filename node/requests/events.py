@@ -32,7 +32,23 @@ class Notice(Event, frozen=True, kw_only=True, tag="notice"):
     text: str
 
 
-NodeEvent = RowsChanged | PeerChanged | Notice
+class StreamReadable(Event, frozen=True, kw_only=True, tag="stream.readable"):
+    """The first rows of a stream that another device had ahead are here, newest first; `rows` are held by now."""
+
+    stream: str
+    rows: int
+    device_id: str
+
+
+class StreamComplete(Event, frozen=True, kw_only=True, tag="stream.complete"):
+    """Everything is here that another device held of a stream when the connection was made."""
+
+    stream: str
+    rows: int
+    device_id: str
+
+
+NodeEvent = RowsChanged | PeerChanged | Notice | StreamReadable | StreamComplete
 
 
 EVENTS: StreamOperation[EventsRequest, NodeEvent] = StreamOperation(

@@ -31,6 +31,7 @@ from node.store.row_state import RowStates
 from node.store.schema import Component
 from node.store.schema_registry import FORMAT_VERSION, create_internal_tables, register_schema
 from node.store.snapshot import SnapshotReader
+from node.store.snapshot_partials import SnapshotPartials
 from node.store.store import Store
 from node.store.store_parts import StoreParts
 from node.store.whereabouts import Locate, Whereabouts, locate
@@ -201,18 +202,20 @@ def _parts(
     )
     merge = Merge(database, states, forgetting, index_text=options.full_text)
     incoming = Incoming(catalogue, merge)
+    partials = SnapshotPartials(database)
     receiving = Receiving(
         database=database, catalogue=catalogue, origins=origins, incoming=incoming, log=log,
-        rewriting=rewriting, author=author,
+        partials=partials, rewriting=rewriting, author=author,
     )  # fmt: skip
     derived = Derived(
         database=database, catalogue=catalogue, capture=capture, origins=origins, states=states, merge=merge,
         device_id=author.device_id, index_text=options.full_text,
     )  # fmt: skip
-    reader = SnapshotReader(database, catalogue, states)
+    reader = SnapshotReader(database, catalogue, states, origins)
     return StoreParts(
         database=database, catalogue=catalogue, origins=origins, log=log, states=states, capture=capture,
-        authoring=authoring, receiving=receiving, rewriting=rewriting, derived=derived, reader=reader, history=history,
-        forgetting=forgetting, guard=guard, full_text=options.full_text,
+        authoring=authoring, receiving=receiving, rewriting=rewriting, derived=derived, reader=reader,
+        partials=partials, history=history, forgetting=forgetting, guard=guard, full_text=options.full_text,
+        forks=ForkLog(database, origins, log, author.realm_id),
         forks=ForkLog(database, origins, log, author.realm_id),
     )  # fmt: skip

@@ -15,8 +15,10 @@ from node.store.disturbed import Disturbed
 from node.store.incoming import Applied, Incoming, RowsByTable
 from node.store.origins import Origins
 from node.store.rewriting import Rewriting
+from node.store.snapshot_partials import SnapshotPartials
 from sync.batch import Batch, UnknownAuthor, open_batch
 from sync.errors import RemoteProtocolError
+from sync.frontier import EMPTY_FRONTIER, Frontier
 from sync.limits import CLOCK_AHEAD_MILLISECONDS_MAX
 from sync.replica import UNKNOWN_AUTHOR, Verdict, admit
 from sync.roster import RosterState
@@ -75,7 +77,7 @@ class ApplyReport:
 class Receiving:
     """The passage of peers' batches into the store."""
 
-    __slots__ = ("_author", "_catalogue", "_database", "_incoming", "_log", "_origins", "_rewriting")
+    __slots__ = ("_author", "_catalogue", "_database", "_incoming", "_log", "_origins", "_partials", "_rewriting")
 
     def __init__(
         self,
@@ -85,6 +87,7 @@ class Receiving:
         origins: Origins,
         incoming: Incoming,
         log: ChangeLog,
+        partials: SnapshotPartials,
         rewriting: Rewriting,
         author: Author,
     ) -> None:
@@ -94,6 +97,7 @@ class Receiving:
         self._origins = origins
         self._incoming = incoming
         self._log = log
+        self._partials = partials
         self._rewriting = rewriting
         self._author = author
 
@@ -198,6 +202,7 @@ class Receiving:
             )
         except NewerSchemaError as error:
             raise RemoteProtocolError(f"a snapshot page cannot be read: {_NEWER}") from error
+        self._partials.advance(page, manifest)
         progress.touch(manifest.stream, applied.moved)
         stamps = (stamp for _, born, _, own in page.rows for stamp in (born, *(stamp for _, stamp in own)))
         latest = stamp_hlc(Stamp(max(stamps, default=b"")))
@@ -211,14 +216,11 @@ class Receiving:
         return counts
 
     def adopt(self, manifest: Manifest, progress: Progress) -> set[Origin]:
-        """Take over the frontier of a snapshot all of whose pages were applied; return whose batches are new here."""
+        """Take over what a snapshot may claim all of whose pages were applied; return whose batches are new here."""
         current = progress.state(manifest.stream).frontier
-        news = {
-            origin: entry
-            for origin, entry in manifest.frontier.entries.items()
-            if entry.seq > current.entry(origin).seq
-        }
-        self._log.raise_base(manifest.stream, manifest.frontier.__class__(news))
+        claimed = self._partials.take(manifest.stream) or EMPTY_FRONTIER
+        news = {origin: entry for origin, entry in claimed.entries.items() if entry.seq > current.entry(origin).seq}
+        self._log.raise_base(manifest.stream, Frontier(news))
         for origin, entry in news.items():
             progress.advance(manifest.stream, origin, entry, entry.prefix)
         return set(news)

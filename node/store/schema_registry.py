@@ -42,6 +42,9 @@ CREATE TABLE _log_base (
     stream INTEGER NOT NULL, origin INTEGER NOT NULL, seq INTEGER NOT NULL, prefix BLOB NOT NULL,
     PRIMARY KEY (stream, origin)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE _snapshot_partial (
+    stream INTEGER PRIMARY KEY, table_name TEXT NOT NULL, row_id BLOB NOT NULL, frontier BLOB NOT NULL
+) STRICT;
 CREATE TABLE _batch (
     position INTEGER PRIMARY KEY, stream INTEGER NOT NULL, origin INTEGER NOT NULL, seq INTEGER NOT NULL,
     hash BLOB NOT NULL, raw BLOB NOT NULL, UNIQUE (stream, origin, seq)

@@ -23,14 +23,13 @@ from node.store.incarnations import Cause, Minted, last_minted, mint
 from node.store.inspection import Inspection
 from node.store.receiving import ApplyReport
 from node.store.row_state import IDS, ids_blob
-from node.store.snapshot import START
 from node.store.statements import check_parameters, examine
 from node.store.store_parts import ChangeNotice, Pending, StoreParts
 from node.store.transaction import Transaction
 from sync.frontier import Frontier, ReplicaView
 from sync.identifiers import RealmId
 from sync.roster import RosterState
-from sync.snapshot import Manifest, make_page
+from sync.snapshot import START, Manifest, RowKey, make_page
 from sync.streams import Stream
 
 #: One piece of upkeep: some 20 ms of work.
@@ -43,10 +42,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotPage:
-    """A signed page and where the next one begins (None after the last)."""
+    """A signed page and its last row where more follow (None: it is the last page)."""
 
     raw: bytes
-    next_cursor: bytes | None
+    next_cursor: RowKey | None
 
 
 class Store:
@@ -190,17 +189,24 @@ class Store:
             stream=stream,
             snapshot_id=self._entropy.take(16),
             frontier=self.view().stream(stream).frontier,
-            rows=self._parts.reader.count(stream),
+            rows=self.view().stream(stream).rows,
         )
 
-    def read_page(self, manifest: Manifest, index: int, cursor: bytes | None, bytes_max: int) -> SnapshotPage:
-        """Return the signed page `index` of a snapshot, from `cursor` on (None for the first)."""
+    def place_snapshot(self, manifest: Manifest) -> RowKey:
+        """Return up to which row an earlier attempt at a snapshot of this stream has come, START if there was none."""
+        with self._committing(local=False):
+            return self._parts.partials.place(manifest)
+
+    def read_page(self, manifest: Manifest, index: int, cursor: RowKey | None, bytes_max: int) -> SnapshotPage:
+        """Return the signed page `index` of a snapshot, of the rows that follow `cursor` (None: of the first rows)."""
+        after = cursor or START
         vector = self.view().stream(manifest.stream).frontier.vector()
-        draft = self._parts.reader.read(manifest.stream, vector, cursor or START, bytes_max)
+        draft = self._parts.reader.read(manifest.stream, vector, after, bytes_max)
         raw = make_page(
             sender=DeviceId(self._author.device_id),
             manifest=manifest,
             index=index,
+            after=after,
             layouts=draft.layouts,
             rows=draft.rows,
             realm_id=self._author.realm_id,

@@ -20,6 +20,7 @@ from node.store.receiving import Receiving
 from node.store.rewriting import Rewriting
 from node.store.row_state import RowStates
 from node.store.snapshot import SnapshotReader
+from node.store.snapshot_partials import SnapshotPartials
 from sync.streams import Stream
 
 
@@ -47,6 +48,7 @@ class StoreParts:
     rewriting: Rewriting
     derived: Derived
     reader: SnapshotReader
+    partials: SnapshotPartials
     history: History
     forgetting: Forgetting
     guard: IncarnationGuard

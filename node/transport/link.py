@@ -16,7 +16,17 @@ from crdt.identifiers import DeviceId
 from node.clock import Clock
 from node.errors import HostError
 from node.replication import Replication
-from sync.effects import ClockDiffers, Close, Diverged, Effect, PeerIdentified, PeerStatus, SendFrame
+from sync.effects import (
+    ClockDiffers,
+    Close,
+    Diverged,
+    Effect,
+    PeerIdentified,
+    PeerStatus,
+    SendFrame,
+    StreamComplete,
+    StreamReadable,
+)
 from sync.errors import ProtocolError, RemoteProtocolError
 from sync.frontier import ReplicaView
 from sync.limits import ENVELOPE_BYTES_MAX, HANDSHAKE_SECONDS, MEBIBYTE
@@ -59,6 +69,9 @@ class LinkHost(Protocol):
 
     def diverged(self, link: "Link", stream: Stream) -> None:
         """Both replicas hold the same batches of a stream and yet different rows."""
+
+    def arrived(self, link: "Link", news: StreamReadable | StreamComplete) -> None:
+        """The first rows that the peer had ahead of us are here, or all of them."""
 
 
 class Link:
@@ -184,6 +197,8 @@ class Link:
                 self._host.clock_differs(self, ahead_milliseconds)
             case Diverged(stream=stream):
                 self._host.diverged(self, stream)
+            case StreamReadable() | StreamComplete():
+                self._host.arrived(self, effect)
             case _:
                 return self._replication.perform(effect, self._session)
         return []

@@ -45,6 +45,7 @@ class Device:
         self.unsettled: dict[Stream, dict[bytes, int]] = {}
         self.vague: set[Stream] = set()
         self.joined_snapshot = False
+        self.snapshot_claims: dict[Stream, dict[bytes, int]] = {}
         self.life = 0
         self._grave: list[Store] = []
         self.directory = home / f"{index}-0"
@@ -116,6 +117,13 @@ class Device:
         for known in (source.model.frontier.get(stream, {}), source.unsettled.get(stream, {})):
             for origin, seq in known.items():
                 reach[origin] = max(reach.get(origin, 0), seq)
+
+    def claim(self, stream: Stream, manifest: dict[bytes, int]) -> None:
+        """Note that a page was joined: the whole snapshot may claim what all of its pages' manifests cover."""
+        before = self.snapshot_claims.get(stream, manifest)
+        self.snapshot_claims[stream] = {
+            origin: min(seq, manifest[origin]) for origin, seq in before.items() if origin in manifest
+        }
 
     def remember_forgotten(self) -> None:
         """Note ids of rows that are gone, for later inserts under the same id."""

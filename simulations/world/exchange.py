@@ -15,7 +15,7 @@ from simulations.world.world import World
 from sync.errors import RemoteProtocolError
 from sync.frontier import EMPTY_FRONTIER
 from sync.limits import CLOCK_AHEAD_MILLISECONDS_MAX
-from sync.snapshot import Page, open_page
+from sync.snapshot import START, Page, open_page
 from sync.streams import Stream
 
 
@@ -127,11 +127,17 @@ def forge(world: World, device: Device, raws: list[bytes]) -> None:
 
 def begin_transfer(world: World, source: Device, destination: Device, stream: Stream) -> None:
     """Start a snapshot; the frontier it is of is read now."""
+    manifest = source.store.snapshot_manifest(stream)
+    cursor = destination.store.place_snapshot(manifest)
+    if cursor == START:
+        destination.snapshot_claims.pop(stream, None)
+    world.trace.reached("snapshot resumed", cursor != START)
     transfer = Transfer(
         source=source.index,
         destination=destination.index,
         stream=stream,
-        manifest=source.store.snapshot_manifest(stream),
+        manifest=manifest,
+        cursor=cursor,
         quiet=world.random.chance(0.5),
         source_life=source.life,
         destination_life=destination.life,
@@ -160,6 +166,7 @@ def continue_transfer(world: World, transfer: Transfer) -> None:
         world.transfers.remove(transfer)
         world.trace.reached("page from far ahead refused")
         return
+    destination.claim(transfer.stream, plain_frontier(transfer.manifest.frontier))
     _learn_page(source, destination, opened)
     destination.unsettle(transfer.stream, source, quiet=transfer.quiet)
     destination.joined_snapshot = True
@@ -167,7 +174,7 @@ def continue_transfer(world: World, transfer: Transfer) -> None:
     transfer.pages += 1
     if page.next_cursor is None:
         destination.store.adopt_snapshot(transfer.manifest)
-        destination.model.adopt(transfer.stream, plain_frontier(transfer.manifest.frontier))
+        destination.model.adopt(transfer.stream, destination.snapshot_claims.pop(transfer.stream))
         world.transfers.remove(transfer)
         world.trace.reached("snapshot adopted")
         world.trace.reached("snapshot of several pages", transfer.pages > 1)

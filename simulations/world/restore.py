@@ -21,6 +21,7 @@ class Backup:
     unsettled: dict[Stream, dict[bytes, int]]
     vague: frozenset[Stream]
     joined_snapshot: bool
+    snapshot_claims: dict[Stream, dict[bytes, int]]
 
 
 def back_up(world: World, device: Device) -> None:
@@ -37,6 +38,7 @@ def back_up(world: World, device: Device) -> None:
         unsettled={stream: dict(reach) for stream, reach in device.unsettled.items()},
         vague=frozenset(device.vague),
         joined_snapshot=device.joined_snapshot,
+        snapshot_claims=dict(device.snapshot_claims),
     )
     world.trace.record(f"{device.name} is backed up")
 
@@ -52,6 +54,7 @@ def restore(world: World, device: Device) -> None:
     device.unsettled = {stream: dict(reach) for stream, reach in backup.unsettled.items()}
     device.vague = set(backup.vague)
     device.joined_snapshot = backup.joined_snapshot
+    device.snapshot_claims = dict(backup.snapshot_claims)
     device.restart()
     went_back = any(
         written.version.origin == before and not device.model.covers(*written.name)

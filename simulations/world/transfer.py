@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from sync.snapshot import Manifest
+from sync.snapshot import Manifest, RowKey
 from sync.streams import Stream
 
 
@@ -17,5 +17,5 @@ class Transfer:
     quiet: bool
     source_life: int
     destination_life: int
-    cursor: bytes | None = None
+    cursor: RowKey
     pages: int = field(default=0)

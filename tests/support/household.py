@@ -10,7 +10,17 @@ import msgspec
 from node.demo.cable import Cable
 from node.demo.device import Command, Device
 from node.joining import Joined, JoinEvent, SasShown, Synced, SyncProgress
-from node.requests import STATUS, CodeShown, ConfirmAsked, Paired, PairEvent, StatusReport, StatusRequest
+from node.requests import (
+    STATUS,
+    CodeShown,
+    ConfirmAsked,
+    Paired,
+    PairEvent,
+    StatusReport,
+    StatusRequest,
+    StreamComplete,
+    StreamReadable,
+)
 from tests.support.program import CONSOLE_SCRIPT, ENVIRONMENT
 
 JOIN_EVENTS: msgspec.json.Decoder[JoinEvent] = msgspec.json.Decoder(JoinEvent)
@@ -72,7 +82,7 @@ async def pair_devices(sponsor: Device, newcomer: Device, *, peer: str, typed: b
     joined = await joining.next_event(JOIN_EVENTS)
     assert isinstance(joined, Joined)
     synced: JoinEvent = await joining.next_event(JOIN_EVENTS)
-    while isinstance(synced, SyncProgress):
+    while isinstance(synced, SyncProgress | StreamReadable | StreamComplete):
         synced = await joining.next_event(JOIN_EVENTS)
     assert isinstance(synced, Synced)
     await joining.finish()

@@ -8,7 +8,7 @@ import msgspec
 from crdt.identifiers import DeviceId, Origin, make_origin
 from sync.frontier import EMPTY_FRONTIER, Frontier, FrontierEntry, ReplicaView, StreamState
 from sync.session_receiving import HeldBatch
-from sync.snapshot import Manifest
+from sync.snapshot import START, Manifest, RowKey
 from sync.streams import Stream
 
 
@@ -28,6 +28,12 @@ class _Contents:
     base: Frontier = EMPTY_FRONTIER
     log: list[MemoryBatch] = field(default_factory=list)
     payloads: set[bytes] = field(default_factory=set)
+    partial: tuple[RowKey, Frontier] | None = None
+
+
+def key_of(payload: bytes) -> RowKey:
+    """Return the row key of a payload."""
+    return RowKey("payloads", blake2b(payload, digest_size=16).digest())
 
 
 def spell_batch(origin: Origin, stream: Stream, seq: int, payload: bytes) -> bytes:
@@ -42,6 +48,10 @@ class MemoryReplica:
         self.origin = make_origin(device_id, bytes(8))
         self._contents: dict[Stream, _Contents] = {stream: _Contents() for stream in Stream}
         self.applied_count = 0
+        self.rows_received = 0
+        self.placed_count = 0
+        self.busy = False
+        self.adopts = True
 
     def write(self, stream: Stream, payload: bytes) -> None:
         """Append one batch of this device."""
@@ -130,20 +140,36 @@ class MemoryReplica:
         contents = self._contents[stream]
         return Manifest(stream=stream, snapshot_id=bytes(16), frontier=contents.frontier, rows=len(contents.payloads))
 
-    def read_page(self, stream: Stream, cursor: bytes | None, bytes_max: int) -> tuple[bytes, bytes | None]:
-        """Return one page of payloads above `cursor` and the cursor behind it, None after the last."""
-        rest = sorted(payload for payload in self._contents[stream].payloads if payload > (cursor or b""))
+    def place(self, manifest: Manifest) -> RowKey | None:
+        """Return up to which row a snapshot has come; None while another session is said to receive it."""
+        partial = self._contents[manifest.stream].partial
+        self.placed_count += 1
+        return None if self.busy else START if partial is None else partial[0]
+
+    def read_page(self, stream: Stream, cursor: RowKey, bytes_max: int) -> tuple[bytes, RowKey | None]:
+        """Return one page of the payloads that stand behind `cursor` and its last row, None on the last page."""
+        payloads = [payload for payload in self._contents[stream].payloads if key_of(payload).stands_after(cursor)]
+        rest = sorted(payloads, key=lambda payload: key_of(payload).row_id, reverse=True)
         page: list[bytes] = []
         while rest and (not page or sum(map(len, page)) + len(rest[0]) <= bytes_max):
             page.append(rest.pop(0))
-        return msgspec.msgpack.encode(page), page[-1] if rest else None
+        return msgspec.msgpack.encode(page), key_of(page[-1]) if rest else None
 
-    def apply_page(self, stream: Stream, page: bytes) -> None:
+    def apply_page(self, manifest: Manifest, page: bytes) -> None:
         """Join a page."""
-        self._contents[stream].payloads.update(msgspec.msgpack.decode(page, type=list[bytes]))
+        contents = self._contents[manifest.stream]
+        rows = msgspec.msgpack.decode(page, type=list[bytes])
+        contents.payloads.update(rows)
+        self.rows_received += len(rows)
+        frontier = contents.partial[1].meet(manifest.frontier) if contents.partial else manifest.frontier
+        contents.partial = (key_of(rows[-1]) if rows else START, frontier)
 
     def adopt(self, manifest: Manifest) -> None:
         """Adopt the frontier of a snapshot whose pages were all joined."""
         contents = self._contents[manifest.stream]
-        contents.frontier = contents.frontier.join(manifest.frontier)
-        contents.base = contents.base.join(manifest.frontier)
+        assert contents.partial is not None
+        frontier, contents.partial = contents.partial[1], None
+        if not self.adopts:
+            return
+        contents.frontier = contents.frontier.join(frontier)
+        contents.base = contents.base.join(frontier)

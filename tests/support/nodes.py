@@ -10,7 +10,7 @@ from pathlib import Path
 
 from node.clock import Clock, SystemClock
 from node.entropy import SystemEntropy
-from node.requests import Notice, PeerChanged
+from node.requests import NodeEvent
 from node.runtime import Runtime
 from node.schemas import CORE_COMPONENTS
 from node.store.authoring import Author
@@ -41,7 +41,7 @@ class Node:
     keys: DeviceKeys
     store: Store
     runtime: Runtime
-    events: list[PeerChanged | Notice] = field(default_factory=list)
+    events: list[NodeEvent] = field(default_factory=list)
 
     def remember(self, *texts: str) -> None:
         """Write memories in one transaction."""
@@ -88,7 +88,7 @@ def make_node(
         options=StoreOptions(full_text=False),
     )
     store.add_statements(realm.statements if statements is None else statements)
-    events: list[PeerChanged | Notice] = []
+    events: list[NodeEvent] = []
     runtime = Runtime(
         store=store,
         keys=keys,

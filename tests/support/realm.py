@@ -18,7 +18,7 @@ from simulations.world.realm import SimulatedRealm, found_realm
 from sync.frontier import EMPTY_FRONTIER, Frontier
 from sync.identifiers import RealmId
 from sync.roster import RosterState
-from sync.snapshot import Manifest
+from sync.snapshot import Manifest, RowKey
 from sync.streams import Stream
 
 NOW_MILLISECONDS = 1_795_219_200_000
@@ -112,7 +112,7 @@ class Replica:
         """Return a whole snapshot of a stream."""
         manifest = self.store.snapshot_manifest(stream)
         pages: list[bytes] = []
-        cursor: bytes | None = None
+        cursor: RowKey | None = None
         while not pages or cursor is not None:
             page = self.store.read_page(manifest, len(pages), cursor, bytes_max)
             pages.append(page.raw)

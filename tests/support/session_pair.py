@@ -17,9 +17,12 @@ from sync.effects import (
     OpenSnapshot,
     PeerIdentified,
     PeerStatus,
+    PlaceSnapshot,
     ReadBatches,
     ReadPage,
     SendFrame,
+    StreamComplete,
+    StreamReadable,
 )
 from sync.envelope import seal_envelope
 from sync.errors import RemoteProtocolError
@@ -113,15 +116,19 @@ class End:
                     number, view=replica.view(), advanced=advanced, held=held, refused=refused
                 )
             case ApplyPage(number=number, manifest=manifest, page=page):
-                replica.apply_page(manifest.stream, page)
+                replica.apply_page(manifest, page)
                 return session.page_applied(number, view=replica.view())
-            case AdoptSnapshot(manifest=manifest):
+            case PlaceSnapshot(manifest=manifest):
+                return session.snapshot_placed(replica.place(manifest))
+            case AdoptSnapshot(number=number, manifest=manifest):
                 replica.adopt(manifest)
-                return session.snapshot_adopted(view=replica.view())
+                return session.snapshot_adopted(number, view=replica.view())
             case ApplyStatements(statements=statements):
                 self.statements.extend(raw for raw in statements if raw not in self.statements)
                 return session.statements_applied(self.membership())
-            case SendFrame() | PeerIdentified() | PeerStatus() | ClockDiffers() | Diverged() | Close():
+            case SendFrame() | PeerIdentified() | PeerStatus() | ClockDiffers() | Close():
+                return []
+            case Diverged() | StreamReadable() | StreamComplete():
                 return []
 
     def _bundle(self, effect: ReadBatches) -> SealedBundle | None:

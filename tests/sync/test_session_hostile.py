@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sync.channel import PIECE_BYTES_MAX, Channel
+from sync.channel import PIECE_BYTES_MAX
 from sync.effects import AdoptSnapshot, ApplyBatches, ApplyPage, Effect, PeerStatus
 from sync.envelope import seal_envelope
 from sync.errors import LocalProtocolError, RemoteProtocolError, UnknownKeyEpoch
@@ -19,7 +19,9 @@ from sync.messages import (
     Position,
     Resend,
     SnapshotBegin,
+    SnapshotDecline,
     SnapshotEnd,
+    SnapshotFrom,
     SnapshotPage,
     State,
     StatementHashes,
@@ -28,13 +30,12 @@ from sync.messages import (
     encode_message,
 )
 from sync.session import GREETING_SECONDS_MAX, Phase
-from sync.session_handshake import SessionHandshake, SessionSecrets
+from sync.snapshot import START
 from sync.streams import Stream
+from tests.support.hostile_member import REALM, HostileMember
 from tests.support.memory_replica import MemoryReplica, spell_batch
-from tests.support.realm_factory import NOW_MILLISECONDS, SeededEntropy, found_realm
+from tests.support.realm_factory import NOW_MILLISECONDS, found_realm
 from tests.support.session_pair import End, SessionPair, make_end, make_pair
-
-REALM = found_realm(devices=2, seed="hostile")
 
 
 def applied(end: End) -> list[Effect]:
@@ -46,44 +47,6 @@ def assert_refused(end: End) -> None:
     assert end.session.phase() is Phase.CLOSED
     assert not applied(end)
     assert end.session.receive_frame(b"anything later") == []
-
-
-class HostileMember:
-    """Device 1 with a protocol implementation of its own: it completes the handshake and then says what it likes."""
-
-    def __init__(self) -> None:
-        self.victim = make_end(REALM, 0, initiator=False, replica=MemoryReplica(REALM.devices[0].device_id))
-        membership = make_end(REALM, 1, initiator=True).membership()
-        assert membership.sending is not None
-        self.epoch_key = membership.sending.key
-        handshake = SessionHandshake(
-            initiator=True,
-            secrets=SessionSecrets(
-                noise_secret=REALM.devices[1].noise_secret,
-                ephemeral_secret=SeededEntropy("hostile").take(32),
-                discovery_secrets=membership.discovery_secrets(),
-            ),
-        )
-        self.victim.receive(handshake.start()[0])
-        for frame in handshake.receive(self.victim.outbox.popleft()):
-            self.victim.receive(frame)
-        self.channel: Channel = handshake.channel()
-
-    def say(self, message: Message) -> "HostileMember":
-        for frame in self.channel.seal(message):
-            self.victim.receive(frame)
-        return self
-
-    def greet(self) -> "HostileMember":
-        """Speak properly until the session is open, as a peer that holds nothing."""
-        self.say(Hello(version=1, now_milliseconds=NOW_MILLISECONDS, summary=bytes(32)))
-        digest = self.victim.membership().roster.digest
-        return self.say(State(roster_digest=digest, positions=[]))
-
-    def envelope(self, *items: bytes, epoch_key: bytes | None = None, nonce: bytes = bytes(24)) -> bytes:
-        return seal_envelope(
-            realm_id=REALM.realm_id, epoch_key=epoch_key or self.epoch_key, nonce=nonce, items=list(items)
-        )
 
 
 def a_batch(seq: int = 1) -> bytes:
@@ -217,6 +180,7 @@ def test_a_truncated_envelope_is_refused() -> None:
 
 
 SNAPSHOT_ID = bytes(16)
+END = SnapshotEnd(number=1, snapshot_id=SNAPSHOT_ID, pages=1)
 BEGIN = SnapshotBegin(stream=Stream.MEMORIES, snapshot_id=SNAPSHOT_ID, frontier=[], rows=0)
 
 
@@ -227,10 +191,14 @@ BEGIN = SnapshotBegin(stream=Stream.MEMORIES, snapshot_id=SNAPSHOT_ID, frontier=
         pytest.param([State(roster_digest=bytes(32), positions=[])], id="a second State"),
         pytest.param([StatementHashes(hashes=[])], id="the roster asked for although it is equal"),
         pytest.param([Ack(number=1, positions=[])], id="an acknowledgement of nothing"),
-        pytest.param([SnapshotEnd(snapshot_id=SNAPSHOT_ID, pages=0)], id="the end of no snapshot"),
+        pytest.param([SnapshotEnd(number=1, snapshot_id=SNAPSHOT_ID, pages=0)], id="the end of no snapshot"),
         pytest.param([BEGIN, BEGIN], id="a snapshot inside another"),
-        pytest.param([BEGIN, SnapshotEnd(snapshot_id=SNAPSHOT_ID, pages=1)], id="a snapshot with a page missing"),
-        pytest.param([BEGIN, SnapshotEnd(snapshot_id=b"\x01" * 16, pages=0)], id="the end of another snapshot"),
+        pytest.param([BEGIN, END], id="a snapshot with a page missing"),
+        pytest.param(
+            [BEGIN, SnapshotEnd(number=1, snapshot_id=b"\x01" * 16, pages=0)], id="the end of another snapshot"
+        ),
+        pytest.param([SnapshotFrom(snapshot_id=SNAPSHOT_ID, after=START)], id="a place for no snapshot"),
+        pytest.param([SnapshotDecline(snapshot_id=SNAPSHOT_ID)], id="a no to no snapshot"),
         pytest.param(
             [Ack(number=0, positions=[Position(stream=Stream.MEMORIES, entries=[(b"short", 1, bytes(8))],
                                                digest=bytes(32), rows=0)])],
