@@ -7,6 +7,7 @@ from node.store.schema import Column, Component, Migration
 from simulations.crash_images.device import Device
 from simulations.crash_images.scenario import Material, Scenario, Step
 from simulations.workloads.component import DRILL
+from sync.snapshot import RowKey
 from sync.streams import Stream
 
 _STREAM = Stream.FILES
@@ -89,7 +90,7 @@ def _peer_ahead(device: Device, peer: Device) -> Material:
     own = len(device.batches(_STREAM))
     manifest = peer.store.snapshot_manifest(_STREAM)
     pages: list[bytes] = []
-    cursor: bytes | None = None
+    cursor: RowKey | None = None
     while not pages or cursor is not None:
         page = peer.store.read_page(manifest, len(pages), cursor, _PAGE_BYTES)
         pages.append(page.raw)
