@@ -217,5 +217,4 @@ def _parts(
         authoring=authoring, receiving=receiving, rewriting=rewriting, derived=derived, reader=reader,
         partials=partials, history=history, forgetting=forgetting, guard=guard, full_text=options.full_text,
         forks=ForkLog(database, origins, log, author.realm_id),
-        forks=ForkLog(database, origins, log, author.realm_id),
     )  # fmt: skip
