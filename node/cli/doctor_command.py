@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 def doctor(
     context: Context,
     scrub: Annotated[bool, Option("--scrub", help="Read every row and compare it with its hash.")] = False,
+    repair: Annotated[
+        bool, Option("--repair", help="Mend what can be mended without losing anything; reads every row, too.")
+    ] = False,
     listen: Annotated[
         str, Option("--listen", metavar="HOST:PORT", help="See whether `run` could listen there.", show_default=False)
     ] = "",
@@ -27,7 +30,7 @@ def doctor(
     from node.requests import DoctorRequest
 
     invocation = invocation_of(context)
-    request = DoctorRequest(scrub=scrub, listen=listen)
+    request = DoctorRequest(scrub=scrub, repair=repair, listen=listen)
     examined = _examined(invocation, passphrase_file, request)
     invocation.output.show(examined, render_examined)
     if not examined.well:

@@ -33,7 +33,7 @@ _WORDS = (Kind.WORDS_MISSING, Kind.WORDS_SURPLUS, Kind.WORDS_WRONG, Kind.INDEX_U
 
 #: For each family what mends it.
 MEND_BY_FAMILY: Mapping[str, str] = {
-    "rows": f"{REPAIR}   (takes them from another device of yours)",
+    "rows": f"{REPAIR} while another device of yours is connected: it sends them again",
     "digests": REPAIR,
     "change log": JOIN_ANEW,
     "search": REPAIR,

@@ -11,9 +11,14 @@ State = Literal["good", "notice", "unknown", "bad"]
 
 
 class DoctorRequest(Request, frozen=True, kw_only=True):
-    """Examine this device: `scrub` reads every row, `listen` is an address that `run` is meant to listen on."""
+    """Examine this device.
+
+    `scrub` reads every row; `repair` does so too and mends what it can without losing anything; `listen` is an address
+    that `run` is meant to listen on.
+    """
 
     scrub: bool = False
+    repair: bool = False
     listen: str = ""
 
 

@@ -57,3 +57,17 @@ def index(database: Database, table: ReplicatedTable, row_ids: Sequence[bytes]) 
         database.change(
             f"{_insert(table)} {IDS} JOIN main.{table.name} t ON t.id = k", (ids_blob(row_ids), len(row_ids))
         )
+
+
+def index_again(database: Database, table: ReplicatedTable, after: int, until: int | None) -> None:
+    """Index the rows whose rowid lies in (after, until] anew, whatever the index holds; `until` None is the end."""
+    bound, parameters = (" > ?", (after,)) if until is None else (" > ? AND {0} <= ?", (after, until))
+    held = f"SELECT id FROM {table.full_text_table}_docsize WHERE id{bound.format('id')}"
+    database.change(f"DELETE FROM {table.full_text_table} WHERE rowid IN ({held})", parameters)
+    database.change(f"{_insert(table)} main.{table.name} t WHERE t.rowid{bound.format('t.rowid')}", parameters)
+
+
+def layout(table: ReplicatedTable) -> str:
+    """Return the statement that creates the full-text table of a table that has one."""
+    columns = ", ".join(table.declaration.full_text)
+    return f"CREATE VIRTUAL TABLE {table.full_text_table} USING fts5({columns}, {OPTIONS})"

@@ -1,6 +1,6 @@
 """What a store can tell of its own condition: pages, layout, time of the last scrub, sizes, and what waits in it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,8 @@ from node.errors import StorageError
 from node.store.damage import ScrubReport
 from node.store.layout_check import layout_differences
 from node.store.log_scrub import LogScrub
-from node.store.row_state import RowStates
+from node.store.pace import Pace
+from node.store.repair import rebuild_text
 from node.store.scrub import Scrub
 from node.store.store_parts import StoreParts
 from sync.identifiers import RealmId
@@ -46,18 +47,30 @@ class StoreHealth:
         self._parts = parts
         self._realm_id = realm_id
 
-    def scrub(self, sign_public: Callable[[DeviceId], bytes | None], monotonic_seconds: Callable[[], float]) -> Scrub:
-        """Return a scrub that has not begun; `sign_public` knows every member, past and present."""
+    def scrub(
+        self,
+        sign_public: Callable[[DeviceId], bytes | None],
+        monotonic_seconds: Callable[[], float],
+        report: ScrubReport,
+    ) -> Scrub:
+        """Return a scrub that will fill `report`; `sign_public` knows every member, past and present."""
         parts = self._parts
         return Scrub(
             database=parts.database,
             catalogue=parts.catalogue,
-            states=RowStates(parts.database, parts.origins),
+            states=parts.states,
             log=parts.log,
             log_scrub=LogScrub(parts.database, parts.log, parts.origins, self._realm_id, sign_public),
             monotonic_seconds=monotonic_seconds,
             full_text=parts.full_text,
+            report=report,
         )
+
+    def rebuild_text(self, tables: Iterable[str], monotonic_seconds: Callable[[], float]) -> Iterator[None]:
+        """Index the texts of `tables` anew, yielding after each slice; raises StorageError."""
+        for name in tables:
+            table = self._parts.catalogue.table_by_name[name]
+            yield from rebuild_text(self._parts.database, table, Pace(monotonic_seconds))
 
     def note_scrub(self, report: ScrubReport, now_milliseconds: int) -> None:
         """Keep the time and outcome of a scrub that went to its end; raises StorageError."""

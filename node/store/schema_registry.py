@@ -12,7 +12,7 @@ import msgspec
 from node.errors import NewerStoreError, StorageError
 from node.store.catalogue import ReplicatedTable, check_declarations
 from node.store.database import Database
-from node.store.full_text import OPTIONS
+from node.store.full_text import layout
 from node.store.row_state import note_unknown
 from node.store.schema import Component
 
@@ -183,10 +183,7 @@ def _create_table(database: Database, table: ReplicatedTable) -> None:
     for index in table.declaration.indexes:
         database.change(index)
     if table.full_text_table:
-        database.change(
-            f"CREATE VIRTUAL TABLE {table.full_text_table} USING fts5({', '.join(table.declaration.full_text)},"
-            f" {OPTIONS})"
-        )
+        database.change(layout(table))
 
 
 def _present_columns(database: Database, table: str) -> dict[str, str]:

@@ -59,6 +59,7 @@ class Scrub:
         log: ChangeLog,
         log_scrub: LogScrub,
         monotonic_seconds: Callable[[], float],
+        report: ScrubReport,
         full_text: bool = True,
     ) -> None:
         """Compare the committed state of a store; nothing is written."""
@@ -69,7 +70,7 @@ class Scrub:
         self._log_scrub = log_scrub
         self._pace = Pace(monotonic_seconds)
         self._full_text = full_text
-        self.report = ScrubReport()
+        self.report = report
 
     def slices(self) -> Iterator[ScrubProgress]:
         """Do the work, yielding after each slice; other work of the store may be done in between."""

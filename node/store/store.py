@@ -1,7 +1,7 @@
 """One device's replica: plain SQL in, signed batches out, batches of peers merged; each in one durable transaction."""
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +22,7 @@ from node.store.history import DAYS_KEPT, History
 from node.store.incarnations import Cause, Minted, last_minted, mint
 from node.store.inspection import Inspection
 from node.store.receiving import ApplyReport
+from node.store.repair import add_up, take_out
 from node.store.row_state import IDS, ids_blob
 from node.store.statements import check_parameters, examine
 from node.store.store_parts import ChangeNotice, Pending, StoreParts
@@ -298,6 +299,17 @@ class Store:
     def last_minted(self) -> Minted:
         """Return under which incarnation this store writes, since when and why."""
         return last_minted(self._parts.database)
+
+    def take_out(self, row_ids_by_table: Mapping[str, Sequence[bytes]]) -> None:
+        """Forget this replica's own copy of damaged rows, for another's to come in their place; raises StorageError."""
+        parts = self._parts
+        with self._committing(local=False) as pending:
+            take_out(parts.database, parts.catalogue, pending.progress, row_ids_by_table, index_text=parts.full_text)
+
+    def add_up(self, streams: Iterable[Stream]) -> None:
+        """Make digests and row counts of `streams` what their rows give, all of which a scrub found whole."""
+        with self._committing(local=False) as pending:
+            add_up(self._parts.database, self._parts.catalogue, pending.progress, streams)
 
     def health(self) -> StoreHealth:
         """Return what tells of the store's condition."""

@@ -193,3 +193,44 @@ def test_every_state_has_its_mark_and_the_judgement_stands_at_the_end() -> None:
     assert "\x1b" not in text
     assert text.rstrip().endswith("One thing is broken: do what stands after →.")
     assert "→ nuthatch doctor --repair" in text
+
+
+@pytest.mark.parametrize(
+    ("statement", "name"),
+    [
+        ("UPDATE _stream SET digest = zeroblob(32)", "digests"),
+        ("UPDATE _stream SET rows = 1", "digests"),
+        ("DELETE FROM _fts_memories WHERE rowid > 5", "search"),
+        ("DROP TABLE _fts_memories", "search"),
+    ],
+)
+async def test_what_this_device_can_mend_alone_is_mended_and_proved(
+    config: NodeConfig, statement: str, name: str
+) -> None:
+    tamper(config.home_directory / "store.db", statement, key=store_key(config))
+    findings = await at_rest(config, DoctorRequest(scrub=True))
+    assert "--repair" in broken(findings)[name].mend
+    findings = await at_rest(config, DoctorRequest(repair=True))
+    assert broken(findings) == {}
+    assert findings["mended"].state == "notice"
+    assert broken(await at_rest(config, DoctorRequest(scrub=True))) == {}
+
+
+async def test_repair_closes_the_home_to_others(config: NodeConfig) -> None:
+    config.home_directory.chmod(0o755)
+    (config.home_directory / "device.key").chmod(0o644)
+    findings = await at_rest(config, DoctorRequest(repair=True))
+    assert broken(findings) == {}
+    assert "device.key" in findings["mended"].says
+
+
+async def test_a_damaged_row_that_no_other_device_holds_is_left_as_it_is(config: NodeConfig) -> None:
+    key = store_key(config)
+    tamper(
+        config.home_directory / "store.db", "UPDATE memories SET content = 'text number kept' WHERE rowid = 3", key=key
+    )
+    findings = await at_rest(config, DoctorRequest(repair=True))
+    assert "rows" in broken(findings)
+    assert "mended" not in findings
+    with open_home(config, passphrase=PASSPHRASE) as service:
+        assert service.store.query("SELECT content FROM memories WHERE rowid = 3") == [("text number kept",)]

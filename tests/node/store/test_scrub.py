@@ -29,7 +29,7 @@ class Ticks:
 
 def make_scrub(replica: Replica) -> Scrub:
     """Return a scrub of the replica's store."""
-    return replica.store.health().scrub(replica.roster.sign_public, Ticks())
+    return replica.store.health().scrub(replica.roster.sign_public, Ticks(), ScrubReport())
 
 
 def scrub(replica: Replica) -> ScrubReport:
@@ -184,8 +184,8 @@ def test_a_stream_that_never_rests_is_said_not_to_have_been_compared(filled: Rep
 
 def test_slices_grow_small_where_each_takes_long(filled: Replica) -> None:
     health = filled.store.health()
-    fast = health.scrub(filled.roster.sign_public, Ticks(step_seconds=0.001))
-    slow = health.scrub(filled.roster.sign_public, Ticks(step_seconds=0.5))
+    fast = health.scrub(filled.roster.sign_public, Ticks(step_seconds=0.001), ScrubReport())
+    slow = health.scrub(filled.roster.sign_public, Ticks(step_seconds=0.5), ScrubReport())
     assert sum(1 for _ in slow.slices()) > 3 * sum(1 for _ in fast.slices())
 
 
