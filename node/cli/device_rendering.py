@@ -54,6 +54,8 @@ def render_status(value: StatusReport) -> RenderableType:
         Text(),
         _streams(value.streams) if value.streams else Text("Nothing is kept here yet.", style="dim"),
     ]
+    if value.streams:
+        parts.append(_scrubbed(value))
     if value.conflicts or value.held:
         parts.append(Text(f"\n{value.conflicts:,} conflicts kept, {value.held:,} batches held back", style="yellow"))
     parts += [Text(f"\n{notice}", style="yellow") for notice in value.notices]
@@ -120,6 +122,15 @@ def _streams(streams: list[StreamReport]) -> Table:
             f"{stream.pending_out:,}",
         )
     return table
+
+
+def _scrubbed(value: StatusReport) -> Text:
+    """Say how old the proof is that what lies on the disk is what the digests speak of."""
+    if value.damaged:
+        return Text(f"\n{value.damaged:,} places in this store are damaged: nuthatch doctor --repair", style="bold red")
+    if value.scrubbed is None:
+        return Text("\nNever compared with what lies on the disk: nuthatch doctor --scrub", style="dim")
+    return Text(f"\nAll rows on the disk were as the digests say on {short_time(value.scrubbed)}.", style="dim")
 
 
 def _why(peer: PeerReport | PeerChanged) -> Text:

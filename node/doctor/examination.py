@@ -33,7 +33,8 @@ async def examine(service: Service, request: DoctorRequest) -> AsyncGenerator[Do
             report = ScrubReport()
             async for progress in _scrubbed(service, report):
                 yield progress
-        service.store.health().note_scrub(report, service.clock.now_milliseconds())
+        if not report.not_compared:
+            service.store.health().note_scrub(report, service.clock.now_milliseconds())
         rows = scrub_findings(report)
     else:
         rows = [last_scrub_finding(service)]

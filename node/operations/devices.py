@@ -80,6 +80,7 @@ async def pair_answer(service: Service, request: PairAnswerRequest) -> PairAnswe
 def _report(service: Service) -> StatusReport:
     links = service.links
     view = service.store.view()
+    scrub = service.store.health().last_scrub()
     return StatusReport(
         device_id=service.keys.device_id.hex(),
         name=service.device_name(service.keys.device_id),
@@ -93,6 +94,8 @@ def _report(service: Service) -> StatusReport:
         conflicts=service.conflicts.count(),
         held=links.held() if links else 0,
         notices=_notices(service),
+        scrubbed=None if scrub is None else instant_text(scrub.at_milliseconds),
+        damaged=0 if scrub is None else scrub.damaged,
     )
 
 

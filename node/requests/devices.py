@@ -31,7 +31,10 @@ class StreamReport(Response, frozen=True, kw_only=True):
 
 
 class StatusReport(Response, frozen=True, kw_only=True):
-    """The state of this device and of its links; `notices` are sentences about what happened to it lately."""
+    """The state of this device and of its links; `notices` are sentences about what happened to it lately.
+
+    `scrubbed` is when its rows were last compared with their hashes, None for never, and `damaged` what was found then.
+    """
 
     device_id: str
     name: str
@@ -42,6 +45,8 @@ class StatusReport(Response, frozen=True, kw_only=True):
     conflicts: int
     held: int
     notices: list[str]
+    scrubbed: str | None
+    damaged: int
 
 
 class DevicesRequest(Request, frozen=True, kw_only=True):

@@ -18,11 +18,13 @@ from node.operations.table import LocalCaller
 from node.requests import (
     DOCTOR,
     REMEMBER,
+    STATUS,
     Caller,
     DoctorRequest,
     Examined,
     Finding,
     RememberRequest,
+    StatusRequest,
 )
 from node.store.health import StoreHealth
 from tests.support.damage import tamper
@@ -98,6 +100,9 @@ async def test_a_sound_home_has_nothing_broken_and_keeps_the_time_of_the_scrub(c
     assert f"{TEXTS} rows" in findings["rows"].says
     findings = await at_rest(config, DoctorRequest())
     assert findings["rows"].state == "good"
+    async with opened(config) as caller:
+        status = await caller.call(STATUS, StatusRequest())
+    assert (status.scrubbed is not None, status.damaged) == (True, 0)
 
 
 async def test_a_running_node_examines_itself_and_answers_others_meanwhile(config: NodeConfig) -> None:
@@ -137,6 +142,8 @@ async def test_damage_that_a_scrub_found_is_told_again_by_every_later_examinatio
     )
     await at_rest(config, DoctorRequest(scrub=True))
     assert "rows" in broken(await at_rest(config, DoctorRequest()))
+    async with opened(config) as caller:
+        assert (await caller.call(STATUS, StatusRequest())).damaged >= 1
 
 
 async def test_a_port_in_use_and_a_free_one_are_told_apart(config: NodeConfig) -> None:
@@ -226,9 +233,8 @@ async def test_repair_closes_the_home_to_others(config: NodeConfig) -> None:
 
 async def test_a_damaged_row_that_no_other_device_holds_is_left_as_it_is(config: NodeConfig) -> None:
     key = store_key(config)
-    tamper(
-        config.home_directory / "store.db", "UPDATE memories SET content = 'text number kept' WHERE rowid = 3", key=key
-    )
+    statement = "UPDATE memories SET content = 'text number kept' WHERE rowid = 3"
+    tamper(config.home_directory / "store.db", statement, key=key)
     findings = await at_rest(config, DoctorRequest(repair=True))
     assert "rows" in broken(findings)
     assert "mended" not in findings
