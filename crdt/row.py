@@ -22,8 +22,7 @@ import msgspec
 from crdt.errors import MergeError
 from crdt.identifiers import STAMP_BYTES, RowId, Stamp, exact_bytes
 from crdt.place import Place
-from crdt.strategies import CellState, strategy_of
-from crdt.strategies.register import Register
+from crdt.strategies import CellState, own_stamp, strategy_of
 
 #: The columns of a row state: ((name, strategy code), …) in order of name.
 Layout = tuple[tuple[str, int], ...]
@@ -98,8 +97,9 @@ def _spell(row_id: RowId, row: RowState, *, proof: bool) -> SpelledRow:
         cell = row.cell_by_column[column]
         strategy = strategy_of(row.code_by_column[column])
         values.append(strategy.to_proof(cell) if proof else strategy.to_wire(cell))
-        if isinstance(cell, Register) and cell.stamp != row.born:
-            stamp_by_index[index] = cell.stamp
+        stamp = own_stamp(cell)
+        if stamp is not None and stamp != row.born:
+            stamp_by_index[index] = stamp
     return SpelledRow(layout=layout, born=row.born, body=_encode(values), stamp_by_index=stamp_by_index)
 
 

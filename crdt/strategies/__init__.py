@@ -15,14 +15,15 @@ from typing import cast
 from crdt.errors import MergeError
 from crdt.identifiers import Stamp
 from crdt.place import Place
-from crdt.strategies import counter, immutable, lww, maximum, minimum, observed_set, text
+from crdt.strategies import counter, immutable, json_document, lww, maximum, minimum, observed_set, text
 from crdt.strategies.counter import Counter
+from crdt.strategies.json_document import JsonDocument
 from crdt.strategies.observed_set import ObservedSet
 from crdt.strategies.register import Register, register_from_wire, register_to_wire, register_value
 from crdt.strategies.text import Text
 from crdt.values import Scalar
 
-CellState = Register | Counter | ObservedSet | Text
+CellState = Register | Counter | ObservedSet | Text | JsonDocument
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +86,7 @@ STRATEGIES = (
     _of_module(4, "counter", _untouched, counter),
     _stamped(5, "max", maximum.delta, maximum.join),
     _of_module(6, "text", text.is_plain, text),
+    _of_module(7, "document", json_document.is_plain, json_document),
     _stamped(8, "min", minimum.delta, minimum.join),
 )
 STRATEGY_BY_CODE = {strategy.code: strategy for strategy in STRATEGIES}
@@ -97,3 +99,8 @@ def strategy_of(code: int) -> Strategy:
         return STRATEGY_BY_CODE[code]
     except KeyError:
         raise MergeError(f"no strategy has the code {code}") from None
+
+
+def own_stamp(state: CellState) -> Stamp | None:
+    """Return the stamp that travels with the row for a cell, where it differs from the row's; None for no stamp."""
+    return state.stamp if isinstance(state, Register | JsonDocument) else None

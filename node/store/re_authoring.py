@@ -25,6 +25,7 @@ from crdt.identifiers import (
 from crdt.row import RowState
 from crdt.strategies import CellState
 from crdt.strategies.counter import Counter
+from crdt.strategies.json_document import JsonDocument, Leaf
 from crdt.strategies.observed_set import ObservedSet
 from crdt.strategies.register import Register
 from crdt.strategies.text import Text
@@ -110,6 +111,9 @@ def _renamed(cell: CellState, name: CounterCell, renaming: Renaming) -> CellStat
             return ObservedSet(dict(sorted(elements.items())), cell.vector, removed)
         case Counter():
             return _renamed_counter(cell, name, renaming)
+        case JsonDocument():
+            leaves = cell.leaf_by_path.items()
+            return JsonDocument({path: Leaf(renaming.stamp(leaf.stamp), leaf.text) for path, leaf in leaves})
         case Text():
             # A change of a text is named by its content, so it stays what it is under any author.
             return cell

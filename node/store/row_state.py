@@ -19,7 +19,7 @@ import msgspec
 from crdt.identifiers import RowId, Stamp, make_stamp, stamp_hlc, stamp_origin, stamp_seq
 from crdt.place import Place
 from crdt.row import RowState, hash_row, prove_row
-from crdt.strategies import CellState, Strategy, strategy_of
+from crdt.strategies import CellState, Strategy, own_stamp, strategy_of
 from crdt.strategies.observed_set import ObservedSet
 from crdt.strategies.register import Register
 from crdt.version_vector import VersionVector
@@ -209,8 +209,9 @@ def _cells(table: ReplicatedTable, state: RowState, hidden: Mapping[str, Any]) -
     payloads: dict[str, object] = {}
     unknown: dict[str, tuple[int, object]] = {}
     for name, cell in state.cell_by_column.items():
-        if isinstance(cell, Register) and cell.stamp != state.born:
-            stamps[name] = cell.stamp
+        stamp = own_stamp(cell)
+        if stamp is not None and stamp != state.born:
+            stamps[name] = stamp
         strategy = table.strategy_by_column.get(name)
         if strategy is None:
             code = state.code_by_column[name]

@@ -19,7 +19,7 @@ PLACE = Place("notes", RowId(bytes(16)), 1, "body")
 
 def test_codes_and_names_of_strategies_are_what_is_on_disks_already() -> None:
     table = {strategy.code: strategy.name for strategy in STRATEGIES}
-    assert table == {1: "lww", 2: "immutable", 3: "set", 4: "counter", 5: "max", 6: "text", 8: "min"}
+    assert table == {1: "lww", 2: "immutable", 3: "set", 4: "counter", 5: "max", 6: "text", 7: "document", 8: "min"}
 
 
 @pytest.mark.parametrize("code", [0, 9, -1, 255])

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import product
+from itertools import pairwise, product
 
 import msgspec
 import pytest
@@ -14,14 +14,16 @@ from crdt.identifiers import RowId
 from crdt.row import RowState, hash_row, join_rows, read_row, spell_row
 from crdt.strategies import STRATEGY_BY_NAME, CellState
 from crdt.strategies.counter import Counter
+from crdt.strategies.json_document import JsonDocument
 from crdt.strategies.observed_set import ObservedSet
 from crdt.strategies.register import Register
+from crdt.strategies.text import Text
 from crdt.values import value_order
 from tests.support.histories import COLUMNS, Action, History, Join, in_context, joiner
 
 ROW = RowId(b"a row of the laws")[:16]
 ACTIONS = st.lists(
-    st.tuples(st.integers(0, 3), st.integers(0, 2), st.integers(0, 2), st.integers(0, 63)), min_size=1, max_size=14
+    st.tuples(st.integers(0, 3), st.integers(0, 2), st.integers(0, 2), st.integers(0, 255)), min_size=1, max_size=14
 )
 MATERIAL_MAX = 9
 laws = settings(max_examples=60, derandomize=True, deadline=None)
@@ -117,6 +119,7 @@ def test_a_spelled_row_reads_back_as_itself(actions: list[Action]) -> None:
 
 def test_histories_reach_what_the_laws_are_about() -> None:
     seen = {"tombstone": 0, "reborn": 0, "concurrent insert": 0, "removed element": 0, "two dots for one element": 0}
+    seen |= {"text edited apart": 0, "leaves out of sight": 0, "leaves taken away": 0}
     for seed in range(40):
         history = History()
         history.run(random_actions(seed))
@@ -126,6 +129,15 @@ def test_histories_reach_what_the_laws_are_about() -> None:
         inserts = [write for write in history.writes if len(write.cells) == len(COLUMNS) and write.generation == 1]
         seen["concurrent insert"] += len(inserts) > 1
         seen["removed element"] += any(cell.taken for write in history.writes for cell in write.cells.values())
+        for state in history.pool:
+            body = state.cell_by_column.get("text")
+            seen["text edited apart"] += isinstance(body, Text) and len(body.heads) > 1
+            data = state.cell_by_column.get("document")
+            if isinstance(data, JsonDocument) and data.leaf_by_path:
+                seen["leaves taken away"] += any(leaf.text is None for leaf in data.leaf_by_path.values())
+                standing = sorted(path for path, leaf in data.leaf_by_path.items() if leaf.text is not None)
+                pairs = pairwise(standing)
+                seen["leaves out of sight"] += any(below[: len(above)] == above for above, below in pairs)
         for state in history.pool:
             cell = state.cell_by_column.get("set")
             if isinstance(cell, ObservedSet) and len(set(cell.element_by_dot.values())) < len(cell.element_by_dot):
@@ -137,7 +149,7 @@ def test_histories_reach_what_the_laws_are_about() -> None:
 def random_actions(seed: int, length: int = 16) -> list[Action]:
     source = random.Random(seed)
     return [
-        (source.randrange(4), source.randrange(3), source.randrange(3), source.randrange(64)) for _ in range(length)
+        (source.randrange(4), source.randrange(3), source.randrange(3), source.randrange(256)) for _ in range(length)
     ]
 
 
@@ -205,7 +217,44 @@ def _without_context(a: CellState, b: CellState) -> CellState:
     return ObservedSet({d: e for d, e in entries.items() if d not in removed}, a.vector.join(b.vector), removed)
 
 
+def _null_wins(a: CellState, b: CellState) -> CellState:
+    assert isinstance(a, Register)
+    assert isinstance(b, Register)
+    return a if (value_order(a.value), a.stamp) <= (value_order(b.value), b.stamp) else b
+
+
+def _longer_text(a: CellState, b: CellState) -> CellState:
+    assert isinstance(a, Text)
+    assert isinstance(b, Text)
+    return max(a, b, key=lambda text: (len(text.shown), text.heads))
+
+
+def _changes_that_fit(a: CellState, b: CellState) -> CellState:
+    joined = STRATEGY_BY_NAME["text"].join(a, b)
+    assert isinstance(joined, Text)
+    return a if len(joined.heads) > 1 else joined
+
+
+def _whole_document(a: CellState, b: CellState) -> CellState:
+    assert isinstance(a, JsonDocument)
+    assert isinstance(b, JsonDocument)
+    return max(a, b, key=lambda document: max((leaf.stamp for leaf in document.leaf_by_path.values()), default=b""))
+
+
+def _absence_forgotten(a: CellState, b: CellState) -> CellState:
+    joined = STRATEGY_BY_NAME["document"].join(a, b)
+    assert isinstance(joined, JsonDocument)
+    return JsonDocument({path: leaf for path, leaf in joined.leaf_by_path.items() if leaf.text is not None})
+
+
 BROKEN_JOINS = {
+    ("min", "takes the greater stamp"): _greater_stamp,
+    ("min", "lets NULL win"): _null_wins,
+    ("text", "keeps what it has"): _first,
+    ("text", "takes the longer text"): _longer_text,
+    ("text", "refuses what was written apart"): _changes_that_fit,
+    ("document", "takes one whole"): _whole_document,
+    ("document", "forgets that a leaf was taken away"): _absence_forgotten,
     ("lww", "keeps what it has"): _first,
     ("lww", "takes the greater value"): _greater_value,
     ("lww", "takes the least stamp"): _least_stamp,

@@ -25,6 +25,10 @@ REPLICAS = 3
 COLUMNS = tuple(sorted(STRATEGY_BY_NAME))
 VALUES: tuple[Scalar, ...] = (None, -1, 0, 1, 1.0, 0.5, 2**63 - 1, "", "a", "b", "\U0001f9e0", b"", b"a")
 ELEMENTS = ("a", "b", "ü")
+DOCUMENTS = (
+    None, "{}", '{"a":1}', '{"a":{"b":1}}', '{"a":{"b":2,"c":[1]}}', '{"a":{}}', '{"a":{"b":{"d":null}}}', '{"e":true}',
+    "[1]",
+)  # fmt: skip
 TEXTS = ("", "oak", "an oak", "an old oak\nby the pond", "the pond", "\U0001f333 oak", "by the pond\nan oak", "kao")
 
 #: (what happens, replica, other replica, a number that chooses values)
@@ -34,12 +38,16 @@ Join = Callable[[RowState, RowState], RowState]
 
 @dataclass(frozen=True, slots=True)
 class CellWrite:
-    """What a writer meant for one cell: the value, what it moved a counter by, which added elements it took away."""
+    """What a writer meant for one cell: the value, what it moved a counter by, which added elements it took away.
+
+    For a document, `leaves` are the paths that it wrote (a JSON text) or took away (None).
+    """
 
     value: Scalar
     change: int = 0
     added: frozenset[str] = frozenset()
     taken: frozenset[tuple[int, str]] = frozenset()
+    leaves: Mapping[tuple[str, ...], str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +91,8 @@ def expected_value(name: str, writes: Sequence[tuple[int, Stamp, CellWrite]]) ->
             taken = {one for _, _, cell in writes for one in cell.taken}
             shown = sorted({element for _, element in added - taken})
             return json.dumps(shown, ensure_ascii=False, separators=(",", ":"))
+        case "document":
+            return shown_document(standing_leaves(writes))
         case _:
             raise AssertionError(f"no strategy is called {name}")
 
@@ -262,7 +272,56 @@ def _meant(name: str, earlier: list[tuple[int, Stamp, CellWrite]] | None, choice
         return CellWrite(json.dumps(sorted(wanted)), added=wanted - shown, taken=taken)
     if name == "text":
         return CellWrite(TEXTS[choice % len(TEXTS)])
+    if name == "document":
+        return _meant_document(earlier, choice)
     return CellWrite(VALUES[choice % len(VALUES)])
+
+
+def standing_leaves(
+    writes: Sequence[tuple[int, Stamp, CellWrite]],
+) -> dict[tuple[str, ...], tuple[Stamp, str]]:
+    """Return the leaves of a document that its last writers left standing, shown or not."""
+    last: dict[tuple[str, ...], tuple[Stamp, str | None]] = {}
+    for _, stamp, cell in sorted(writes, key=lambda write: write[1]):
+        last |= {path: (stamp, text) for path, text in cell.leaves.items()}
+    return {path: (stamp, text) for path, (stamp, text) in last.items() if text is not None}
+
+
+def shown_document(standing: Mapping[tuple[str, ...], tuple[Stamp, str]]) -> str | None:
+    """Return what a document shows, found from the root down: each object asks whether its own leaf covers it."""
+    if not standing:
+        return None
+
+    def show(path: tuple[str, ...]) -> object:
+        beneath = [stamp for other, (stamp, _) in standing.items() if other[: len(path)] == path and other != path]
+        own = standing.get(path)
+        if own and (not beneath or (own[1] != "{}" and own[0] >= max(beneath))):
+            return json.loads(own[1])
+        keys = {other[len(path)] for other in standing if other[: len(path)] == path and other != path}
+        return {key: show((*path, key)) for key in keys}
+
+    return json.dumps(show(()), sort_keys=True, separators=(",", ":"))
+
+
+def _meant_document(earlier: list[tuple[int, Stamp, CellWrite]] | None, choice: int) -> CellWrite:
+    wanted = DOCUMENTS[choice % len(DOCUMENTS)]
+    leaves: dict[tuple[str, ...], str | None] = {}
+    if earlier is not None:
+        standing = standing_leaves(earlier)
+        shown = shown_document(standing)
+        before = {} if shown is None else _leaves_of(json.loads(shown))
+        leaves |= {path: None for path in standing if wanted is None or path not in _leaves_of(json.loads(wanted))}
+    else:
+        before = {}
+    if wanted is not None:
+        leaves |= {path: text for path, text in _leaves_of(json.loads(wanted)).items() if before.get(path) != text}
+    return CellWrite(wanted, leaves=leaves)
+
+
+def _leaves_of(parsed: object, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], str]:
+    if isinstance(parsed, dict) and parsed:
+        return {at: text for key, inner in parsed.items() for at, text in _leaves_of(inner, (*path, key)).items()}
+    return {path: json.dumps(parsed, separators=(",", ":"))}
 
 
 def joiner(strategy_by_name: Mapping[str, Strategy]) -> Join:
