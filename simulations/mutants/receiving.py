@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
+from crdt.identifiers import Origin
 from crdt.row import RowState
 from node.store import full_text, merge, receiving
 from node.store.change_log import Progress
@@ -23,12 +24,15 @@ _KILLS = focused(kill=0.3, devices=3, steps=60, statements_max=3)
 _SNAPSHOTS = focused(tables=("drill_settings", "drill_items"), snapshot=0.3, devices=3, steps=60)
 _JUMPS = focused(jump=0.3, devices=3)
 
-Admit = Callable[[BatchHeader, BatchHash, Frontier, int], Admission]
+WrittenAgain = Callable[[Origin, int], bool]
+Admit = Callable[[BatchHeader, BatchHash, Frontier, int, WrittenAgain], Admission]
 
 
 def _admitting(change: Callable[[BatchHeader, Frontier], tuple[BatchHeader, Frontier]]) -> Admit:
-    def admitting(header: BatchHeader, batch_hash: BatchHash, frontier: Frontier, now: int) -> Admission:
-        return admit(*_in_order(change(header, frontier), batch_hash, now))
+    def admitting(
+        header: BatchHeader, batch_hash: BatchHash, frontier: Frontier, now: int, again: WrittenAgain
+    ) -> Admission:
+        return admit(*_in_order(change(header, frontier), batch_hash, now), again)
 
     return admitting
 
@@ -54,12 +58,16 @@ def _copy(header: BatchHeader) -> BatchHeader:
     return BatchHeader(**{**fields, "deps": ()})
 
 
-def _never_too_early(header: BatchHeader, batch_hash: BatchHash, frontier: Frontier, now: int) -> Admission:
-    return admit(header, batch_hash, frontier, 2**60)
+def _never_too_early(
+    header: BatchHeader, batch_hash: BatchHash, frontier: Frontier, now: int, again: WrittenAgain
+) -> Admission:
+    return admit(header, batch_hash, frontier, 2**60, again)
 
 
-def _duplicates_applied(header: BatchHeader, batch_hash: BatchHash, frontier: Frontier, now: int) -> Admission:
-    admission = admit(header, batch_hash, frontier, now)
+def _duplicates_applied(
+    header: BatchHeader, batch_hash: BatchHash, frontier: Frontier, now: int, again: WrittenAgain
+) -> Admission:
+    admission = admit(header, batch_hash, frontier, now, again)
     return Admission(Verdict.APPLY) if admission.verdict is Verdict.DUPLICATE else admission
 
 
