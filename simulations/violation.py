@@ -7,3 +7,4 @@ class Violation(AssertionError):
     def __init__(self, check: str, message: str) -> None:
         super().__init__(f"{check}: {message}")
         self.check = check
+        self.message = message

@@ -134,9 +134,33 @@ class Database:
 
     def commit(self) -> None:
         """Make the open transaction durable; raises StorageError, and then it must be rolled back."""
-        self.change("COMMIT")
+        try:
+            self.change("COMMIT")
+        except StorageError:
+            self._take_back()
+            raise
         self._in_transaction = False
         self._let_write(False)
+
+    def _take_back(self) -> None:
+        """Write over what a failed commit may have left in the write-ahead log.
+
+        Where only the flush failed, the whole transaction stands there, and the next start would take it for committed:
+        a write that was reported as failed would be there all the same, or twice where it was tried again.
+        """
+        try:
+            if self._is_within_transaction():
+                self.change("ROLLBACK")
+            # Writes one page, always, and changes nothing: the number is not used.
+            self.change("PRAGMA user_version=0")
+        except StorageError as error:
+            raise StorageError(
+                "The disk failed while a change was being written. Whether the change was kept shows when the store is "
+                "opened again: check the disk, restart, and look before you repeat it."
+            ) from error
+
+    def _is_within_transaction(self) -> bool:
+        return bool(self._connection.in_transaction)
 
     def rollback(self) -> None:
         """Undo the open transaction; one that the engine has already undone by itself is no error."""
@@ -216,6 +240,14 @@ def _translated(message: str) -> StorageError:
         return ConstraintError(message.removeprefix("nuthatch: "))
     if "disk is full" in lower:
         return StorageError("The disk is full; nothing was changed. Make room and try again.")
+    if "disk i/o error" in lower:
+        return StorageError("The disk reports an error; nothing was changed. Check the disk and try again.")
+    if "vtable constructor failed" in lower:
+        # The engine gives this one name to whatever keeps it from opening a full-text table.
+        return StorageError(
+            "The full-text index could not be opened; nothing was changed. Make room on the disk and try again; "
+            "if that does not help, run `nuthatch doctor`."
+        )
     if "not a database" in lower or "malformed" in lower:
         return StorageError("The store is damaged; nothing was changed. Restore a backup or pair this device anew.")
-    return StorageError(f"The store refused the operation: {message}")
+    return StorageError(f"The store refused the operation: {message.rstrip('.')}.")

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from simulations.crash_images.lane import Lane
 from simulations.crash_images.planted_bugs import PLANTED_BUGS
 from simulations.crash_images.recorder import compile_recorder, why_not_here
+from simulations.crash_images.scenario import Scenario
 from simulations.crash_images.scenarios import SCENARIOS
 
 
@@ -21,7 +22,9 @@ def main(arguments: list[str] | None = None) -> int:
     with TemporaryDirectory(prefix="nuthatch-recorder-") as folder:
         lane = Lane(compile_recorder(Path(folder)), options.workers)
         try:
-            return _hunt(lane, options) if options.bugs else _verify(lane, options)
+            if options.bugs:
+                return _hunt(lane, options)
+            return max(_verify(lane, options), _try_faults(lane, options))
         finally:
             lane.close()
 
@@ -31,14 +34,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=42, help="the first seed (default 42)")
     parser.add_argument("--seeds", type=int, default=1, help="how many seeds, one after the other (default 1)")
     parser.add_argument("--draws", type=int, default=1, help="how often each way of surviving is drawn (default 1)")
+    parser.add_argument("--trials", type=int, default=400, help="failing disks tried in each scenario (default 400)")
     parser.add_argument("--scenario", choices=[scenario.name for scenario in SCENARIOS], help="only this one")
     parser.add_argument("--workers", type=int, default=2, help="how many processes verify (default 2)")
     parser.add_argument("--bugs", action="store_true", help="plant each known bug and show which check notices it")
     return parser
 
 
+def _scenarios(options: argparse.Namespace) -> list[Scenario]:
+    return [scenario for scenario in SCENARIOS if options.scenario in (None, scenario.name)]
+
+
 def _verify(lane: Lane, options: argparse.Namespace) -> int:
-    scenarios = [scenario for scenario in SCENARIOS if options.scenario in (None, scenario.name)]
+    scenarios = _scenarios(options)
     findings = 0
     images = 0
     began = time.monotonic()
@@ -52,6 +60,20 @@ def _verify(lane: Lane, options: argparse.Namespace) -> int:
         images += tally.images.total()
     verdict = f"{findings} violations" if findings else "no violation"
     print(f"{verdict} in {images} images, {time.monotonic() - began:.1f} s")
+    return 1 if findings else 0
+
+
+def _try_faults(lane: Lane, options: argparse.Namespace) -> int:
+    began = time.monotonic()
+    reports = lane.try_faults(_scenarios(options), options.seed, options.trials)
+    for name, report in reports.items():
+        for finding in report.findings:
+            print(f"seed {options.seed}: {finding}")
+        print(f"seed {options.seed} {name:14} {report.trials:6} failing disks, {report.errors} errors reported")
+    findings = sum(len(report.findings) for report in reports.values())
+    trials = sum(report.trials for report in reports.values())
+    verdict = f"{findings} violations" if findings else "no violation"
+    print(f"{verdict} with {trials} failing disks, {time.monotonic() - began:.1f} s")
     return 1 if findings else 0
 
 

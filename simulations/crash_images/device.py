@@ -86,6 +86,11 @@ class Device:
         return self._store
 
     @property
+    def is_open(self) -> bool:
+        """Whether the store is open."""
+        return self._store is not None
+
+    @property
     def database(self) -> Database:
         """The store's own connection."""
         return self.store._parts.database
@@ -158,7 +163,9 @@ class Device:
         self.database.begin()
         try:
             self.database.change(f"CREATE VIRTUAL TABLE temp.words USING fts5vocab('main', '{table}', 'instance')")
-            return self.database.query("SELECT term, doc, col, offset FROM temp.words")
+            words = self.database.query("SELECT term, doc, col, offset FROM temp.words")
+            self.database.change("DROP TABLE temp.words")
+            return words
         finally:
             self.database.rollback()
 

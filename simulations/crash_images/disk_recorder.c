@@ -239,7 +239,8 @@ int unlinkat(int at, const char *path, int flags) {
     const char *name = within(at, path, buffer);
     if (!name) return REAL(unlinkat)(at, path, flags);
     pthread_mutex_lock(&lock);
-    int answer = strikes(NULL) ? -1 : REAL(unlinkat)(at, path, flags);
+    /* What gives room needs none. */
+    int answer = armed != NO_SPACE && strikes(NULL) ? -1 : REAL(unlinkat)(at, path, flags);
     if (!answer) note(UNLINKED, -1, 0, name, strlen(name));
     pthread_mutex_unlock(&lock);
     return answer;

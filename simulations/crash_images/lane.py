@@ -3,35 +3,24 @@
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from simulations.crash_images.faults import FaultReport, try_faults
 from simulations.crash_images.images import Image, images
 from simulations.crash_images.planted_bugs import PlantedBug
-from simulations.crash_images.recording import SCENARIO_BY_NAME, Recording, record
+from simulations.crash_images.recording import SCENARIO_BY_NAME, Recording, material, record
 from simulations.crash_images.scenario import Scenario
-from simulations.crash_images.verification import Verifier
+from simulations.crash_images.verification import Finding, Verifier
 from simulations.kernel.streams import SeededStream
 from simulations.lanes import scratch_directory
 from simulations.violation import Violation
 
 _IMAGES_PER_TASK = 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """An image from which the node does not live on as it must."""
-
-    scenario: str
-    operation: int
-    survival: str
-    acknowledged: int
-    begun: int
-    check: str
-    message: str
+_TRIALS_OF_A_HUNT = 400
 
 
 @dataclass(slots=True)
@@ -47,6 +36,7 @@ class Lane:
 
     def __init__(self, library: Path, workers: int) -> None:
         self._library = library
+        self._workers = workers
         # Spawned, not forked: an engine that was loaded before a fork belongs to the parent.
         self._pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_be_quiet)
 
@@ -64,8 +54,19 @@ class Lane:
             tally.findings += self._verify(recording, found)
         return tally
 
+    def try_faults(self, scenarios: Sequence[Scenario], seed: int, trials_max: int) -> dict[str, FaultReport]:
+        """Let the disk fail in up to `trials_max` ways in each of the scenarios; returns reports by scenario."""
+        with ThreadPoolExecutor(self._workers) as threads:
+            reports = threads.map(lambda each: try_faults(self._library, each, seed, trials_max), scenarios)
+            return {scenario.name: report for scenario, report in zip(scenarios, reports, strict=True)}
+
     def hunt(self, bug: PlantedBug, seed: int, share: float = 1.0) -> Finding | None:
-        """Return the first finding among the images of a run with a planted bug, in an order drawn from the seed."""
+        """Return the first finding of a run with a planted bug, among its images or trials as drawn from the seed."""
+        if bug.needs_faults:
+            found = try_faults(
+                self._library, SCENARIO_BY_NAME[bug.scenario], seed, _TRIALS_OF_A_HUNT, bug.name
+            ).findings
+            return found[0] if found else None
         recording = record(self._library, SCENARIO_BY_NAME[bug.scenario], seed, bug.name)
         shuffled = SeededStream(seed, bug.name).shuffled(list(images(recording, seed, share=share)))
         return next(self._verify(recording, shuffled), None)
@@ -85,7 +86,8 @@ def verify_all(recording: Recording, found: Sequence[Image]) -> list[Finding]:
     """Verify images one after the other and return what is wrong."""
     findings: list[Finding] = []
     with TemporaryDirectory(prefix="nuthatch-images-", dir=scratch_directory()) as home:
-        verifier = Verifier(SCENARIO_BY_NAME[recording.scenario], recording, Path(home) / "image")
+        scenario = SCENARIO_BY_NAME[recording.scenario]
+        verifier = Verifier(scenario, recording, material(scenario.name, recording.seed), Path(home) / "image")
         for image in found:
             try:
                 verifier.verify(image)
@@ -94,7 +96,7 @@ def verify_all(recording: Recording, found: Sequence[Image]) -> list[Finding]:
                     Finding(
                         scenario=recording.scenario,
                         operation=image.operation,
-                        survival=image.survival.value,
+                        fate=image.survival.value,
                         acknowledged=image.acknowledged,
                         begun=image.begun,
                         check=violation.check,

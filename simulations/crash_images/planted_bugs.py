@@ -7,6 +7,7 @@ from pathlib import Path
 
 from node.clock import Clock
 from node.entropy import Entropy
+from node.errors import StorageError
 from node.store import database, incarnation_mark
 from node.store.authoring import Author
 from node.store.change_log import Progress
@@ -30,6 +31,8 @@ class PlantedBug:
     scenario: str
     checks: tuple[str, ...]
     plant: Callable[[], AbstractContextManager[None]]
+    #: Whether it shows when the disk fails, not when the power does.
+    needs_faults: bool = False
 
 
 def _pragma(before: str, after: str) -> AbstractContextManager[None]:
@@ -97,6 +100,33 @@ def _each_statement_commits() -> Iterator[None]:
         return changed
 
     with replaced(Database, "change", committing):
+        yield
+
+
+@contextmanager
+def _errors_of_commits_swallowed() -> Iterator[None]:
+    commit = Database.commit
+
+    def hopeful(self: Database) -> None:
+        try:
+            commit(self)
+        except StorageError:
+            self.rollback()
+
+    with replaced(Database, "commit", hopeful):
+        yield
+
+
+@contextmanager
+def _states_shared() -> Iterator[None]:
+    """Let an open transaction write into what is held as committed."""
+    make = Progress.__init__
+
+    def sharing(self: Progress, *args: object) -> None:
+        make(self, *args)  # type: ignore[arg-type]
+        self.states = args[2]  # type: ignore[assignment]
+
+    with replaced(Progress, "__init__", sharing):
         yield
 
 
@@ -221,6 +251,38 @@ PLANTED_BUGS = (
         scenario="creation",
         checks=("opening",),
         plant=lambda: replaced(device, "create_store", _create_in_place),
+    ),
+    PlantedBug(
+        name="failed-commit-not-taken-back",
+        says="a commit whose flush failed is left in the log, where the next start finds it",
+        scenario="local",
+        checks=("clean error",),
+        plant=lambda: replaced(Database, "_take_back", lambda self: None),
+        needs_faults=True,
+    ),
+    PlantedBug(
+        name="failed-commit-acknowledged",
+        says="an error of a commit is not passed on",
+        scenario="received",
+        checks=("truth", "durability"),
+        plant=_errors_of_commits_swallowed,
+        needs_faults=True,
+    ),
+    PlantedBug(
+        name="memory-ahead-of-disk",
+        says="frontiers in memory advance although the commit failed",
+        scenario="received",
+        checks=("integrity", "recovery"),
+        plant=_states_shared,
+        needs_faults=True,
+    ),
+    PlantedBug(
+        name="engine-error-shown",
+        says="a person reads the engine's own words",
+        scenario="migration",
+        checks=("clean error",),
+        plant=lambda: replaced(database, "_translated", lambda message: StorageError(message)),
+        needs_faults=True,
     ),
 )
 

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 import msgspec
 
 from simulations.crash_images.device import Device
+from simulations.crash_images.directory import files_in
 from simulations.crash_images.disk import Disk, Files, Survival
 from simulations.crash_images.operations import read_trace
 from simulations.crash_images.planted_bugs import planted
@@ -66,7 +67,7 @@ def material(scenario: str, seed: int) -> Material:
 
 def _record_here(scenario: Scenario, seed: int, home: Path) -> Recording:
     device, material = prepare(scenario, seed, home)
-    initial = _files(device.folder)
+    initial = files_in(device.folder)
     recorder = Recorder()
     recorder.watch(device.folder, home / "trace")
     fingerprints = [b""]
@@ -88,13 +89,9 @@ def _record_here(scenario: Scenario, seed: int, home: Path) -> Recording:
         trace=(home / "trace").read_bytes(),
         fingerprints=fingerprints,
     )
-    _check_complete(recording, _files(device.folder))
+    _check_complete(recording, files_in(device.folder))
     device.close()
     return recording
-
-
-def _files(folder: Path) -> Files:
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if not path.name.endswith("-shm")}
 
 
 def _check_complete(recording: Recording, found: Files) -> None:

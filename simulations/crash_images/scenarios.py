@@ -129,7 +129,7 @@ LOCAL = Scenario(
         Step(says="insert again", run=_write(_item(1, "reborn", tags="'[\"b\"]'"))),
         Step(says="move the log into the file", run=_checkpoint),
         Step(says="write over the old log", run=_write(f"UPDATE drill_items SET body = 'found later' {_of(2)}")),
-        Step(says="close and open", run=_reopen),
+        Step(says="close and open", run=_reopen, commits_once=False),
         Step(says="many rows", run=_insert_many(100, 12)),
     ),
 )
@@ -178,9 +178,9 @@ CREATION = Scenario(
     prepare=lambda _, __: Material(),
     created=False,
     steps=(
-        Step(says="create", run=_reopen),
+        Step(says="create", run=_reopen, commits_once=False),
         Step(says="first write", run=_write(_item(1, "first"), _comment(50, 1, "on the first"))),
-        Step(says="close and open", run=_reopen),
+        Step(says="close and open", run=_reopen, commits_once=False),
     ),
 )
 
@@ -189,7 +189,7 @@ MIGRATION = Scenario(
     prepare=_some_rows,
     steps=(
         Step(says="a write under the old version", run=_OTHER_WRITE),
-        Step(says="start the new version", run=_reopen, components=_NEXT),
+        Step(says="start the new version", run=_reopen, components=_NEXT, commits_once=False),
         Step(says="a write of the new version", run=_write("UPDATE drill_items SET mood = 'calm'"), components=_NEXT),
     ),
 )

@@ -6,33 +6,49 @@ for a restored copy), `version` (the program before a migration opens the store 
 that were lost, done again, lead to the same store to the byte).
 """
 
-import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from node.errors import NewerStoreError, StorageError
 from node.store.incarnations import Cause
 from simulations.crash_images.device import STORE_NAME, Device
+from simulations.crash_images.directory import write_files
 from simulations.crash_images.images import Image
-from simulations.crash_images.recording import Recording, material
-from simulations.crash_images.scenario import Scenario
+from simulations.crash_images.recording import Recording
+from simulations.crash_images.scenario import Material, Scenario
 from simulations.violation import Violation
 from sync.streams import Stream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Files from which the node does not live on as it must: after which operation, and what became of it."""
+
+    scenario: str
+    operation: int
+    fate: str
+    acknowledged: int
+    begun: int
+    check: str
+    message: str
 
 
 class Verifier:
     """Verifies the images of one recording in `folder`, which is its own."""
 
-    def __init__(self, scenario: Scenario, recording: Recording, folder: Path) -> None:
+    def __init__(self, scenario: Scenario, recording: Recording, material: Material, folder: Path) -> None:
         self._scenario = scenario
         self._recording = recording
+        self._material = material
         self._folder = folder
-        self._material = material(scenario.name, recording.seed)
 
-    def verify(self, image: Image) -> None:
-        """Raise Violation if the node would not live on from this image as it must."""
+    def verify(self, image: Image) -> int:
+        """Return how many steps the image holds; raise Violation if the node would not live on from it as it must."""
         if image.acknowledged == 0 and not self._scenario.created and STORE_NAME not in image.files:
-            self._check_going_on(image, 0, self._device(image, image.begun))
-            return
+            device = self._device(image, image.begun)
+            self._check_going_on(0, device)
+            device.close()
+            return 0
         device = self._device(image, image.begun)
         try:
             self._open(device, image)
@@ -40,16 +56,14 @@ class Verifier:
             done = self._steps_done(device.fingerprint(), image)
             if (cause := device.store.last_minted().cause) is not Cause.CREATED:
                 raise Violation("incarnation", f"a power cut is taken for a store that was replaced: {cause.value}")
-            self._check_going_on(image, done, device)
+            self._check_going_on(done, device)
         finally:
             device.close()
         self._check_older_program(image)
+        return done
 
     def _device(self, image: Image, steps_begun: int) -> Device:
-        shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder.mkdir()
-        for name, content in image.files.items():
-            (self._folder / name).write_bytes(content)
+        write_files(self._folder, image.files)
         components = self._scenario.components(steps_begun)
         device = Device(self._folder, self._recording.seed, 0, components, self._scenario.pragmas)
         device.turn_to(steps_begun)
@@ -76,7 +90,7 @@ class Verifier:
             return image.acknowledged
         raise Violation("atomicity", "the store holds what it held neither before nor after the step under way")
 
-    def _check_going_on(self, image: Image, done: int, device: Device) -> None:
+    def _check_going_on(self, done: int, device: Device) -> None:
         for number, step in enumerate(self._scenario.steps[done:], start=done + 1):
             device.turn_to(number)
             device.components = step.components
