@@ -64,7 +64,8 @@ class RecordHistory:
 
     def recent(self, limit: int) -> list[Happening]:
         """Return what was done last to any record, newest first."""
-        found = [_happening(entry) for entry in self._store.history.recent(limit)]
+        declared = self._store.catalogue.table_by_name
+        found = [_happening(entry) for entry in self._store.history.recent(limit) if entry.table in declared]
         for table in self._store.catalogue.tables:
             found += [
                 _created(table.name, row_id, stamp)

@@ -1,14 +1,14 @@
 """The replicated tables as the store works with them: columns in order of name, decoders, SQL texts."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any
 
 import msgspec
 
 from crdt.row import Layout
-from crdt.strategies import STRATEGY_BY_NAME, Strategy
+from crdt.strategies import STRATEGY_BY_CODE, STRATEGY_BY_NAME, Strategy
 from crdt.values import INTEGER_MAX, INTEGER_MIN
 from node.errors import StorageError
 from node.store.schema import Column, Component, Reference, Table
@@ -113,15 +113,17 @@ class ReplicatedTable:
     def decoder(self, layout: Layout) -> Callable[[bytes], Sequence[Any]]:
         """Return the typed decoder of rows spelled in `layout`.
 
-        Raises NewerSchemaError where it names a column that is not declared here, or another strategy for one that is.
+        A column that is not declared here takes whatever its strategy spells. Raises NewerSchemaError for a strategy
+        that is not known here, or another one for a column that is declared.
         """
         if layout not in self._decoders:
             known = {column.name: column for column in self.columns}
             types: list[object] = []
             for name, code in layout:
-                if name not in known or self.strategy_by_column[name].code != code:
-                    raise NewerSchemaError
-                types.append(_payload_type(known[name]))
+                if name in known and self.strategy_by_column[name].code == code and not name.startswith("_"):
+                    types.append(_payload_type(known[name]))
+                else:
+                    types.append(_unknown_type(name, code, is_declared=name in known))
             row_type = tuple[(bytes, int, *types)]  # type: ignore[valid-type]
             self._decoders[layout] = msgspec.msgpack.Decoder(row_type).decode
         return self._decoders[layout]
@@ -134,11 +136,29 @@ def _payload_type(column: Column) -> object:
     return python_type if column.default is not None else python_type | None  # type: ignore[operator]
 
 
+def _unknown_type(name: str, code: int, *, is_declared: bool) -> object:
+    strategy = STRATEGY_BY_CODE.get(code)
+    if strategy is None or is_declared or name.startswith("_"):
+        raise NewerSchemaError
+    if strategy.name in _PAYLOAD_TYPE:
+        return _PAYLOAD_TYPE[strategy.name]
+    if not strategy.stamped:
+        raise NewerSchemaError
+    # msgspec knows no union of text and bytes; `check_values` looks at what came.
+    return Any
+
+
 @dataclass(frozen=True)
 class Catalogue:
-    """All replicated tables of all components."""
+    """All replicated tables of all components, and those that only a newer version declares (`foreign`, by name)."""
 
     components: tuple[Component, ...]
+    foreign: dict[str, ReplicatedTable] = field(default_factory=dict, compare=False)
+
+    @property
+    def held_tables(self) -> tuple[ReplicatedTable, ...]:
+        """All tables of which there are row states, also those that are not declared here."""
+        return (*self.tables, *self.foreign.values())
 
     @cached_property
     def tables(self) -> tuple[ReplicatedTable, ...]:
@@ -172,12 +192,16 @@ class Catalogue:
         """(component, version) of all components, as batches carry them."""
         return tuple(sorted((component.name, component.version) for component in self.components))
 
+    def find(self, name: str) -> ReplicatedTable | None:
+        """Return the table `name`, declared or foreign, None where there is none."""
+        return self.table_by_name.get(name) or self.foreign.get(name)
+
     def table(self, name: str) -> ReplicatedTable:
-        """Return the table `name`; raises NewerSchemaError where none is declared."""
-        try:
-            return self.table_by_name[name]
-        except KeyError:
-            raise NewerSchemaError from None
+        """Return the table `name`, declared or foreign; raises NewerSchemaError where there is none."""
+        table = self.find(name)
+        if table is None:
+            raise NewerSchemaError
+        return table
 
 
 def check_declarations(components: Sequence[Component]) -> None:

@@ -65,7 +65,7 @@ def latest_elsewhere(
         after = after_by_chain.get((Stream(stream), origins.origin(number)))
         if after is None or seq <= after:
             latest = max(latest, read_header(raw).hlc)
-    for table in catalogue.tables:
+    for table in catalogue.held_tables:
         for number, seq, hlc in database.query(
             f"SELECT origin, min(seq), max(hlc) FROM {table.row_table} GROUP BY origin"
         ):

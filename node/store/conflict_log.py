@@ -15,6 +15,7 @@ import msgspec
 
 from crdt.identifiers import HybridTime, RowId, Stamp
 from crdt.row import RowState
+from crdt.strategies import strategy_of
 from crdt.strategies.register import Register
 from crdt.version_vector import VersionVector
 from node.store.catalogue import ReplicatedTable
@@ -57,7 +58,7 @@ def find_conflicts(
         other = mine.cell_by_column.get(column)
         if not (isinstance(cell, Register) and isinstance(other, Register)) or cell.stamp == other.stamp:
             continue
-        if table.strategy_by_column[column].name not in CHOOSING:
+        if strategy_of(merged.code_by_column[column]).name not in CHOOSING:
             continue
         if their_vector.covers_stamp(other.stamp) or my_vector.covers_stamp(cell.stamp):
             continue

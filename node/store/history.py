@@ -15,6 +15,7 @@ import zstandard
 
 from crdt.identifiers import RowId, Stamp, make_stamp, stamp_hlc, stamp_origin, stamp_seq
 from crdt.row import RowState
+from crdt.strategies import strategy_of
 from crdt.strategies.register import Register
 from node.clock import Clock
 from node.store.catalogue import ReplicatedTable
@@ -197,7 +198,7 @@ def _differences(table: ReplicatedTable, step: Step) -> dict[str, tuple[object, 
             if old.value != new.value:
                 found[column] = (old.value, new.value)
             continue
-        value = table.strategy_by_column[column].value
+        value = strategy_of(step.after.code_by_column[column]).value
         was, now = None if old is None else value(old), value(new)
         if was != now:
             found[column] = (was, now)

@@ -12,14 +12,14 @@ from crdt.row import Layout, RowState, hash_body, hash_prefix, read_row
 from crdt.strategies.counter import Counter
 from crdt.strategies.observed_set import ObservedSet
 from crdt.version_vector import VersionVector
-from node.store.catalogue import Catalogue, ReplicatedTable
+from node.store.catalogue import ReplicatedTable
 from node.store.change_log import RowsMoved
+from node.store.foreign_tables import ForeignTables
 from node.store.merge import Merge, check_values
 from node.store.row_state import in_context
 from sync.batch import Batch
 from sync.errors import UNDECODABLE, RemoteProtocolError
 from sync.snapshot import Page
-from sync.streams import Stream
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -38,17 +38,21 @@ class Applied:
 class Incoming:
     """The way in for rows of peers."""
 
-    __slots__ = ("_catalogue", "_merge")
+    __slots__ = ("_foreign", "_merge")
 
-    def __init__(self, catalogue: Catalogue, merge: Merge) -> None:
-        """Decode by `catalogue`, join by `merge`."""
-        self._catalogue = catalogue
+    def __init__(self, foreign: ForeignTables, merge: Merge) -> None:
+        """Decode by declared and `foreign` tables, join by `merge`."""
+        self._foreign = foreign
         self._merge = merge
+
+    def reload(self) -> None:
+        """Read the tables again that are not declared here, after a rollback."""
+        self._foreign.reload()
 
     def apply_batch(self, batch: Batch, my_vector: VersionVector) -> Applied:
         """Join a batch's changes; capture is silent and a savepoint is open.
 
-        Raises RemoteProtocolError for what no honest author writes, NewerSchemaError for unknown tables or columns.
+        Raises RemoteProtocolError for what no honest author writes, NewerSchemaError for unknown strategies.
         """
         header = batch.header
         stamp = header.stamp
@@ -63,7 +67,7 @@ class Incoming:
         rows_by_table: RowsByTable = {}
         for index, (bodies, hashes) in spelled_by_layout.items():
             name, layout = header.layouts[index]
-            table = self._table(name, header.stream)
+            table = self._foreign.meet(name, header.stream)
             rows = _decode_rows(table, layout, bodies)
             rows_by_table.setdefault(name, []).append((layout, rows))
             moved += self._join_changes(table, layout, rows, hashes, stamp, my_vector, their_vector)
@@ -121,7 +125,7 @@ class Incoming:
         seen: set[tuple[str, bytes]] = set()
         for index, positions in by_layout.items():
             name, layout = header.layouts[index]
-            table = self._table(name, header.stream)
+            table = self._foreign.meet(name, header.stream)
             page_rows = [page.rows[position] for position in positions]
             rows = _decode_rows(table, layout, [row[2] for row in page_rows])
             rows_by_table.setdefault(name, []).append((layout, rows))
@@ -162,12 +166,6 @@ class Incoming:
         except MergeError as error:
             raise RemoteProtocolError(f"a row of {table.name} cannot be merged") from error
 
-    def _table(self, name: str, stream: Stream) -> ReplicatedTable:
-        table = self._catalogue.table(name)
-        if table.stream != stream:
-            raise RemoteProtocolError(f"{name} came in a stream that it does not belong to")
-        return table
-
 
 def _decode_rows(table: ReplicatedTable, layout: Layout, bodies: Iterable[bytes]) -> list[Sequence[Any]]:
     decode = table.decoder(layout)
@@ -181,7 +179,7 @@ def _decode_rows(table: ReplicatedTable, layout: Layout, bodies: Iterable[bytes]
             rows.append(row)
     except UNDECODABLE as error:
         raise RemoteProtocolError(f"a row of {table.name} does not fit its columns") from error
-    check_values(table, [name for name, _ in layout], rows)
+    check_values(table, layout, rows)
     return rows
 
 

@@ -20,8 +20,13 @@ class Inspection:
         self._parts = parts
 
     def kept_conflicts(self, condition: str, parameters: Sequence[object] = ()) -> list[KeptConflict]:
-        """Return the losing versions `c` of `_conflict` for which an SQL condition holds."""
-        return read_conflicts(self._parts.database, condition, parameters)
+        """Return the losing versions `c` of `_conflict` for which an SQL condition holds, of columns declared here."""
+        declared = self._parts.catalogue.table_by_name
+        return [
+            kept
+            for kept in read_conflicts(self._parts.database, condition, parameters)
+            if kept.table in declared and kept.column in declared[kept.table].column_names
+        ]
 
     def row_state(self, table: str, row_id: bytes) -> RowState | None:
         """Return a row's state, alive or dead, None for a row that was never seen."""

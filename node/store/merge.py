@@ -6,7 +6,9 @@ from typing import Any
 
 from crdt.digest import sum_hashes
 from crdt.identifiers import RowId, Stamp
-from crdt.row import RowState, join_rows
+from crdt.row import Layout, RowState, join_rows
+from crdt.strategies import strategy_of
+from crdt.values import INTEGER_MAX, INTEGER_MIN
 from crdt.version_vector import VersionVector
 from node.store import full_text
 from node.store.bulk_insert import bindable_cells, insert_in_bulk, placeholder
@@ -18,6 +20,8 @@ from node.store.forgetting import Forgetting
 from node.store.history import Step
 from node.store.row_state import IDS, RowStates, ids_blob, in_context, upsert_rows
 from sync.errors import RemoteProtocolError
+
+_SCALARS = frozenset({str, int, float, bytes, type(None)})
 
 
 class Merge:
@@ -125,18 +129,36 @@ def _values(table: ReplicatedTable, state: RowState) -> Iterable[object]:
         yield None if cell is None else strategy.value(cell)
 
 
-def check_values(table: ReplicatedTable, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+def check_values(table: ReplicatedTable, layout: Layout, rows: Sequence[Sequence[Any]]) -> None:
     """Raise RemoteProtocolError for values of peers that a column could not give back as they came.
 
-    `rows` are (id, generation, payloads of `columns`…); types were checked by the decoder.
+    `rows` are (id, generation, payloads of `layout`…); the types of declared columns were checked by the decoder.
     """
     type_by_column = {column.name: column.type for column in table.columns}
     by_column = list(zip(*rows, strict=True))[2:]
-    for name, values in zip(columns, by_column, strict=True):
-        kind = type_by_column[name]
-        if kind == "TEXT" and table.strategy_by_column[name].stamped and "\0" in "".join(filter(None, values)):
-            raise RemoteProtocolError("a text holds a NUL character")
-        if kind == "REAL" and any(
-            value is not None and (isnan(value) or (value == 0 and copysign(1, value) < 0)) for value in values
-        ):
-            raise RemoteProtocolError("a number is not in canonical form")
+    for (name, code), values in zip(layout, by_column, strict=True):
+        if not strategy_of(code).stamped:
+            continue
+        kind = type_by_column.get(name)
+        if kind is None:
+            # A newer version's column: its type is not known, but each value must be one that some column can hold.
+            if not _SCALARS.issuperset(map(type, values)):
+                raise RemoteProtocolError("a value is none that a column can hold")
+            _check_texts([value for value in values if type(value) is str])
+            _check_numbers([value for value in values if type(value) is float])
+            if not all(INTEGER_MIN <= value <= INTEGER_MAX for value in values if type(value) is int):
+                raise RemoteProtocolError("an integer is beyond 64 bits")
+        elif kind == "TEXT":
+            _check_texts(values)
+        elif kind == "REAL":
+            _check_numbers(values)
+
+
+def _check_texts(texts: Sequence[str | None]) -> None:
+    if "\0" in "".join(filter(None, texts)):
+        raise RemoteProtocolError("a text holds a NUL character")
+
+
+def _check_numbers(numbers: Sequence[float | None]) -> None:
+    if any(value is not None and (isnan(value) or (value == 0 and copysign(1, value) < 0)) for value in numbers):
+        raise RemoteProtocolError("a number is not in canonical form")

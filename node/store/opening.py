@@ -16,6 +16,7 @@ from node.store.catalogue import Catalogue
 from node.store.change_log import ChangeLog
 from node.store.database import Database
 from node.store.derived import Derived
+from node.store.foreign_tables import ForeignTables
 from node.store.forgetting import Forgetting
 from node.store.fork_log import ForkLog
 from node.store.history import History
@@ -29,7 +30,7 @@ from node.store.receiving import Receiving
 from node.store.rewriting import Rewriting
 from node.store.row_state import RowStates
 from node.store.schema import Component
-from node.store.schema_registry import FORMAT_VERSION, create_internal_tables, register_schema
+from node.store.schema_registry import FORMAT_VERSION, create_internal_tables, create_table, register_schema
 from node.store.snapshot import SnapshotReader
 from node.store.snapshot_partials import SnapshotPartials
 from node.store.store import Store
@@ -159,7 +160,9 @@ def _wired(
     origin = make_origin(author.device_id, guard.open(database, present, clock, entropy))
     parts = _parts(database, catalogue, origins, log, guard, author, origin, clock, entropy, options)
     database.guard()
-    return Store(parts, author, clock, entropy)
+    store = Store(parts, author, clock, entropy)
+    store.adopt()
+    return store
 
 
 def _parts(
@@ -201,7 +204,8 @@ def _parts(
         take_entropy=entropy.take,
     )
     merge = Merge(database, states, forgetting, index_text=options.full_text)
-    incoming = Incoming(catalogue, merge)
+    foreign = ForeignTables(database, catalogue, create_table)
+    incoming = Incoming(foreign, merge)
     partials = SnapshotPartials(database)
     receiving = Receiving(
         database=database, catalogue=catalogue, origins=origins, incoming=incoming, log=log,
@@ -214,7 +218,7 @@ def _parts(
     reader = SnapshotReader(database, catalogue, states, origins)
     return StoreParts(
         database=database, catalogue=catalogue, origins=origins, log=log, states=states, capture=capture,
-        authoring=authoring, receiving=receiving, rewriting=rewriting, derived=derived, reader=reader,
-        partials=partials, history=history, forgetting=forgetting, guard=guard, full_text=options.full_text,
-        forks=ForkLog(database, origins, log, author.realm_id),
+        authoring=authoring, receiving=receiving, rewriting=rewriting, derived=derived, merge=merge, foreign=foreign,
+        reader=reader, partials=partials, history=history, forgetting=forgetting, guard=guard,
+        full_text=options.full_text, forks=ForkLog(database, origins, log, author.realm_id),
     )  # fmt: skip

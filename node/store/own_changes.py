@@ -1,7 +1,7 @@
 """Turns the rows that a local transaction touched into row states and deltas: pure, cell by cell."""
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 from crdt.identifiers import RowId, Stamp
 from crdt.place import Place
@@ -82,7 +82,11 @@ def _written_cells(table: ReplicatedTable, row: TouchedRow, old: StoredRow, stam
             state = Register(_stamp_of(state), parse_literal(row.before[index]))
         place = Place(table.name, RowId(row.row_id), old.row.generation, name)
         cell = strategy.delta(state, value, stamp, place)
-        if isinstance(cell, ObservedSet) and not all(map(cast(ObservedSet, state).vector.covers_dot, cell.removed)):
+        if (
+            isinstance(cell, ObservedSet)
+            and isinstance(state, ObservedSet)
+            and not all(map(state.vector.covers_dot, cell.removed))
+        ):
             # Such an element came by a snapshot ahead of the batch that added it; no peer could merge its removal yet.
             raise ConstraintError(f"An element of {name} is still arriving from another device; try again in a moment.")
         if cell is not None and cell != state:

@@ -158,12 +158,14 @@ class Receiving:
         except NewerSchemaError:
             self._database.change("ROLLBACK TO batch")
             self._origins.reload()
+            self._incoming.reload()
             report.held.append(HeldBatch(raw=batch.raw, reason=_NEWER))
             return {}
         except RemoteProtocolError as error:
             # Its author signed what cannot be merged. The peer that passed it on may be innocent, so the rest flows.
             self._database.change("ROLLBACK TO batch")
             self._origins.reload()
+            self._incoming.reload()
             report.refused.append(_refused(batch, str(error)))
             return {}
         finally:
@@ -228,18 +230,22 @@ class Receiving:
     def recompute_digest(self, stream: Stream) -> bytes:
         """Return the sum of all stored row hashes of a stream."""
         total = 0
-        for table in self._catalogue.tables:
+        for table in self._catalogue.held_tables:
             if table.stream == stream:
                 total += sum_hashes(row[0] for row in self._database.query(f"SELECT hash FROM {table.row_table}"))
         return move_digest(EMPTY_DIGEST, added=total, removed=0)
 
     def _count(self, applied: Applied, counts: dict[str, int]) -> None:
         for name, rows in applied.rows_by_table.items():
+            if name in self._catalogue.foreign:
+                continue
             counts[name] = counts.get(name, 0) + len(rows)
 
     def _note(self, arrived: RowsByTable, disturbed: Disturbed) -> None:
         for name, groups in arrived.items():
-            table = self._catalogue.table_by_name[name]
+            table = self._catalogue.table_by_name.get(name)
+            if table is None:
+                continue
             disturbed.note_arrived(table, groups, is_parent=bool(self._catalogue.children[name]))
 
 

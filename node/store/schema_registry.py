@@ -68,6 +68,8 @@ CREATE TABLE _derived (
     PRIMARY KEY (watched_table, watched, table_name, row_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX _derived_by_row ON _derived (table_name, row_id);
+CREATE TABLE _foreign (name TEXT PRIMARY KEY, stream INTEGER NOT NULL) STRICT;
+CREATE TABLE _to_adopt (table_name TEXT PRIMARY KEY) STRICT;
 CREATE TABLE _history (
     number INTEGER PRIMARY KEY, table_name TEXT NOT NULL, row_id BLOB NOT NULL, generation INTEGER NOT NULL,
     hlc BLOB NOT NULL, origin INTEGER NOT NULL, seq INTEGER NOT NULL, noted_at INTEGER NOT NULL, differences BLOB
@@ -139,7 +141,8 @@ def _register(database: Database, component: Component) -> None:
         return
     before = {table.name: _present_columns(database, table.name) for table in component.tables}
     for table in component.tables:
-        _create_table(database, ReplicatedTable(table))
+        _take_over(database, ReplicatedTable(table))
+        create_table(database, ReplicatedTable(table))
     for migration in component.migrations:
         # A new store is laid out as declared, which is where all migrations have led.
         if 0 < present < migration.version <= component.version:
@@ -157,6 +160,7 @@ def _register(database: Database, component: Component) -> None:
         added = {column.name for column in table.columns} - before[table.name].keys()
         if before[table.name] and added:
             note_unknown(database, ReplicatedTable(table).row_table, sorted(added))
+            database.change("INSERT OR IGNORE INTO _to_adopt VALUES (?)", (table.name,))
     if present == 0:
         _note(database, component.name, component.version, "created")
 
@@ -168,7 +172,22 @@ def _note(database: Database, name: str, version: int, description: str) -> None
     )
 
 
-def _create_table(database: Database, table: ReplicatedTable) -> None:
+def _take_over(database: Database, table: ReplicatedTable) -> None:
+    """Make way for a table that newer versions of other devices declared earlier; its row states stay."""
+    streams = database.query("SELECT stream FROM _foreign WHERE name = ?", (table.name,))
+    if not streams:
+        return
+    if streams[0][0] != int(table.stream):
+        raise StorageError(
+            f"Other devices hold {table.name} in another stream than this version. Update Nuthatch here and there to "
+            "one version; nothing was changed."
+        )
+    database.change(f"DROP TABLE main.{table.name}")
+    database.change("DELETE FROM _foreign WHERE name = ?", (table.name,))
+
+
+def create_table(database: Database, table: ReplicatedTable) -> None:
+    """Lay out a table, its row states, indexes and full-text index within the open transaction, unless it is there."""
     if database.query("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (table.name,)):
         return
     columns = ", ".join(
@@ -177,8 +196,9 @@ def _create_table(database: Database, table: ReplicatedTable) -> None:
     )
     database.change(f"CREATE TABLE {table.name} (id BLOB PRIMARY KEY NOT NULL DEFAULT {_NEW_ID}, {columns}) STRICT")
     database.change(
-        f"CREATE TABLE {table.row_table} (id BLOB PRIMARY KEY NOT NULL, generation INTEGER NOT NULL, hlc BLOB NOT NULL,"
-        " origin INTEGER NOT NULL, seq INTEGER NOT NULL, cells BLOB, hash BLOB NOT NULL) STRICT, WITHOUT ROWID"
+        f"CREATE TABLE IF NOT EXISTS {table.row_table} (id BLOB PRIMARY KEY NOT NULL, generation INTEGER NOT NULL,"
+        " hlc BLOB NOT NULL, origin INTEGER NOT NULL, seq INTEGER NOT NULL, cells BLOB, hash BLOB NOT NULL)"
+        " STRICT, WITHOUT ROWID"
     )
     for index in table.declaration.indexes:
         database.change(index)

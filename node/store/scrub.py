@@ -94,7 +94,7 @@ class Scrub:
     # Rows
 
     def _stream(self, stream: Stream) -> Iterator[None]:
-        tables = [table for table in self._catalogue.tables if table.stream == stream]
+        tables = [table for table in self._catalogue.held_tables if table.stream == stream]
         begun = self._log.view().stream(stream)
         total = _Sum()
         for table in tables:

@@ -52,6 +52,7 @@ class SnapshotReader:
         layouts: dict[tuple[str, Layout], int] = {}
         rows: list[PageRow] = []
         size = 0
+        reached = cursor
         for table in self._tables(stream, cursor.table):
             last = cursor.row_id if table.name == cursor.table else _AFTER_ALL_IDS
             limit = _ROWS_FIRST_READ
@@ -59,11 +60,12 @@ class SnapshotReader:
                 for row_id, layout, page_row in self._spelled(table, chunk, vector):
                     length = len(page_row[1]) + _ROW_OVERHEAD_BYTES + STAMP_BYTES * len(page_row[2])
                     if rows and size + length > bytes_max:
-                        return PageDraft(layouts=tuple(layouts), rows=rows, next_cursor=RowKey(table.name, last))
+                        return PageDraft(layouts=tuple(layouts), rows=rows, next_cursor=reached)
                     index = layouts.setdefault((table.name, layout), len(layouts))
                     rows.append((index, *page_row))
                     size += length
                     last = row_id
+                    reached = RowKey(table.name, row_id)
                 if len(chunk) < limit:
                     break
                 limit = max(1, min(_ROWS_PER_READ, (bytes_max - size) * len(rows) // max(1, size) + 1))
@@ -89,7 +91,7 @@ class SnapshotReader:
             yield row_id, spelled.layout, (spelled.born, spelled.body, stamps)
 
     def _tables(self, stream: Stream, first: str) -> list[ReplicatedTable]:
-        tables = (table for table in self._catalogue.tables if table.stream == stream and table.name >= first)
+        tables = (table for table in self._catalogue.held_tables if table.stream == stream and table.name >= first)
         return sorted(tables, key=lambda table: table.name)
 
     def _chunk(self, table: ReplicatedTable, last: bytes, limit: int) -> list[Row]:

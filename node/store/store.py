@@ -11,6 +11,7 @@ from crdt.hybrid_clock import HybridClock
 from crdt.identifiers import DeviceId, HybridTime, Origin, RowId, make_origin, uuid7
 from node.clock import Clock
 from node.entropy import Entropy
+from node.store.adoption import adopt, tables_to_adopt
 from node.store.authoring import Author
 from node.store.catalogue import Catalogue
 from node.store.chain_upkeep import ChainUpkeep
@@ -108,6 +109,7 @@ class Store:
         except BaseException:
             parts.database.rollback()
             parts.origins.reload()
+            parts.foreign.reload()
             parts.forgetting.reload()
             parts.authoring.write_under(origin)
             raise
@@ -127,6 +129,17 @@ class Store:
             except Exception:
                 # The commit is durable by now; its writer must not be told that it failed.
                 logger.exception("a subscriber to commits failed")
+
+    def adopt(self) -> None:
+        """Show what newer versions wrote before this one declared their tables and columns; done at every opening.
+
+        Raises StorageError where it does not fit what is declared.
+        """
+        parts = self._parts
+        for table in tables_to_adopt(parts.database, parts.catalogue):
+            with self._committing(local=False) as pending:
+                vector = pending.progress.state(table.stream).frontier.vector()
+                adopt(parts.database, parts.states, parts.merge, table, vector, pending.disturbed)
 
     def subscribe(self, subscriber: Callable[[ChangeNotice], None]) -> Callable[[], None]:
         """Call `subscriber` after every commit that changed a stream; returns what ends the subscription."""

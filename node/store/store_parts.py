@@ -11,10 +11,12 @@ from node.store.change_log import ChangeLog, Progress
 from node.store.database import Database
 from node.store.derived import Derived
 from node.store.disturbed import Disturbed
+from node.store.foreign_tables import ForeignTables
 from node.store.forgetting import Forgetting
 from node.store.fork_log import ForkLog
 from node.store.history import History
 from node.store.incarnation_guard import IncarnationGuard
+from node.store.merge import Merge
 from node.store.origins import Origins
 from node.store.receiving import Receiving
 from node.store.rewriting import Rewriting
@@ -47,6 +49,8 @@ class StoreParts:
     receiving: Receiving
     rewriting: Rewriting
     derived: Derived
+    merge: Merge
+    foreign: ForeignTables
     reader: SnapshotReader
     partials: SnapshotPartials
     history: History

@@ -67,6 +67,14 @@ REFUSED: dict[str, Callable[[Forger, Replica], list[Change]]] = {
     "has a generation beyond all": lambda f, v: [item(f, [SIZE], 7, generation=GENERATION_MAX + 1)],
     "has fewer values than columns": lambda f, v: [item(f, [SIZE, TITLE], 7)],
     "is no row at all": lambda f, v: [raw_item([SIZE], encode("row"))],
+    "puts a list into an unknown column": lambda f, v: [item(f, [column("unheard_of", "lww")], [1])],
+    "puts a truth value into an unknown column": lambda f, v: [item(f, [column("unheard_of", "lww")], True)],
+    "puts a NUL into an unknown column": lambda f, v: [item(f, [column("unheard_of", "lww")], "a\0b")],
+    "puts a negative zero into an unknown column": lambda f, v: [item(f, [column("unheard_of", "max")], -0.0)],
+    "puts too large a number into an unknown column": lambda f, v: [item(f, [column("unheard_of", "lww")], 2**63)],
+    "counts for another in an unknown column": lambda f, v: [
+        item(f, [column("unheard_of", "counter")], [[v.store.origin, 1, 0]])
+    ],
     "comes in another stream": lambda f, v: [f.change("drill_settings", [column("value", "lww")], ITEM, 1, "x")],
 }
 
@@ -90,8 +98,13 @@ def test_a_batch_that_no_honest_device_writes_is_refused_alone(
 
 
 HELD: dict[str, Callable[[Forger], bytes]] = {
-    "an unknown table": lambda f: f.batch([f.change("drill_unheard_of", [TITLE], ITEM, 1, "x")]),
-    "an unknown column": lambda f: f.batch([item(f, [column("unheard_of", "lww")], "x")]),
+    "a table named by a word of SQL": lambda f: f.batch([f.change("order", [TITLE], ITEM, 1, "x")]),
+    "a table named as one of the engine's": lambda f: f.batch([f.change("sqlite_stat1", [TITLE], ITEM, 1, "x")]),
+    "a table named as one of the store's": lambda f: f.batch([f.change("_row_drill_items", [TITLE], ITEM, 1, "x")]),
+    "a table named as an index": lambda f: f.batch([f.change("drill_items_by_parent", [TITLE], ITEM, 1, "x")]),
+    "a table named as another in capitals": lambda f: f.batch([f.change("Drill_Items", [TITLE], ITEM, 1, "x")]),
+    "a table whose name is more": lambda f: f.batch([f.change("a (id); DROP TABLE b; --", [TITLE], ITEM, 1, "x")]),
+    "a column that stands for what is not known": lambda f: f.batch([item(f, [column("_", "lww")], b"x")]),
     "a strategy that is not known yet": lambda f: f.batch([item(f, [("title", 77)], "x")]),
     "another strategy than the column has": lambda f: f.batch([item(f, [column("title", "max")], "x")]),
     "a far clock": lambda f: f.batch([item(f, [TITLE], "x")], hlc=(f.member.time.milliseconds + 90_000_000) << 16),

@@ -1,0 +1,104 @@
+"""Shows what came from newer versions before this device was updated: rows of unknown tables, cells of unknown columns.
+
+They were merged and forwarded all the while as `unknown` cells of their row states. Once the tables and columns are
+declared, the same states are written as those of known columns and their values shown; neither states nor hashes, and
+so no digest, change. It runs when a store is opened, for the tables that `schema_registry` has noted down.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from crdt.identifiers import RowId
+from crdt.row import RowState
+from crdt.strategies.register import Register
+from crdt.version_vector import VersionVector
+from node.errors import ConstraintError, StorageError
+from node.store.catalogue import Catalogue, ReplicatedTable
+from node.store.database import Database
+from node.store.disturbed import Disturbed
+from node.store.merge import Merge
+from node.store.row_state import RowStates, split_cells
+
+_ROWS_PER_ROUND = 2_000
+
+
+def tables_to_adopt(database: Database, catalogue: Catalogue) -> list[ReplicatedTable]:
+    """Return the declared tables whose rows may hold what is not shown yet."""
+    names = {row[0] for row in database.query("SELECT table_name FROM _to_adopt")}
+    return [table for table in catalogue.tables if table.name in names]
+
+
+def adopt(
+    database: Database,
+    states: RowStates,
+    merge: Merge,
+    table: ReplicatedTable,
+    vector: VersionVector,
+    disturbed: Disturbed,
+) -> int:
+    """Show all of `table` within the open transaction and return how many rows were adopted.
+
+    `vector` is the causal context of its stream; `disturbed` grows by what may change the derived state. Raises
+    StorageError where a newer version's rows do not fit what this version declares.
+    """
+    adopted = 0
+    for row_ids in _waiting(database, table):
+        stored = states.read(table, row_ids, vector)
+        rows = {RowId(row_id): row.row for row_id, row in stored.items()}
+        for row in rows.values():
+            _check_strategies(table, row)
+        try:
+            merge.show(table, rows)
+        except ConstraintError as error:
+            raise StorageError(f"Rows of {table.name} that came from other devices do not fit its columns.") from error
+        hashes = states.write(table, rows)
+        if hashes != [stored[row_id].hash for row_id in rows]:
+            raise StorageError(f"Rows of {table.name} that came from other devices are damaged. Pair this device anew.")
+        _disturb(table, rows, disturbed)
+        adopted += len(rows)
+    database.change("DELETE FROM _to_adopt WHERE table_name = ?", (table.name,))
+    return adopted
+
+
+def _waiting(database: Database, table: ReplicatedTable) -> Iterator[Sequence[bytes]]:
+    """Yield the ids of rows that hold cells of columns that are declared by now, or that are not in their new table."""
+    declared = set(table.column_names)
+    last = b""
+    while True:
+        rows = database.query(
+            f"SELECT r.id, r.generation, r.cells, t.id IS NOT NULL FROM {table.row_table} r"
+            f" LEFT JOIN main.{table.name} t ON t.id = r.id WHERE r.id > ? ORDER BY r.id LIMIT {_ROWS_PER_ROUND}",
+            (last,),
+        )
+        if not rows:
+            return
+        found: list[bytes] = []
+        for row_id, generation, cells, stands in rows:
+            split = split_cells(cells) if cells is not None else None
+            if split is None:
+                continue
+            out_of_sight = generation % 2 == 1 and not stands and not split.hidden
+            if out_of_sight or not declared.isdisjoint(split.unknown):
+                found.append(row_id)
+        last = rows[-1][0]
+        if found:
+            yield found
+
+
+def _check_strategies(table: ReplicatedTable, row: RowState) -> None:
+    for name, strategy in table.strategy_by_column.items():
+        if row.code_by_column.get(name, strategy.code) != strategy.code:
+            raise StorageError(
+                f"Other devices merge {table.name}.{name} in another way than this version. Update Nuthatch here and "
+                "there to one version; nothing was lost."
+            )
+
+
+def _disturb(table: ReplicatedTable, rows: dict[RowId, RowState], disturbed: Disturbed) -> None:
+    disturbed.rows.update((table.name, row_id) for row_id in rows)
+    disturbed.dead.update((table.name, row_id) for row_id, row in rows.items() if not row.alive)
+    for reference in table.references:
+        named = disturbed.named.setdefault((table.name, reference), set())
+        for row in rows.values():
+            cell = row.cell_by_column.get(reference.column)
+            if row.alive and isinstance(cell, Register) and isinstance(cell.value, bytes):
+                named.add(cell.value)
