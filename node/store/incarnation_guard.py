@@ -6,7 +6,7 @@ come. What the mark cannot show (a whole machine set back, mark and store togeth
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from crdt.identifiers import Incarnation, make_origin
 from node.clock import Clock
@@ -15,7 +15,7 @@ from node.errors import StorageError
 from node.store.change_log import ChangeLog, Head
 from node.store.database import Database
 from node.store.incarnation_mark import Mark, MarkFile
-from node.store.incarnations import Cause, mint
+from node.store.incarnations import Cause, earlier_incarnations, mint
 from node.store.whereabouts import Whereabouts
 from sync.streams import Stream
 
@@ -52,7 +52,7 @@ class IncarnationGuard:
 
         Raises StorageError where the mark cannot be read or written.
         """
-        cause = self._judge(present)
+        cause = self._judge(present, earlier_incarnations(database))
         incarnation = present
         if cause is not None:
             database.begin()
@@ -77,7 +77,7 @@ class IncarnationGuard:
         try:
             self.adopt(incarnation)
         except StorageError as error:
-            # Without a mark, or with one of another incarnation, the next opening mints once more: safe, and told.
+            # The mark then names an incarnation that was left behind, which the next opening takes for a lagging one.
             logger.warning("the mark beside the store cannot be written", extra={"reason": str(error)})
 
     def committed(self, heads: Mapping[Stream, Head]) -> None:
@@ -99,7 +99,7 @@ class IncarnationGuard:
         machine, file = self._hidden
         return Mark(incarnation=self._incarnation, machine=machine, file=file, heads=self._heads)
 
-    def _judge(self, present: Incarnation) -> Cause | None:
+    def _judge(self, present: Incarnation, earlier: Collection[Incarnation]) -> Cause | None:
         """Return why `present` must not be written on with, None if it may."""
         try:
             mark = self._file.read()
@@ -107,8 +107,11 @@ class IncarnationGuard:
             return Cause.MARK_LOST
         if mark is None:
             return Cause.MARK_LOST if own_heads(self._log, self._device_id, present) else None
-        if mark.incarnation != present or not all(
-            self._stands(present, stream, head) for stream, head in mark.heads.items()
+        # The mark of an incarnation that this very store has left behind only lags: the machine stopped after a new
+        # one was committed and before its mark was written.
+        if mark.incarnation not in earlier and (
+            mark.incarnation != present
+            or not all(self._stands(present, stream, head) for stream, head in mark.heads.items())
         ):
             return Cause.WENT_BACK
         machine, file = self._hidden

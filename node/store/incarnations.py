@@ -67,3 +67,9 @@ def last_minted(database: Database) -> Minted:
     rows = database.query("SELECT incarnation, at_milliseconds, cause FROM _incarnation ORDER BY number DESC LIMIT 1")
     incarnation, at_milliseconds, cause = rows[0]
     return Minted(incarnation=Incarnation(incarnation), at_milliseconds=int(at_milliseconds), cause=Cause(cause))
+
+
+def earlier_incarnations(database: Database) -> frozenset[Incarnation]:
+    """Return the incarnations under which this store wrote before the present one."""
+    rows = database.query("SELECT incarnation FROM _incarnation WHERE number < (SELECT max(number) FROM _incarnation)")
+    return frozenset(Incarnation(row[0]) for row in rows)

@@ -19,7 +19,6 @@ from sync.frontier import EMPTY_FRONTIER
 from sync.streams import Stream
 
 STARTED_AT_MILLISECONDS = 1_795_219_200_000
-STEP_MILLISECONDS = 1_000
 STORE_NAME = "store.db"
 KEY = bytes(range(32))
 ALL_BYTES = 2**26
@@ -57,10 +56,18 @@ class Device:
     """Opens and closes its store; what is written is the scenario's."""
 
     def __init__(
-        self, folder: Path, seed: int, index: int, components: Sequence[Component], pragmas: Sequence[str] = ()
+        self,
+        folder: Path,
+        seed: int,
+        index: int,
+        components: Sequence[Component],
+        *,
+        pragmas: Sequence[str] = (),
+        step_milliseconds: int = 1_000,
     ) -> None:
         self.folder = folder
         self._pragmas = pragmas
+        self._step_milliseconds = step_milliseconds
         self.realm: SimulatedRealm = found_realm(seed, 2, STARTED_AT_MILLISECONDS)
         keys = self.realm.keys[index]
         self.author = Author(device_id=keys.device_id, realm_id=self.realm.realm_id, sign_seed=keys.sign_seed)
@@ -102,7 +109,7 @@ class Device:
 
     def turn_to(self, step: int) -> None:
         """Set clock and entropy to a step's."""
-        self._time.milliseconds = STARTED_AT_MILLISECONDS + step * STEP_MILLISECONDS
+        self._time.milliseconds = STARTED_AT_MILLISECONDS + step * self._step_milliseconds
         self._entropy.turn_to(step)
 
     def open(self) -> None:

@@ -18,6 +18,7 @@ from typing import TypeVar
 import msgspec
 
 from node.errors import StorageError
+from node.store.incarnations import Cause
 from simulations.crash_images.device import Device
 from simulations.crash_images.directory import files_in, write_files
 from simulations.crash_images.disk import Files, Survival
@@ -158,11 +159,11 @@ class Trials:
 
     def _run_undisturbed(self) -> Undisturbed:
         device, material = prepare(self._scenario, self._seed, self._home)
-        fingerprints, files, operations = [b""], [], []
+        fingerprints, causes, files, operations = [b""], [Cause.CREATED.value], [], []
         self._recorder.watch(device.folder)
         if self._scenario.created:
             device.open()
-            fingerprints = [device.fingerprint()]
+            fingerprints, causes = [device.fingerprint()], [device.store.last_minted().cause.value]
         for number, step in enumerate(self._scenario.steps, start=1):
             files.append(files_in(device.folder))
             device.turn_to(number)
@@ -171,17 +172,22 @@ class Trials:
             step.run(device, material)
             operations.append(self._recorder.disarm())
             fingerprints.append(device.fingerprint())
+            causes.append(device.store.last_minted().cause.value)
         device.close()
         recording = Recording(
-            scenario=self._scenario.name, seed=self._seed, initial=files[0], trace=b"", fingerprints=fingerprints
+            scenario=self._scenario.name,
+            seed=self._seed,
+            initial=files[0],
+            trace=b"",
+            fingerprints=fingerprints,
+            causes=causes,
         )
         return Undisturbed(recording=recording, material=material, files=files, operations=operations)
 
     def _device(self, trial: Trial) -> Device:
         """Return the device as it stands before the step."""
         write_files(self._folder, self._undisturbed.files[trial.step - 1])
-        components = self._scenario.components(trial.step - 1)
-        device = Device(self._folder, self._seed, 0, components, self._scenario.pragmas)
+        device = self._scenario.device(self._folder, self._seed, steps_begun=trial.step - 1)
         device.turn_to(trial.step)
         # Only what is opened under its eyes, the recorder sees.
         self._recorder.watch(self._folder)

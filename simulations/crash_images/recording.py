@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
+from node.store.incarnations import Cause
 from simulations.crash_images.device import Device
 from simulations.crash_images.directory import files_in
 from simulations.crash_images.disk import Disk, Files, Survival
@@ -33,6 +34,8 @@ class Recording:
     trace: bytes
     #: What the store held before the first step and after each; b"" where there was none.
     fingerprints: list[bytes]
+    #: Why the store wrote under its incarnation, at the same moments.
+    causes: list[str]
 
 
 def record(library: Path, scenario: Scenario, seed: int, bug: str = "") -> Recording:
@@ -49,7 +52,7 @@ def prepare(scenario: Scenario, seed: int, home: Path) -> tuple[Device, Material
     for index, name in enumerate(("device", "peer")):
         folder = home / name
         folder.mkdir()
-        devices.append(Device(folder, seed, index, scenario.components(0), scenario.pragmas))
+        devices.append(scenario.device(folder, seed, index=index))
         if scenario.created or index:
             devices[index].open()
     material = scenario.prepare(*devices)
@@ -70,10 +73,10 @@ def _record_here(scenario: Scenario, seed: int, home: Path) -> Recording:
     initial = files_in(device.folder)
     recorder = Recorder()
     recorder.watch(device.folder, home / "trace")
-    fingerprints = [b""]
+    fingerprints, causes = [b""], [Cause.CREATED.value]
     if scenario.created:
         device.open()
-        fingerprints = [device.fingerprint()]
+        fingerprints, causes = [device.fingerprint()], [device.store.last_minted().cause.value]
     for number, step in enumerate(scenario.steps, start=1):
         device.turn_to(number)
         device.components = step.components
@@ -81,6 +84,7 @@ def _record_here(scenario: Scenario, seed: int, home: Path) -> Recording:
         step.run(device, material)
         recorder.mark(2 * number)
         fingerprints.append(device.fingerprint())
+        causes.append(device.store.last_minted().cause.value)
     recorder.rest()
     recording = Recording(
         scenario=scenario.name,
@@ -88,6 +92,7 @@ def _record_here(scenario: Scenario, seed: int, home: Path) -> Recording:
         initial=initial,
         trace=(home / "trace").read_bytes(),
         fingerprints=fingerprints,
+        causes=causes,
     )
     _check_complete(recording, files_in(device.folder))
     device.close()

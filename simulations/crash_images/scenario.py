@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from crdt.identifiers import DeviceId
 from node.store.schema import Component
@@ -18,6 +19,8 @@ class Material:
     manifest: Manifest | None = None
     pages: Sequence[bytes] = ()
     sender: DeviceId | None = None
+    #: A batch of the device's own that it does not hold any more.
+    evidence: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +46,20 @@ class Scenario:
     pragmas: tuple[str, ...] = ()
     #: Whether there is a store before the first step.
     created: bool = True
+    #: How much time passes from step to step.
+    step_milliseconds: int = 1_000
 
     def components(self, steps_begun: int) -> Sequence[Component]:
         """Return the components of the program that runs once so many steps were begun."""
         return self.steps[max(0, steps_begun - 1)].components
+
+    def device(self, folder: Path, seed: int, *, index: int = 0, steps_begun: int = 0) -> Device:
+        """Return a device that runs this scenario, closed, with the program of the last step begun."""
+        return Device(
+            folder,
+            seed,
+            index,
+            self.components(steps_begun),
+            pragmas=self.pragmas,
+            step_milliseconds=self.step_milliseconds,
+        )

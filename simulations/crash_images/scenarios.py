@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from node.store.schema import Column, Component, Migration
 from simulations.crash_images.device import Device
+from simulations.crash_images.directory import files_in, write_files
 from simulations.crash_images.scenario import Material, Scenario, Step
 from simulations.workloads.component import DRILL
 from sync.snapshot import RowKey
@@ -97,6 +98,37 @@ def _peer_ahead(device: Device, peer: Device) -> Material:
         cursor = page.next_cursor
     assert len(pages) > 2, len(pages)
     return Material(batches=peer.batches(_STREAM)[own:], manifest=manifest, pages=pages, sender=peer.device_id)
+
+
+def _set_back(device: Device, peer: Device) -> Material:
+    """Put device and mark back together, as a virtual machine's snapshot does, after the peer had received more."""
+    _some_rows(device, peer)
+    device.close()
+    files = files_in(device.folder)
+    device.open()
+    known = len(device.batches(_STREAM))
+    device.write(_item(4, "lost"), _comment(53, 1, "lost"))
+    device.write(f'UPDATE drill_items SET uses = uses + 10, tags = \'["a","lost"]\' {_of(1)}')
+    lost = device.batches(_STREAM)[known:]
+    device.close()
+    write_files(device.folder, files)
+    device.open()
+    device.write(_item(5, "after"), f"UPDATE drill_items SET uses = uses + 100 {_of(1)}")
+    device.write(f"DELETE FROM drill_items {_of(2)}")
+    return Material(batches=lost, evidence=lost[0])
+
+
+def _settle_fork(device: Device, material: Material) -> None:
+    assert device.store.chains.settle_fork(material.evidence, device.realm.roster)
+
+
+def _take_out(device: Device, _: Material) -> None:
+    device.store.take_out({"drill_items": [number.to_bytes(16, "big") for number in (1, 12)]})
+
+
+def _maintain(device: Device, _: Material) -> None:
+    while device.store.maintain():
+        continue
 
 
 def _with_mood() -> Component:
@@ -194,4 +226,41 @@ MIGRATION = Scenario(
     ),
 )
 
-SCENARIOS = (LOCAL, SMALL_CACHE, RECEIVED, SNAPSHOT, CREATION, MIGRATION)
+FORGETTING = Scenario(
+    name="forgetting",
+    prepare=_peer_ahead,
+    # History says nothing more after 90 days.
+    step_milliseconds=40 * 86_400_000,
+    steps=(
+        Step(says="edit", run=_write("UPDATE drill_items SET title = 'secret', body = 'secret'")),
+        Step(says="batches of the peer", run=_receive(0, 50)),
+        Step(says="forget", run=_write(f"DELETE FROM drill_items {_of(1)}", f"DELETE FROM drill_items {_of(10)}")),
+        Step(says="take the words out of the log", run=_maintain, commits_once=False),
+        Step(says="insert again", run=_write(_item(1, "reborn"))),
+        Step(says="let history age", run=_maintain, commits_once=False),
+    ),
+)
+
+FORK = Scenario(
+    name="fork",
+    prepare=_set_back,
+    steps=(
+        Step(says="write the end of the chain again", run=_settle_fork),
+        Step(says="the lost end", run=_receive(0, 50)),
+        Step(says="a write after", run=_OTHER_WRITE),
+        Step(says="close and open", run=_reopen, commits_once=False),
+    ),
+)
+
+REPAIR = Scenario(
+    name="repair",
+    prepare=_peer_ahead,
+    steps=(
+        Step(says="batches of the peer", run=_receive(0, 50)),
+        Step(says="take damaged rows out", run=_take_out),
+        Step(says="the rows of the peer", run=_join(0, None), commits_once=False),
+        Step(says="a write after", run=_OTHER_WRITE),
+    ),
+)
+
+SCENARIOS = (LOCAL, SMALL_CACHE, RECEIVED, SNAPSHOT, CREATION, MIGRATION, FORGETTING, FORK, REPAIR)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from node.errors import NewerStoreError, StorageError
-from node.store.incarnations import Cause
 from simulations.crash_images.device import STORE_NAME, Device
 from simulations.crash_images.directory import write_files
 from simulations.crash_images.images import Image
@@ -54,8 +53,8 @@ class Verifier:
             self._open(device, image)
             check_integrity(device)
             done = self._steps_done(device.fingerprint(), image)
-            if (cause := device.store.last_minted().cause) is not Cause.CREATED:
-                raise Violation("incarnation", f"a power cut is taken for a store that was replaced: {cause.value}")
+            if (cause := device.store.last_minted().cause.value) != self._recording.causes[done]:
+                raise Violation("incarnation", f"a power cut is taken for a store that was replaced: {cause}")
             self._check_going_on(done, device)
         finally:
             device.close()
@@ -64,8 +63,7 @@ class Verifier:
 
     def _device(self, image: Image, steps_begun: int) -> Device:
         write_files(self._folder, image.files)
-        components = self._scenario.components(steps_begun)
-        device = Device(self._folder, self._recording.seed, 0, components, self._scenario.pragmas)
+        device = self._scenario.device(self._folder, self._recording.seed, steps_begun=steps_begun)
         device.turn_to(steps_begun)
         return device
 

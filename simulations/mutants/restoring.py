@@ -12,7 +12,7 @@ _RESTORES = focused(restore=0.4, devices=3, steps=60, statements_max=3)
 _CHECKS = ("incarnation", "fork")
 
 
-def _same(self: IncarnationGuard, present: bytes) -> None:
+def _same(self: IncarnationGuard, present: bytes, earlier: object) -> None:
     return None
 
 

@@ -139,7 +139,7 @@ def test_without_the_guard_the_same_story_ends_in_a_fork(
     here: Replica, there: Replica, written: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The planted bug: a guard that sees nothing."""
-    monkeypatch.setattr(incarnation_guard.IncarnationGuard, "_judge", lambda self, present: None)
+    monkeypatch.setattr(incarnation_guard.IncarnationGuard, "_judge", lambda self, present, earlier: None)
     here.store = here.open(here.path)
     there.pull(here)
     here.store.close()
@@ -148,6 +148,18 @@ def test_without_the_guard_the_same_story_ends_in_a_fork(
     here.write(insert_item(3, title="restored"))
     report = there.receive(here.batches(Stream.FILES))
     assert [refused.seq for refused in report.refused] == [2]
+
+
+def test_a_mark_of_an_incarnation_left_behind_only_lags(here: Replica, written: Path) -> None:
+    """The machine stopped after a new incarnation was committed and before its mark was written."""
+    before = mark_path(here.path).read_bytes()
+    overwrite(written, here.path)
+    assert cause_after(here) is Cause.WENT_BACK
+    origin = here.store.origin
+    here.store.close()
+    mark_path(here.path).write_bytes(before)
+    here.store = here.open(here.path)
+    assert here.store.origin == origin
 
 
 def test_a_mark_that_lags_behind_the_store_is_no_finding(here: Replica) -> None:
