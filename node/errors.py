@@ -21,6 +21,10 @@ class StoreLockedError(StorageError):
     """Another process owns this home."""
 
 
+class DamagedRowError(StorageError):
+    """A row is not what its hash says, so it is neither shown nor edited."""
+
+
 class NewerStoreError(StorageError):
     """The store was written by a newer version of Nuthatch."""
 

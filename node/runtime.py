@@ -49,6 +49,8 @@ TELL_SECONDS = 0.2
 MINT_PATIENCE_SECONDS = 3.0
 # Two links opened within this time are a race. A later one says that the peer lost the one before, whatever we think.
 RACE_SECONDS = 10.0
+# Some milliseconds of work.
+VERIFIED_PER_TICK = 200
 # A connection that lasted this long was worth having; the next pause before dialling starts small again.
 STEADY_SECONDS = 5.0
 REPLACED = "another connection to this device is kept"
@@ -364,6 +366,12 @@ class Runtime:
             self._guarded(self._keep_realm)
             self._guarded(self._replication.beat_if_due)
             self._guarded(self._replication.tidy_if_due)
+            self._guarded(self._verify_listed)
+
+    def _verify_listed(self) -> None:
+        """Verify what was lately listed on this device, a little at a time."""
+        if self._replication.store.verify_listed(VERIFIED_PER_TICK):
+            self._on_event(Notice(text="A record on this device's disk is damaged: run nuthatch doctor --repair."))
 
     @staticmethod
     def _guarded(act: Callable[[], None]) -> None:

@@ -1,5 +1,6 @@
 """The one writer of a home: its open store, its device's keys, its realm's members and, if a node runs, its links."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from crdt.identifiers import DeviceId
 from node.clock import Clock
 from node.entropy import Entropy
-from node.errors import NotRunningError
+from node.errors import NotRunningError, StorageError
 from node.event_feed import EventFeed
 from node.home import Home
 from node.keys.key_file import UnlockedKeys
@@ -25,6 +26,11 @@ from sync.streams import Stream
 
 if TYPE_CHECKING:
     from node.pairing_host import PairingHost
+
+
+logger = logging.getLogger(__name__)
+
+LISTED_ROWS_MAX = 1_000
 
 
 class PeerState(Protocol):
@@ -148,7 +154,14 @@ class Service:
     def close(self) -> None:
         """Close the store; what was acknowledged is on the disk already."""
         self._stop_listening()
-        self.store.close()
+        try:
+            # What a command listed without a node is verified before it ends; the status tells of it.
+            self.store.verify_listed(LISTED_ROWS_MAX)
+        except StorageError as error:
+            # What the command was asked to do is done; the next one will meet the same.
+            logger.warning("what was listed could not be verified", extra={"reason": str(error)})
+        finally:
+            self.store.close()
 
     def _store_changed(self, notice: ChangeNotice) -> None:
         self.events.publish(RowsChanged(local=notice.local, changes_by_table=dict(notice.changes_by_table)))

@@ -76,6 +76,7 @@ async def show(service: Service, request: ShowRequest) -> Shown:
         names = [column.name for column in table.columns]
         rows = service.store.query(f"SELECT {', '.join(names)} FROM {table.name} WHERE id = ?", (row_id,))
         if rows:
+            service.store.require_whole(table.name, [row_id])
             fields = {
                 column.name: list(strings_from_json(value)) if column.strategy == "set" else to_json_value(value)
                 for column, value in zip(table.columns, rows[0], strict=True)

@@ -24,7 +24,7 @@ from node.repositories.conversation_records import (
     read_conversation,
     read_message,
 )
-from node.repositories.ports import Database, SqlValue, WriteTransaction
+from node.repositories.ports import Database, SqlRow, SqlValue, WriteTransaction
 from node.repositories.rows import delete_row, given_cells, insert_row, update_changed
 from node.repositories.values import (
     now_text,
@@ -88,6 +88,7 @@ class Conversations:
     def get(self, row_id: RowId) -> Conversation | None:
         """Return a conversation, or None if there is none of this id."""
         rows = self._database.query(f"SELECT {CONVERSATION_COLUMNS} FROM conversations WHERE id = ?", (row_id,))
+        self._database.require_whole("conversations", [row_id] if rows else [])
         return read_conversation(rows[0]) if rows else None
 
     def recent(
@@ -160,6 +161,7 @@ class Conversations:
     def message(self, row_id: RowId) -> Message | None:
         """Return one turn, or None if there is none of this id."""
         rows = self._database.query(f"SELECT {MESSAGE_COLUMNS} FROM messages m WHERE m.id = ?", (row_id,))
+        self._database.require_whole("messages", [row_id] if rows else [])
         return read_message(rows[0]) if rows else None
 
     def messages(self, conversation_id: RowId, *, limit: int = 1_000, offset: int = 0) -> list[Message]:
@@ -169,7 +171,7 @@ class Conversations:
             " ORDER BY m.created_at, m.id LIMIT ? OFFSET ?",
             (conversation_id, limit, offset),
         )
-        return [read_message(row) for row in rows]
+        return self._listed(rows)
 
     def thread(self, row_id: RowId) -> list[Message]:
         """Return a turn and everything that answers it, directly or not, in the order of time."""
@@ -180,7 +182,12 @@ class Conversations:
             f" SELECT {MESSAGE_COLUMNS} FROM thread JOIN messages m ON m.id = thread.id ORDER BY m.created_at, m.id",
             (row_id,),
         )
-        return [read_message(row) for row in rows]
+        return self._listed(rows)
+
+    def _listed(self, rows: Sequence[SqlRow]) -> list[Message]:
+        messages = [read_message(row) for row in rows]
+        self._database.note_listed("messages", [message.id for message in messages])
+        return messages
 
     def edit_message(self, row_id: RowId, edit: MessageEdit) -> bool:
         """Change the given fields of a turn; return whether it exists."""

@@ -140,6 +140,7 @@ class Memories:
     def get(self, row_id: RowId) -> Memory | None:
         """Return a memory, or None if there is none of this id."""
         rows = self._database.query(f"SELECT {_COLUMNS} FROM memories WHERE id = ?", (row_id,))
+        self._database.require_whole("memories", [row_id] if rows else [])
         return _memory(rows[0]) if rows else None
 
     def recent(self, only: MemoryFilter = ALL_MEMORIES, *, limit: int = 50, offset: int = 0) -> list[Memory]:
@@ -149,7 +150,9 @@ class Memories:
             f"SELECT {_COLUMNS} FROM memories WHERE {condition} ORDER BY created_at DESC, id DESC LIMIT ? OFFSET ?",
             (*parameters, limit, offset),
         )
-        return [_memory(row) for row in rows]
+        memories = [_memory(row) for row in rows]
+        self._database.note_listed("memories", [memory.id for memory in memories])
+        return memories
 
     def edit(self, row_id: RowId, edit: MemoryEdit) -> bool:
         """Change the given fields; return whether the memory exists."""

@@ -118,6 +118,7 @@ class People:
     def get(self, row_id: RowId) -> Person | None:
         """Return a person, or None if there is none of this id."""
         rows = self._database.query(f"SELECT {_COLUMNS} FROM people WHERE id = ?", (row_id,))
+        self._database.require_whole("people", [row_id] if rows else [])
         return _person(rows[0]) if rows else None
 
     def named(self, name: str) -> list[Person]:

@@ -28,6 +28,9 @@ class WriteTransaction(Protocol):
     def execute(self, sql: str, parameters: Sequence[SqlValue] = (), /) -> WriteResult:
         """Run one statement; raises StorageError."""
 
+    def require_whole(self, table: str, row_id: RowId, /) -> None:
+        """Raise DamagedRowError where a row that this transaction did not write is not what its hash says."""
+
     def insert_rows(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[SqlValue]], /) -> None:
         """Insert many rows of the same columns, None for a column's default; raises StorageError."""
 
@@ -40,6 +43,12 @@ class Database(Protocol):
 
     def query(self, sql: str, parameters: Sequence[SqlValue] = (), /) -> Sequence[SqlRow]:
         """Run one reading statement; raises StorageError."""
+
+    def require_whole(self, table: str, row_ids: Sequence[RowId], /) -> None:
+        """Raise DamagedRowError where a row is not what its hash says."""
+
+    def note_listed(self, table: str, row_ids: Sequence[RowId], /) -> None:
+        """Have rows that were handed out verified when there is time."""
 
     def new_row_id(self) -> RowId:
         """Return a fresh time-ordered id."""

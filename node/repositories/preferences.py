@@ -60,6 +60,7 @@ class Preferences:
     def get(self, key: str, *, scope: str = PERSON_SCOPE) -> Preference | None:
         """Return a preference, or None if it is not set."""
         rows = self._database.query(f"SELECT {_COLUMNS} FROM preferences WHERE id = ?", (preference_id(scope, key),))
+        self._database.require_whole("preferences", [preference_id(scope, key)] if rows else [])
         return _preference(rows[0]) if rows else None
 
     def all(self, *, scope: str | None = None) -> list[Preference]:

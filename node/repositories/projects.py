@@ -132,6 +132,7 @@ class Projects:
     def get(self, row_id: RowId) -> Project | None:
         """Return a project, or None if there is none of this id."""
         rows = self._database.query(f"{_PROJECTS} WHERE p.id = ?", (row_id,))
+        self._database.require_whole("projects", [row_id] if rows else [])
         return _project(rows[0]) if rows else None
 
     def find(self, name: str) -> Project | None:

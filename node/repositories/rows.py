@@ -24,6 +24,8 @@ def update_changed(
     rows = transaction.execute(f"SELECT {', '.join(('id', *columns))} FROM {table} WHERE id = ?", (row_id,)).rows
     if not rows:
         return False
+    # An edit of a damaged row would sign the damage with a new hash.
+    transaction.require_whole(table, row_id)
     before = rows[0][1:]
     changed = [column for column, old in zip(columns, before, strict=True) if old != cells[column]]
     if changed:

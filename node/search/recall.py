@@ -142,6 +142,7 @@ class Recall:
             row_ids = [row_id for _, of_table, row_id in ranked if of_table == table]
             if row_ids:
                 places = ", ".join("?" * len(row_ids))
+                self._database.note_listed(table, row_ids)
                 for row in self._database.query(sql.format(places=places), row_ids):
                     found[table, read_id(row[0])] = row
         return [

@@ -114,6 +114,16 @@ class Capture:
         flags = self._database.query(self._touched_sql, tuple(self.mark_by_table.values()))[0]
         return [table for table, flag in zip(self._catalogue.tables, flags, strict=True) if flag]
 
+    def has_touched(self, table: str, row_id: bytes) -> bool:
+        """Tell whether a row was written since `begin`, and so is not what its row state says."""
+        return bool(
+            self._database.query(
+                f"SELECT EXISTS (SELECT 1 FROM temp._bef_{table} WHERE id = ?1)"
+                f" OR EXISTS (SELECT 1 FROM main.{table} WHERE id = ?1 AND rowid > ?2)",
+                (row_id, self.mark_by_table[table]),
+            )[0][0]
+        )
+
     def collect(self, table: ReplicatedTable) -> TouchedTable:
         """Return what was done to `table` since `begin`, netted per row; raises ConstraintError for a malformed id."""
         kept = self._database.query(

@@ -74,7 +74,16 @@ class StoreHealth:
 
     def note_scrub(self, report: ScrubReport, now_milliseconds: int) -> None:
         """Keep the time and outcome of a scrub that went to its end; raises StorageError."""
-        record = ScrubRecord(at_milliseconds=now_milliseconds, damaged=report.count_by_kind.total())
+        self._keep(ScrubRecord(at_milliseconds=now_milliseconds, damaged=report.count_by_kind.total()))
+
+    def note_damage(self, count: int, now_milliseconds: int) -> None:
+        """Keep that rows were found damaged between two scrubs; raises StorageError."""
+        last = self.last_scrub()
+        at_milliseconds = now_milliseconds if last is None else last.at_milliseconds
+        # The same rows may be met again and again: what counts is that there are some.
+        self._keep(ScrubRecord(at_milliseconds=at_milliseconds, damaged=max(count, last.damaged if last else 0)))
+
+    def _keep(self, record: ScrubRecord) -> None:
         database = self._parts.database
         database.begin()
         try:

@@ -35,6 +35,7 @@ from node.store.snapshot import SnapshotReader
 from node.store.snapshot_partials import SnapshotPartials
 from node.store.store import Store
 from node.store.store_parts import StoreParts
+from node.store.verification import Verification
 from node.store.whereabouts import Locate, Whereabouts, locate
 
 # What comes of records that a damaged page made of numbers, names and bytes: the page cipher is not authenticated.
@@ -221,4 +222,5 @@ def _parts(
         authoring=authoring, receiving=receiving, rewriting=rewriting, derived=derived, merge=merge, foreign=foreign,
         reader=reader, partials=partials, history=history, forgetting=forgetting, guard=guard,
         full_text=options.full_text, forks=ForkLog(database, origins, log, author.realm_id),
+        verification=Verification(database, catalogue, states, log),
     )  # fmt: skip

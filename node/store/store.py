@@ -84,7 +84,9 @@ class Store:
         """Open a write transaction; on leaving it everything is committed with its batches, or nothing is."""
         with self._committing(local=True) as pending:
             self._parts.capture.begin()
-            transaction = Transaction(self._parts.database, self._parts.catalogue, self._parts.capture)
+            transaction = Transaction(
+                self._parts.database, self._parts.catalogue, self._parts.capture, self._parts.verification
+            )
             yield transaction
             pending.computed_text = transaction.computed_text
 
@@ -168,6 +170,21 @@ class Store:
             (ids_blob(row_ids), len(row_ids)),
         )
         return {RowId(row[0]) for row in rows}
+
+    def require_whole(self, table: str, row_ids: Sequence[bytes]) -> None:
+        """Raise DamagedRowError where a row is not what its hash says."""
+        self._parts.verification.require_whole(table, row_ids)
+
+    def note_listed(self, table: str, row_ids: Sequence[bytes]) -> None:
+        """Have rows that were handed out verified when there is time."""
+        self._parts.verification.note_listed(table, row_ids)
+
+    def verify_listed(self, rows_max: int) -> int:
+        """Verify rows that were handed out; return how many of them are damaged, which is kept for the status."""
+        damaged = self._parts.verification.verify_listed(rows_max)
+        if damaged:
+            self.health().note_damage(damaged, self._clock.now_milliseconds())
+        return damaged
 
     def view(self) -> ReplicaView:
         """Return frontiers, digests and row counts of all streams, as of the last commit."""

@@ -23,6 +23,7 @@ from node.store.rewriting import Rewriting
 from node.store.row_state import RowStates
 from node.store.snapshot import SnapshotReader
 from node.store.snapshot_partials import SnapshotPartials
+from node.store.verification import Verification
 from sync.streams import Stream
 
 
@@ -56,6 +57,7 @@ class StoreParts:
     history: History
     forgetting: Forgetting
     guard: IncarnationGuard
+    verification: Verification
     forks: ForkLog
     full_text: bool = True
     subscribers: list[Callable[[ChangeNotice], None]] = field(default_factory=list)

@@ -8,6 +8,7 @@ from node.store.capture import Capture
 from node.store.catalogue import Catalogue
 from node.store.database import Database, Result
 from node.store.statements import check_parameters, examine
+from node.store.verification import Verification
 
 # One JSON text a statement: large enough to be worth it, small enough to stay in memory.
 _ROWS_PER_STATEMENT = 2_000
@@ -16,13 +17,14 @@ _ROWS_PER_STATEMENT = 2_000
 class Transaction:
     """An open write transaction: plain SQL on the person's tables."""
 
-    __slots__ = ("_capture", "_catalogue", "_database", "computed_text")
+    __slots__ = ("_capture", "_catalogue", "_database", "_verification", "computed_text")
 
-    def __init__(self, database: Database, catalogue: Catalogue, capture: Capture) -> None:
+    def __init__(self, database: Database, catalogue: Catalogue, capture: Capture, verification: Verification) -> None:
         """Write to `database`, whose transaction is open and captured."""
         self._database = database
         self._catalogue = catalogue
         self._capture = capture
+        self._verification = verification
         self.computed_text = False
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> Result:
@@ -39,6 +41,11 @@ class Transaction:
             check_parameters(facts, len(parameters))
         self.computed_text |= facts.computes_text
         self._database.execute_many(sql, parameter_rows)
+
+    def require_whole(self, table: str, row_id: bytes) -> None:
+        """Raise DamagedRowError where a row is not what its hash says; one that this transaction wrote is."""
+        if not self._capture.has_touched(table, row_id):
+            self._verification.require_whole(table, [row_id])
 
     def insert_rows(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Insert many rows of the same columns, None for a column's default; raises ConstraintError or StorageError.

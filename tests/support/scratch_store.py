@@ -7,7 +7,7 @@ from pathlib import Path
 from crdt.identifiers import DeviceId
 from node.schemas import CORE_COMPONENTS
 from node.store.authoring import Author
-from node.store.opening import create_store
+from node.store.opening import create_store, open_store
 from node.store.store import Store
 from sync.identifiers import RealmId
 
@@ -56,14 +56,16 @@ class Scratch:
 
 
 def scratch_store(folder: Path, seed: int = 1) -> Scratch:
-    """Create a store of all core components in `folder`."""
+    """Create a store of all core components in `folder`, or open the one of this seed that stands there."""
     clock = ManualClock()
     author = Author(
         device_id=DeviceId(seed.to_bytes(32, "big")), realm_id=REALM, sign_seed=bytes(31) + bytes([seed % 251])
     )
     folder.mkdir(parents=True, exist_ok=True)
-    store = create_store(
-        folder / f"store-{seed}.db",
+    path = folder / f"store-{seed}.db"
+    start = open_store if path.exists() else create_store
+    store = start(
+        path,
         key=KEY,
         author=author,
         components=CORE_COMPONENTS,
@@ -71,3 +73,11 @@ def scratch_store(folder: Path, seed: int = 1) -> Scratch:
         entropy=SeededEntropy(seed),
     )
     return Scratch(store=store, clock=clock)
+
+
+def reopened(scratch: Scratch, folder: Path, seed: int = 1) -> None:
+    """Open a closed scratch store again, on the same clock."""
+    milliseconds = scratch.clock.milliseconds
+    again = scratch_store(folder, seed)
+    scratch.store, scratch.clock = again.store, again.clock
+    scratch.clock.milliseconds = milliseconds

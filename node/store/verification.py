@@ -1,0 +1,78 @@
+"""Verifies rows that are read: what a person is shown, and what is edited, is what was written and merged.
+
+A row read by itself is verified before it is handed out. The rows of a list are verified afterwards, when there is
+time: a list must not wait for it, nor fail because of one row.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Sequence
+
+from crdt.identifiers import RowId, row_id_to_text
+from crdt.row import hash_row, spell_row
+from node.errors import DamagedRowError, StorageError
+from node.store.catalogue import Catalogue, ReplicatedTable
+from node.store.change_log import ChangeLog
+from node.store.database import Database
+from node.store.row_state import RowStates
+
+logger = logging.getLogger(__name__)
+
+# Older ones are left to the scrub.
+_LISTED_MAX = 10_000
+
+
+class Verification:
+    """The verification of one store's rows."""
+
+    __slots__ = ("_catalogue", "_database", "_listed", "_log", "_states")
+
+    def __init__(self, database: Database, catalogue: Catalogue, states: RowStates, log: ChangeLog) -> None:
+        """Verify committed rows."""
+        self._database = database
+        self._catalogue = catalogue
+        self._states = states
+        self._log = log
+        self._listed: deque[tuple[str, bytes]] = deque(maxlen=_LISTED_MAX)
+
+    def require_whole(self, table: str, row_ids: Sequence[bytes]) -> None:
+        """Raise DamagedRowError where a row that stands is not what its hash says."""
+        for row_id in self.damaged(table, row_ids):
+            raise DamagedRowError(
+                f"The record {row_id_to_text(RowId(row_id))} is not what was written: this device's disk or another "
+                "program changed it. Run `nuthatch doctor --repair` while another device of yours is connected."
+            )
+
+    def damaged(self, table: str, row_ids: Sequence[bytes]) -> list[bytes]:
+        """Return those of `row_ids` that stand in `table` and are not what their hashes say."""
+        declared = self._catalogue.table_by_name[table]
+        vector = self._log.view().stream(declared.stream).frontier.vector()
+        stored = self._states.read(declared, row_ids, vector)
+        found = [
+            row_id
+            for row_id, state in stored.items()
+            if hash_row(table, spell_row(RowId(row_id), state.row)) != state.hash
+        ]
+        return found + [row_id for row_id in row_ids if row_id not in stored and self._stands(declared, row_id)]
+
+    def note_listed(self, table: str, row_ids: Sequence[bytes]) -> None:
+        """Remember that rows were handed out, to be verified by and by."""
+        self._listed.extend((table, row_id) for row_id in row_ids)
+
+    def verify_listed(self, rows_max: int) -> int:
+        """Verify at most `rows_max` rows that were handed out and return how many of them are damaged."""
+        row_ids_by_table: dict[str, list[bytes]] = {}
+        for _ in range(min(rows_max, len(self._listed))):
+            table, row_id = self._listed.popleft()
+            row_ids_by_table.setdefault(table, []).append(row_id)
+        count = 0
+        for table, row_ids in row_ids_by_table.items():
+            try:
+                count += len(self.damaged(table, row_ids))
+            except StorageError as error:
+                logger.warning("rows that were listed cannot be read again", extra={"reason": str(error)})
+                count += 1
+        return count
+
+    def _stands(self, table: ReplicatedTable, row_id: bytes) -> bool:
+        return bool(self._database.query(f"SELECT 1 FROM main.{table.name} WHERE id = ?", (row_id,)))
