@@ -56,7 +56,7 @@ def _rows(service: Service, report: ScrubReport) -> list[Finding]:
     for found in report.damage:
         if found.kind not in _TAKEN_OUT:
             continue
-        stream = service.store.catalogue.table_by_name[found.where].stream
+        stream = service.store.catalogue.held_table(found.where).stream
         if found.kind is not Kind.ROW_STATE_LOST or stream.title in unsummed:
             row_ids_by_table.setdefault(found.where, []).append(found.key)
     if not row_ids_by_table:
@@ -73,7 +73,7 @@ def _rows(service: Service, report: ScrubReport) -> list[Finding]:
 def _sums(service: Service, report: ScrubReport) -> list[Finding]:
     """Add digests up anew of streams all of whose rows were found whole."""
     broken = {
-        service.store.catalogue.table_by_name[found.where].stream
+        service.store.catalogue.held_table(found.where).stream
         for found in report.damage
         if found.kind in _TAKEN_OUT or found.kind is Kind.TABLE_UNREADABLE
     }

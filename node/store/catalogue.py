@@ -155,6 +155,10 @@ class Catalogue:
     components: tuple[Component, ...]
     foreign: dict[str, ReplicatedTable] = field(default_factory=dict, compare=False)
 
+    def held_table(self, name: str) -> ReplicatedTable:
+        """Return one of `held_tables`; raises KeyError."""
+        return self.foreign[name] if name in self.foreign else self.table_by_name[name]
+
     @property
     def held_tables(self) -> tuple[ReplicatedTable, ...]:
         """All tables of which there are row states, also those that are not declared here."""

@@ -29,20 +29,20 @@ def take_out(
 ) -> None:
     """Remove rows and their states, within the open transaction and with capture silent: no delete is made of it."""
     for name, row_ids in row_ids_by_table.items():
-        table = catalogue.table_by_name[name]
+        table = catalogue.held_table(name)
         parameters = (ids_blob(row_ids), len(row_ids))
         if index_text:
             full_text.unindex(database, table, row_ids)
         for stored in (name, table.row_table):
             database.change(f"DELETE FROM main.{stored} WHERE id IN (SELECT k FROM {IDS})", parameters)
-    add_up(database, catalogue, progress, {catalogue.table_by_name[name].stream for name in row_ids_by_table})
+    add_up(database, catalogue, progress, {catalogue.held_table(name).stream for name in row_ids_by_table})
 
 
 def add_up(database: Database, catalogue: Catalogue, progress: Progress, streams: Iterable[Stream]) -> None:
     """Make digests and numbers of rows what the stored row states give, within the open transaction."""
     for stream in streams:
         hashes = living = 0
-        for table in catalogue.tables:
+        for table in catalogue.held_tables:
             if table.stream == stream:
                 rows = database.query(f"SELECT hash, generation % 2 FROM {table.row_table}")
                 hashes += sum_hashes(row[0] for row in rows)
