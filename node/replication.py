@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from crdt.identifiers import DeviceId
+from crdt.identifiers import DeviceId, origin_device
 from node.clock import Clock
 from node.entropy import Entropy
 from node.errors import StorageError
@@ -17,9 +17,11 @@ from sync.effects import (
     ApplyPage,
     ApplyStatements,
     Effect,
+    ForkFound,
     OpenSnapshot,
     PlaceSnapshot,
     ReadBatches,
+    ReadChain,
     ReadPage,
 )
 from sync.envelope import seal_envelope
@@ -67,6 +69,8 @@ class Replication:
 
     1. `membership` is always what the stored statements say.
     2. Whoever is in `membership_moved` hears of every new membership, after it was stored.
+    3. Whoever is in `chains_renamed` hears when a frontier covers less than before: sessions must begin anew, since
+       what they told each other only ever grows.
     """
 
     def __init__(self, *, store: Store, keys: DeviceKeys, realm_id: RealmId, clock: Clock, entropy: Entropy) -> None:
@@ -80,6 +84,7 @@ class Replication:
         self._tidy_at_seconds = 0.0
         self._receiver_by_stream: dict[Stream, _Receiver] = {}
         self.membership_moved: list[Callable[[Membership], None]] = []
+        self.chains_renamed: list[Callable[[], None]] = []
         self.membership = self._open_membership()
 
     @property
@@ -115,8 +120,29 @@ class Replication:
             case ApplyStatements(statements=statements):
                 self.add_statements(statements)
                 return session.statements_applied(self.membership)
+            case ReadChain():
+                return self._read_chain(effect, session)
+            case ForkFound():
+                self._settle(effect)
+                return []
             case _:
                 return []
+
+    def _read_chain(self, effect: ReadChain, session: Session) -> list[Effect]:
+        hashes = self.store.chains.hashes(effect.stream, effect.origin, effect.seqs)
+        wanted = self.store.chains.batch(effect.stream, effect.origin, effect.batch) if effect.batch else None
+        sealed = self._seal([wanted]) if wanted is not None and self.membership.sending is not None else b""
+        return session.chain_read(effect, hashes=hashes, envelope=sealed)
+
+    def _settle(self, found: ForkFound) -> None:
+        if origin_device(found.origin) != self._device_id:
+            self.store.chains.note_fork(found, self.membership.roster)
+        elif self.store.chains.settle_fork(found.evidence, self.membership.roster):
+            self._start_over()
+
+    def _start_over(self) -> None:
+        for told in list(self.chains_renamed):
+            told()
 
     def _read_batches(self, effect: ReadBatches, session: Session) -> list[Effect]:
         stream, log_base = effect.stream, self.store.log_base(effect.stream)
@@ -164,12 +190,15 @@ class Replication:
 
     def _apply_batches(self, effect: ApplyBatches, session: Session) -> list[Effect]:
         report = self.store.apply_batches(effect.batches, self.membership.roster, self._clock.now_milliseconds())
+        if report.went_back:
+            self._start_over()
         return session.batches_applied(
             effect.number,
             view=self.store.view(),
             advanced=bool(report.streams_changed),
             held=[HeldBatch(raw=held.raw, reason=held.reason) for held in report.held],
             refused=[refused.reason for refused in report.refused],
+            forked={(fork.stream, fork.origin, fork.seq) for fork in report.forked},
         )
 
     def _peer(self, session: Session) -> DeviceId:

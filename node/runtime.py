@@ -53,6 +53,7 @@ RACE_SECONDS = 10.0
 VERIFIED_PER_TICK = 200
 # A connection that lasted this long was worth having; the next pause before dialling starts small again.
 STEADY_SECONDS = 5.0
+STARTED_OVER = "changes were written again under another name; comparing anew"
 REPLACED = "another connection to this device is kept"
 
 
@@ -106,6 +107,7 @@ class Runtime:
             self._bound = await self._listener.start(self._listen)
         self._unsubscribe = self._replication.store.subscribe(self._store_changed)
         self._replication.membership_moved.append(self._membership_moved)
+        self._replication.chains_renamed.append(lambda: self._once("start over", 0, self._start_over))
         self._ticker = asyncio.create_task(self._tick())
         for address in self._addresses:
             self._keep_dialing(address)
@@ -308,6 +310,11 @@ class Runtime:
             return
         del self._link_by_device[device_id]
         self._peers.disconnected(device_id, link.closed_because or "")
+
+    def _start_over(self) -> None:
+        """Let every link compare anew: what was said on it before is not so any more."""
+        for link in list(self._links):
+            link.close(STARTED_OVER)
 
     # Pushing
 

@@ -177,6 +177,8 @@ Effect = (
     | ApplyPage
     | AdoptSnapshot
     | ApplyStatements
+    | ReadChain
+    | ForkFound
     | PeerStatus
     | ClockDiffers
     | Diverged

@@ -14,14 +14,15 @@ perform, in order. Rules
 PROTOCOL.md section 7 is the specification. What happens once a session is open is `sync.session_exchange`'s.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import Enum, auto
 
-from crdt.identifiers import DeviceId
+from crdt.identifiers import DeviceId, Origin
 from sync.channel import Channel
-from sync.effects import ClockDiffers, Close, Effect, PeerIdentified, SendFrame
+from sync.effects import ClockDiffers, Close, Effect, PeerIdentified, ReadChain, SendFrame
 from sync.errors import LocalProtocolError, RemoteProtocolError
 from sync.frontier import Frontier, ReplicaView
+from sync.identifiers import BatchHash
 from sync.limits import CLOCK_AHEAD_MILLISECONDS_MAX, SESSION_SECONDS_MAX, STATEMENTS_FROM_UNKNOWN_BYTES_MAX
 from sync.membership import Membership
 from sync.messages import MESSAGE_BYTES_MAX, PROTOCOL_VERSION, Hello, Message, State, Statements
@@ -218,10 +219,24 @@ class Session:
         return self._take(self._exchange.snapshot_placed(after))
 
     def batches_applied(
-        self, number: int, *, view: ReplicaView, advanced: bool, held: Sequence[HeldBatch], refused: Sequence[str]
+        self,
+        number: int,
+        *,
+        view: ReplicaView,
+        advanced: bool,
+        held: Sequence[HeldBatch],
+        refused: Sequence[str],
+        forked: Collection[tuple[Stream, Origin, int]] = (),
     ) -> list[Effect]:
-        """Answer to ApplyBatches, after the commit: whether a stream `advanced`, what is held or refused."""
-        return self._take(self._exchange.batches_applied(number, view, advanced, held, refused))
+        """Answer to ApplyBatches, after the commit: whether a stream `advanced`, what is held or refused.
+
+        `forked` names chains of which another version came than is held, each with a number that both ends hold.
+        """
+        return self._take(self._exchange.batches_applied(number, view, advanced, held, refused, forked))
+
+    def chain_read(self, effect: ReadChain, *, hashes: Mapping[int, BatchHash], envelope: bytes) -> list[Effect]:
+        """Answer to ReadChain: the hashes of what the log holds, and the batch wanted in an envelope, or nothing."""
+        return self._take(self._exchange.chain_read(effect, hashes, envelope))
 
     def page_applied(self, number: int, *, view: ReplicaView) -> list[Effect]:
         """Answer to ApplyPage, after the commit."""

@@ -8,7 +8,7 @@
 from collections import deque
 from collections.abc import Mapping, Sequence
 
-from crdt.identifiers import Origin
+from crdt.identifiers import DeviceId, Origin, origin_device
 from sync.chain_search import ChainSearch
 from sync.effects import ForkFound, ReadChain
 from sync.errors import LocalProtocolError, RemoteProtocolError
@@ -42,6 +42,21 @@ class Chains:
     def concerns(self, stream: Stream) -> bool:
         """Tell whether a chain of `stream` is compared or was found to differ in this session."""
         return any(stream == begun for begun, _ in self._begun)
+
+    def explain(self, own_device: DeviceId) -> str | None:
+        """Return what a person is told of it, None where there is nothing to tell."""
+        if self._search is not None and origin_device(self._search.origin) == own_device:
+            return "comparing this device's own changes: it was set back, or a copy of it is in use"
+        if self._search is not None:
+            return "comparing changes of which two versions exist"
+        if not self.found:
+            return None
+        fork = self.found[-1]
+        whose = "this device" if origin_device(fork.origin) == own_device else f"the device {fork.origin.hex()[:8]}"
+        return (
+            f"{whose} wrote two versions of its changes of {fork.stream.title} from number {fork.seq} on "
+            f"({fork.ours.hex()[:8]} here, {fork.theirs.hex()[:8]} there); both are kept"
+        )
 
     def suspect(self, stream: Stream, origin: Origin, highest: int) -> list[ChainStep]:
         """Two versions of a chain may exist: compare it up to `highest`, which both ends hold."""

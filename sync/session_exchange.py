@@ -4,17 +4,20 @@ It speaks in messages and effects, in the order in which they are to be sent and
 session's. Rules 2 and 3 of `sync.session` are kept here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from crdt.identifiers import DeviceId
-from sync.effects import Diverged, Effect, PeerStatus
+from crdt.identifiers import DeviceId, Origin, origin_device
+from sync.effects import Diverged, Effect, PeerStatus, ReadChain
 from sync.envelope import open_envelope
 from sync.errors import RemoteProtocolError
 from sync.frontier import Frontier, ReplicaView
+from sync.identifiers import BatchHash
 from sync.membership import Membership
 from sync.messages import (
     Ack,
     Bundle,
+    ChainAnswer,
+    ChainAsk,
     Message,
     Resend,
     SnapshotBegin,
@@ -26,6 +29,7 @@ from sync.messages import (
     StatementHashes,
 )
 from sync.session_arrivals import Arrivals
+from sync.session_chains import Chains
 from sync.session_positions import Pending, Positions
 from sync.session_receiving import HeldBatch, Receiving
 from sync.session_roster import RosterExchange
@@ -34,7 +38,8 @@ from sync.session_status import explain
 from sync.snapshot import Manifest, RowKey
 from sync.streams import Stream
 
-#: A message to send or an effect to perform.
+#: A message to send or an effect to perform. Messages stand before effects that are answered: they are encrypted in
+#: the order of the list, and what an answer sends comes after.
 Step = Message | Effect
 
 
@@ -53,6 +58,7 @@ class Exchange:
         self._arrivals = Arrivals()
         self._sending = Sending()
         self._receiving = Receiving()
+        self._chains = Chains()
         self._status = PeerStatus(in_sync=False, why="")
         self._diverged: frozenset[Stream] = frozenset()
         self._told_diverged: frozenset[Stream] = frozenset()
@@ -90,7 +96,7 @@ class Exchange:
             news += self.roster.tell_news(self.membership)
         else:
             news.append(self.roster.ask(self.membership))
-        return [*news, *self._tell_positions(), *self.proceed()]
+        return [*news, *self._tell_positions(), *self._suspected(), *self.proceed()]
 
     # Messages of the peer
 
@@ -104,7 +110,7 @@ class Exchange:
             case Ack():
                 self._sending.acknowledged(message.number)
                 self._positions.moved(message.positions)
-                return self.proceed()
+                return [*self._suspected(), *self.proceed()]
             case Resend():
                 self._sending.send_again()
                 return self.proceed()
@@ -120,6 +126,11 @@ class Exchange:
                 return [self._receiving.snapshot_page(message.number, self._open_envelope(message.envelope))]
             case SnapshotEnd():
                 return [self._receiving.snapshot_end(message)]
+            case ChainAsk():
+                return [*self._suspect_own(message), *self.report(), self._chains.asked(message)]
+            case ChainAnswer():
+                items = self._open_envelope(message.envelope) if message.envelope else ()
+                return [self._chains.answered(message, items)]
             case _:
                 raise RemoteProtocolError(f"the peer sent {type(message).__name__} out of turn")
 
@@ -142,11 +153,22 @@ class Exchange:
         return [self._receiving.snapshot_placed(after), *self.proceed()]
 
     def batches_applied(
-        self, number: int, view: ReplicaView, advanced: bool, held: Sequence[HeldBatch], refused: Sequence[str]
+        self,
+        number: int,
+        view: ReplicaView,
+        advanced: bool,
+        held: Sequence[HeldBatch],
+        refused: Sequence[str],
+        forked: Collection[tuple[Stream, Origin, int]],
     ) -> list[Step]:
         """Answer to ApplyBatches."""
         self._receiving.settle(held, refused)
-        return [*self._moved_to(view, number), *(self.retry() if advanced else [])]
+        suspected = [step for suspicion in sorted(forked) for step in self._chains.suspect(*suspicion)]
+        return [*suspected, *self._moved_to(view, number), *(self.retry() if advanced else [])]
+
+    def chain_read(self, effect: ReadChain, hashes: Mapping[int, BatchHash], envelope: bytes) -> list[Step]:
+        """Answer to ReadChain."""
+        return [*self._chains.read(effect, hashes, envelope), *self.proceed()]
 
     def page_applied(self, number: int, view: ReplicaView) -> list[Step]:
         """Answer to ApplyPage."""
@@ -182,6 +204,8 @@ class Exchange:
         self._now_milliseconds = now_milliseconds
         steps: list[Step] = []
         diverged = self._positions.diverged(self.view) if self._receiving.snapshot is None else frozenset()
+        # Two versions of a chain make rows differ; that is found out and told in its own words.
+        diverged = frozenset(stream for stream in diverged if not self._chains.concerns(stream))
         # Positions of both ends cross on the wire: only what differs at two ticks in a row is a finding.
         found = (diverged & self._diverged) - self._told_diverged
         self._diverged = diverged
@@ -204,13 +228,36 @@ class Exchange:
     def report(self) -> list[Step]:
         """Return the status if it changed."""
         blocked = self._sending_blocked()
-        before, self._status = self._status, explain(self.view, self._positions, self._receiving, self._opened, blocked)
+        before, self._status = (
+            self._status,
+            explain(
+                self.view,
+                self._positions,
+                self._receiving,
+                self._opened,
+                blocked,
+                self._chains.explain(self.membership.device_id),
+            ),
+        )
         return [self._status] if self._status != before else []
 
     def retry(self) -> list[Step]:
         """Return the held batches to be tried again, if there are any."""
         retry = self._receiving.retry() if self._opened else None
         return [retry] if retry is not None else []
+
+    def _suspected(self) -> list[Step]:
+        found = self._positions.forked(self.view)
+        return [step for suspicion in found for step in self._chains.suspect(*suspicion)]
+
+    def _suspect_own(self, ask: ChainAsk) -> list[Step]:
+        """Compare a chain of this device that the peer asks about: nobody asks without having seen two versions."""
+        origin = Origin(ask.origin)
+        if origin_device(origin) != self.membership.device_id:
+            return []
+        both = (self.view.stream(ask.stream), self._positions.peer(ask.stream))
+        steps: list[Step] = [*self._chains.suspect(ask.stream, origin, min(s.frontier.entry(origin).seq for s in both))]
+        return steps
 
     def _sending_blocked(self) -> str | None:
         if not self.roster.complete:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from crdt.identifiers import Origin
 from sync.frontier import Frontier, ReplicaView, StreamState
 from sync.messages import Position, position_of
 from sync.streams import Stream
@@ -38,6 +39,15 @@ class Positions:
         """Take the peer's new positions. Raises RemoteProtocolError if one is malformed."""
         for position in positions:
             self._peer[position.stream] = position.after(self.peer(position.stream))
+
+    def forked(self, view: ReplicaView) -> list[tuple[Stream, Origin, int]]:
+        """Return (stream, origin, number) of the chains whose last batch differs although both ends name one number."""
+        return [
+            (stream, origin, entry.seq)
+            for stream, state in sorted(self._peer.items())
+            for origin, entry in sorted(state.frontier.entries.items())
+            if (mine := view.stream(stream).frontier.entry(origin)).seq == entry.seq and mine.prefix != entry.prefix
+        ]
 
     def tell(self, view: ReplicaView) -> list[Position]:
         """Return what changed since the last call, in order of stream, and count it as told."""

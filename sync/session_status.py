@@ -26,11 +26,21 @@ def summary(roster_digest: bytes, view: ReplicaView) -> bytes:
 
 
 def explain(
-    view: ReplicaView, positions: Positions, receiving: Receiving, opened: bool, blocked: str | None
+    view: ReplicaView,
+    positions: Positions,
+    receiving: Receiving,
+    opened: bool,
+    blocked: str | None,
+    forked: str | None,
 ) -> PeerStatus:
-    """Return whether both ends agree and, if not, the most telling reason; the worst comes first."""
+    """Return whether both ends agree and, if not, the most telling reason; the worst comes first.
+
+    `blocked` says why nothing is sent, `forked` what is known of a chain of which two versions exist.
+    """
     if not opened:
         return PeerStatus(in_sync=False, why="comparing what both devices hold")
+    if forked is not None:
+        return _apart(forked)
     pending = positions.pending(view)
     diverged = positions.diverged(view) if receiving.snapshot is None else frozenset()
     incoming = sum(count.incoming for count in pending.values())

@@ -90,11 +90,11 @@ class ChainUpkeep:
             pending.progress.clock = max(times.values())
         return sum(len(chain.times) for chain in chains)
 
-    def chain_hashes(self, stream: Stream, origin: Origin, seqs: Sequence[int]) -> dict[int, BatchHash]:
+    def hashes(self, stream: Stream, origin: Origin, seqs: Sequence[int]) -> dict[int, BatchHash]:
         """Return the hashes of those batches of one origin that the log holds."""
         return self._parts.log.hashes_of(stream, origin, seqs)
 
-    def batch_of(self, stream: Stream, origin: Origin, seq: int) -> bytes | None:
+    def batch(self, stream: Stream, origin: Origin, seq: int) -> bytes | None:
         """Return one batch as its author signed it, None where the log does not hold it."""
         return self._parts.log.raw_of(stream, origin, seq)
 

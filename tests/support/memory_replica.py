@@ -1,5 +1,6 @@
 """A replica to read at a glance: numbered payloads per origin, kept in memory, with a real frontier and digest."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
@@ -7,6 +8,7 @@ import msgspec
 
 from crdt.identifiers import DeviceId, Origin, make_origin
 from sync.frontier import EMPTY_FRONTIER, Frontier, FrontierEntry, ReplicaView, StreamState
+from sync.identifiers import BatchHash
 from sync.session_receiving import HeldBatch
 from sync.snapshot import START, Manifest, RowKey
 from sync.streams import Stream
@@ -121,6 +123,14 @@ class MemoryReplica:
             batches.append(batch)
             size += len(batch.raw)
         return batches
+
+    def chain(
+        self, stream: Stream, origin: Origin, seqs: Sequence[int], wanted: int
+    ) -> tuple[dict[int, BatchHash], bytes | None]:
+        """Return the hashes of those batches that the log holds, and the batch `wanted`."""
+        held = {batch.seq: batch for batch in self._contents[stream].log if batch.origin == origin}
+        hashes = {seq: BatchHash(held[seq].hash) for seq in seqs if seq in held}
+        return hashes, held[wanted].raw if wanted in held else None
 
     def drop_log(self, stream: Stream) -> None:
         """Forget the batches of a stream and keep what they said."""

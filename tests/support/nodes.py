@@ -53,6 +53,16 @@ class Node:
         """Return the texts of all memories."""
         return {row[0] for row in self.store.query("SELECT content FROM memories")}
 
+    def in_sync_with(self, other: "Node") -> bool:
+        """Tell whether another device is connected and agrees."""
+        return any(
+            peer.device_id == other.keys.device_id and peer.connected and peer.in_sync for peer in self.runtime.peers()
+        )
+
+    def why(self, other: "Node") -> str:
+        """Return what is said of another device."""
+        return next(peer.why for peer in self.runtime.peers() if peer.device_id == other.keys.device_id)
+
     def in_sync_with_all(self) -> bool:
         """Tell whether every other device is connected and agrees."""
         return all(peer.connected and peer.in_sync for peer in self.runtime.peers())

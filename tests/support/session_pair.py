@@ -14,11 +14,13 @@ from sync.effects import (
     Close,
     Diverged,
     Effect,
+    ForkFound,
     OpenSnapshot,
     PeerIdentified,
     PeerStatus,
     PlaceSnapshot,
     ReadBatches,
+    ReadChain,
     ReadPage,
     SendFrame,
     StreamComplete,
@@ -128,7 +130,10 @@ class End:
                 return session.statements_applied(self.membership())
             case SendFrame() | PeerIdentified() | PeerStatus() | ClockDiffers() | Close():
                 return []
-            case Diverged() | StreamReadable() | StreamComplete():
+            case ReadChain():
+                hashes, wanted = replica.chain(effect.stream, effect.origin, effect.seqs, effect.batch)
+                return session.chain_read(effect, hashes=hashes, envelope=self.seal([wanted]) if wanted else b"")
+            case Diverged() | StreamReadable() | StreamComplete() | ForkFound():
                 return []
 
     def _bundle(self, effect: ReadBatches) -> SealedBundle | None:
