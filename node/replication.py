@@ -36,7 +36,8 @@ from sync.session import Phase, Session
 from sync.session_receiving import HeldBatch
 from sync.session_sending import SealedBundle
 from sync.snapshot import Manifest, RowKey
-from sync.statements import Beat, sign_statement, state_frontiers
+from sync.stable_frontier import stable_frontiers
+from sync.statements import Beat, sign_statement, state_frontiers, statement_hash
 from sync.streams import Stream
 
 # Several peers usually lack the same batches at the same moment; a few sealed bundles serve them all.
@@ -45,6 +46,9 @@ _SEALED_BUNDLES_MAX = 4
 SNAPSHOT_STALLED_SECONDS = 20.0
 BEAT_MILLISECONDS = 24 * 3600 * 1000
 TIDY_SECONDS = 3600.0
+COMPACT_SECONDS = 24 * 3600.0
+# A transaction of this size is done in some ten milliseconds, in which a node answers nobody.
+COMPACTED_BATCHES_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,7 @@ class Replication:
         self._entropy = entropy
         self._sealed: OrderedDict[_BundleKey, bytes] = OrderedDict()
         self._tidy_at_seconds = 0.0
+        self._compact_at_seconds = 0.0
         self._receiver_by_stream: dict[Stream, _Receiver] = {}
         self.membership_moved: list[Callable[[Membership], None]] = []
         self.chains_renamed: list[Callable[[], None]] = []
@@ -189,7 +194,9 @@ class Replication:
         )
 
     def _apply_batches(self, effect: ApplyBatches, session: Session) -> list[Effect]:
-        report = self.store.apply_batches(effect.batches, self.membership.roster, self._clock.now_milliseconds())
+        joining = {stream for stream, one in self._receiver_by_stream.items() if not self._has_stalled(one)}
+        now = self._clock.now_milliseconds()
+        report = self.store.apply_batches(effect.batches, self.membership.roster, now, joining)
         if report.went_back:
             self._start_over()
         return session.batches_applied(
@@ -257,6 +264,19 @@ class Replication:
         if self.store.upkeep_waits or now_seconds >= self._tidy_at_seconds:
             more = self.store.maintain()
             self._tidy_at_seconds = now_seconds + (0.0 if more else TIDY_SECONDS)
+
+    def compact_if_due(self) -> None:
+        """Once a day, in small pieces: drop batches that all devices hold, and Beats that later ones have replaced."""
+        now_seconds = self._clock.monotonic_seconds()
+        if now_seconds < self._compact_at_seconds:
+            return
+        roster = self.membership.roster
+        stable = stable_frontiers(roster, self._device_id, self.store.view(), self._clock.now_milliseconds())
+        if self.store.compact(stable, COMPACTED_BATCHES_MAX) == COMPACTED_BATCHES_MAX:
+            return
+        self._compact_at_seconds = now_seconds + COMPACT_SECONDS
+        if superseded := [raw for raw in self.store.statements() if statement_hash(raw) in roster.superseded]:
+            self.store.drop_statements(superseded)
 
     def _open_membership(self) -> Membership:
         statements = self.store.statements()

@@ -373,6 +373,7 @@ class Runtime:
             self._guarded(self._keep_realm)
             self._guarded(self._replication.beat_if_due)
             self._guarded(self._replication.tidy_if_due)
+            self._guarded(self._replication.compact_if_due)
             self._guarded(self._verify_listed)
 
     def _verify_listed(self) -> None:

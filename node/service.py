@@ -97,16 +97,15 @@ class Service:
         self.links: Links | None = None
         self.pairing: PairingHost | None = None
         self._membership: Membership | None = None
-        self._statements_evaluated = 0
+        self._statements_evaluated: list[bytes] = []
         self._stop_listening: Callable[[], None] = store.subscribe(self._store_changed)
 
     @property
     def membership(self) -> Membership:
         """The members of the realm; evaluated anew when statements have come."""
         statements = self.store.statements()
-        # Statements are only ever added, so their number names the set.
-        if self._membership is None or self._statements_evaluated != len(statements):
-            self._statements_evaluated = len(statements)
+        if self._membership is None or self._statements_evaluated != statements:
+            self._statements_evaluated = statements
             self._membership = open_membership(
                 realm_id=self.keys.realm_id,
                 device_id=self.keys.device_id,

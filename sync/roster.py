@@ -77,6 +77,7 @@ class RosterState:
     revocation_by_device: Mapping[DeviceId, Revocation] = field(repr=False)
     epochs: tuple[EpochRecord, ...]
     heard_at_by_device: Mapping[DeviceId, int]
+    beat_by_device: Mapping[DeviceId, Beat] = field(repr=False)
     heads: tuple[StatementHash, ...] = field(repr=False)
     known_by_heads: frozenset[StatementHash] = field(repr=False)
     digest: bytes
@@ -152,6 +153,7 @@ def evaluate(realm_id: RealmId, statements: Iterable[bytes]) -> RosterState:
         revocation_by_device={device: _revocation(evidence, revokes, device, active) for device in sorted(revoked)},
         epochs=_epochs(evidence, in_force),
         heard_at_by_device=_heard_at(evidence),
+        beat_by_device={beat.body.author: beat.body for beat in evidence.of(Beat)},
         heads=heads,
         known_by_heads=frozenset(evidence.ancestors(heads)),
         digest=hash256(b"".join(hashes), person=b"nuthatch-roster"),

@@ -1,6 +1,6 @@
 """Carries batches and pages of peers through admission, merge and log, within one open transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -16,7 +16,7 @@ from node.store.incoming import Applied, Incoming, RowsByTable
 from node.store.origins import Origins
 from node.store.rewriting import Rewriting
 from node.store.snapshot_partials import SnapshotPartials
-from sync.batch import Batch, UnknownAuthor, open_batch
+from sync.batch import Batch, BatchHeader, UnknownAuthor, open_batch
 from sync.errors import RemoteProtocolError
 from sync.frontier import EMPTY_FRONTIER, Frontier
 from sync.limits import CLOCK_AHEAD_MILLISECONDS_MAX
@@ -27,6 +27,7 @@ from sync.streams import Stream
 
 ABANDONED = "its author wrote it again under another name, after its store had gone back or was cloned"
 _NEWER = "it was written by a newer version of Nuthatch; update this device"
+_IN_SNAPSHOT = "it is on its way as part of the present state"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,10 +110,12 @@ class Receiving:
         now_milliseconds: int,
         report: ApplyReport,
         disturbed: Disturbed,
+        joining: Collection[Stream],
     ) -> None:
         """Verify and apply batches in the given order, each whole or not at all; `report` says what became of them.
 
-        `disturbed` grows by what may change the derived state. Raises RemoteProtocolError for the first that is
+        `joining` are the streams of which a snapshot is being received: what it will claim waits for it. `disturbed`
+        grows by what may change the derived state. Raises RemoteProtocolError for the first that is
         malformed or wrongly signed; the caller rolls everything back.
         """
         # One at a time: a bundle of well compressed batches may inflate to a thousand times its size.
@@ -134,6 +137,9 @@ class Receiving:
             ):
                 report.refused.append(_refused(batch, ABANDONED))
                 continue
+            if admission.verdict is Verdict.APPLY and self._comes_by_snapshot(header, joining):
+                report.held.append(HeldBatch(raw=raw, reason=_IN_SNAPSHOT))
+                continue
             match admission.verdict:
                 case Verdict.DUPLICATE:
                     report.duplicates += 1
@@ -148,6 +154,20 @@ class Receiving:
                         report.went_back |= self._rewriting.follow(progress, batch, roster.sign_public)
                         report.origins_changed.update(origin for origin, _, _ in header.stands_for)
                     self._note(self._apply_one(batch, progress, report), disturbed)
+
+    def _comes_by_snapshot(self, header: BatchHeader, joining: Collection[Stream]) -> bool:
+        """Tell whether a batch is among those that an unfinished snapshot will claim.
+
+        Applied now it could bring back an element of a set whose removal a page has brought already, and which no
+        batch would remove any more once the snapshot is adopted. Where no one sends that snapshot any longer, it is
+        given up instead: then everything beyond the frontier comes as batches, the removal too.
+        """
+        claimed = self._partials.claim(header.stream)
+        if claimed is None or not claimed.covers(header.origin, header.seq):
+            return False
+        if header.stream not in joining:
+            self._partials.take(header.stream)
+        return header.stream in joining
 
     def _apply_one(self, batch: Batch, progress: Progress, report: ApplyReport) -> RowsByTable:
         header = batch.header

@@ -58,6 +58,11 @@ class SnapshotPartials:
             (int(manifest.stream), *reached, _encode(frontier.meet(manifest.frontier).to_wire())),
         )
 
+    def claim(self, stream: Stream) -> Frontier | None:
+        """Return what the unfinished snapshot of a stream will claim at most, None if there is none."""
+        partial = self._read(stream)
+        return partial[1] if partial is not None else None
+
     def take(self, stream: Stream) -> Frontier | None:
         """End a snapshot all of whose pages are here; return the frontier that it may claim, None if there is none."""
         partial = self._read(stream)

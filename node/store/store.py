@@ -16,6 +16,7 @@ from node.store.authoring import Author
 from node.store.catalogue import Catalogue
 from node.store.chain_upkeep import ChainUpkeep
 from node.store.change_log import StoredBatch
+from node.store.compaction import compact
 from node.store.conflict_log import age_conflicts, count_conflicts
 from node.store.database import Row
 from node.store.health import StoreHealth
@@ -202,14 +203,23 @@ class Store:
         """Return batches not covered by `after`, in causal order, about `bytes_max` bytes, at least one if any."""
         return self._parts.log.read(stream, after, bytes_max)
 
-    def apply_batches(self, raws: Sequence[bytes], roster: RosterState, now_milliseconds: int) -> ApplyReport:
+    def apply_batches(
+        self,
+        raws: Sequence[bytes],
+        roster: RosterState,
+        now_milliseconds: int,
+        joining: Collection[Stream] = (),
+    ) -> ApplyReport:
         """Verify and merge batches of peers in one durable transaction.
 
+        `joining` are the streams of which a snapshot is being received: batches that it will claim are held for it.
         Raises RemoteProtocolError for a malformed or wrongly signed batch; then nothing of the call was applied.
         """
         report = ApplyReport()
         with self._committing(local=False) as pending:
-            self._parts.receiving.apply(raws, pending.progress, roster, now_milliseconds, report, pending.disturbed)
+            self._parts.receiving.apply(
+                raws, pending.progress, roster, now_milliseconds, report, pending.disturbed, joining
+            )
             self._mint_if_met(pending, report.origins_changed)
             pending.changes_by_table.update(report.changes_by_table)
         return report
@@ -271,16 +281,32 @@ class Store:
         pending.minted = mint(self._parts.database, self._entropy, self._clock, cause)
         self._parts.authoring.write_under(make_origin(self._author.device_id, pending.minted))
 
+    def compact(self, stable: Mapping[Stream, Frontier], batches_max: int) -> int:
+        """Drop at most `batches_max` batches that `stable`, what all devices hold, covers; return how many."""
+        parts = self._parts
+        with self._committing(local=False):
+            return compact(parts.database, parts.origins, parts.log, stable, batches_max)
+
     def statements(self) -> list[bytes]:
         """Return all roster statements held."""
         return [row[0] for row in self._parts.database.query("SELECT raw FROM _statement ORDER BY hash")]
 
     def add_statements(self, raws: Sequence[bytes]) -> None:
         """Keep roster statements, durably; those held already change nothing."""
-        rows = [(blake2b(raw, digest_size=32).digest(), raw) for raw in raws]
+        rows = [(_hash(raw), raw) for raw in raws]
         self._parts.database.begin()
         try:
             self._parts.database.change_many("INSERT OR IGNORE INTO _statement VALUES (?, ?)", rows)
+            self._parts.database.commit()
+        except BaseException:
+            self._parts.database.rollback()
+            raise
+
+    def drop_statements(self, raws: Sequence[bytes]) -> None:
+        """Drop roster statements that mean nothing any more: Beats of which a later one is held."""
+        self._parts.database.begin()
+        try:
+            self._parts.database.change_many("DELETE FROM _statement WHERE hash = ?", [(_hash(raw),) for raw in raws])
             self._parts.database.commit()
         except BaseException:
             self._parts.database.rollback()
@@ -353,3 +379,7 @@ class Store:
         """Close the store; nothing may be called afterwards."""
         self._parts.guard.close()
         self._parts.database.close()
+
+
+def _hash(raw: bytes) -> bytes:
+    return blake2b(raw, digest_size=32).digest()

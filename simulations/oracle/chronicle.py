@@ -85,11 +85,17 @@ class Chronicle:
         ]
 
     def admitted(
-        self, model: ModelReplica, raws: Iterable[bytes], now_milliseconds: int, hold_milliseconds: int
+        self,
+        model: ModelReplica,
+        raws: Iterable[bytes],
+        now_milliseconds: int,
+        hold_milliseconds: int,
+        joining: Mapping[Stream, Mapping[bytes, int]],
     ) -> tuple[list[Written], set[bytes]]:
         """Return what a replica must apply and what it must hold of `raws`, taken in order.
 
-        No gap in an author's numbers, nothing before what it builds on, nothing from too far ahead.
+        No gap in an author's numbers, nothing before what it builds on, nothing from too far ahead, and nothing that
+        a snapshot being received will claim (`joining`).
         """
         reached = {stream: dict(known) for stream, known in model.frontier.items()}
         applied: list[Written] = []
@@ -102,6 +108,7 @@ class Chronicle:
             if (
                 written.version.seq == known.get(written.version.origin, 0) + 1
                 and all(known.get(origin, 0) >= seq for origin, seq in written.deps.items())
+                and written.version.seq > joining.get(written.stream, {}).get(written.version.origin, 0)
                 and (written.version.hlc >> 16) <= now_milliseconds + hold_milliseconds
             ):
                 known[written.version.origin] = written.version.seq

@@ -13,7 +13,7 @@ from simulations.world.local import note_digests, owe_repairs
 from simulations.world.transfer import Transfer
 from simulations.world.world import World
 from sync.errors import RemoteProtocolError
-from sync.frontier import EMPTY_FRONTIER
+from sync.frontier import EMPTY_FRONTIER, Frontier
 from sync.limits import CLOCK_AHEAD_MILLISECONDS_MAX
 from sync.snapshot import START, Page, open_page
 from sync.streams import Stream
@@ -47,9 +47,10 @@ def deliver(world: World, device: Device, raws: list[bytes]) -> None:
     """Apply batches and check that exactly what may be applied was: no more, no less."""
     raws = device.held + raws
     now = device.clock.now_milliseconds()
-    admitted, waiting = world.chronicle.admitted(device.model, raws, now, CLOCK_AHEAD_MILLISECONDS_MAX)
+    joining = _joining(world, device)
+    admitted, waiting = world.chronicle.admitted(device.model, raws, now, CLOCK_AHEAD_MILLISECONDS_MAX, joining)
     already = [raw for raw in raws if _covered(world, device, raw)]
-    report = device.store.apply_batches(raws, world.realm.roster, now)
+    report = device.store.apply_batches(raws, world.realm.roster, now, joining)
     if report.refused:
         raise Violation("refusal", f"{device.name} refused an honest batch: {report.refused[0].reason}")
     accept(world, device, admitted)
@@ -66,6 +67,11 @@ def accept(world: World, device: Device, admitted: list[Written]) -> None:
     """Let the oracle apply what the store ought to have applied, and compare."""
     for written in admitted:
         device.model.learn(written)
+        # A snapshot that no one sends any more is given up where a batch comes that it would have claimed.
+        claimed = device.snapshot_claims.get(written.stream, {}).get(written.version.origin, 0)
+        if written.version.seq <= claimed and written.stream not in _joining(world, device):
+            del device.snapshot_claims[written.stream]
+            world.trace.reached("unfinished snapshot given up")
     owe_repairs(world, device)
     check_tables(device.store.query, device.model, device.clear_tables(world.plan.tables), device.name, "merge")
 
@@ -73,7 +79,8 @@ def accept(world: World, device: Device, admitted: list[Written]) -> None:
 def deliver_and_die(world: World, device: Device, raws: list[bytes]) -> None:
     """Apply batches and be killed on the way; what the reopened store says it holds, it must hold entirely."""
     now = device.clock.now_milliseconds()
-    admitted, _ = world.chronicle.admitted(device.model, raws, now, CLOCK_AHEAD_MILLISECONDS_MAX)
+    joining = _joining(world, device)
+    admitted, _ = world.chronicle.admitted(device.model, raws, now, CLOCK_AHEAD_MILLISECONDS_MAX, joining)
     killed = device.mortally(lambda: _apply(world, device, raws, now), 100)
     if killed:
         device.restart()
@@ -206,7 +213,28 @@ def _learn_page(source: Device, destination: Device, page: Page) -> None:
 
 
 def _apply(world: World, device: Device, raws: list[bytes], now: int) -> None:
-    device.store.apply_batches(raws, world.realm.roster, now)
+    device.store.apply_batches(raws, world.realm.roster, now, _joining(world, device))
+
+
+def stable_frontiers(world: World) -> dict[Stream, Frontier]:
+    """Return what every device holds of each stream."""
+    views = [device.store.view() for device in world.devices]
+    stable: dict[Stream, Frontier] = {}
+    for stream in Stream:
+        frontier = views[0].stream(stream).frontier
+        for view in views[1:]:
+            frontier = frontier.meet(view.stream(stream).frontier)
+        stable[stream] = frontier
+    return stable
+
+
+def _joining(world: World, device: Device) -> dict[Stream, dict[bytes, int]]:
+    """Return the streams of which a snapshot is under way to the device, with what it will claim at most."""
+    return {
+        transfer.stream: device.snapshot_claims[transfer.stream]
+        for transfer in world.transfers
+        if transfer.destination == device.index and transfer.stream in device.snapshot_claims
+    }
 
 
 def _covered(world: World, device: Device, raw: bytes) -> bool:

@@ -238,8 +238,12 @@ def _upkeep(world: World) -> None:
     """Let a device do what it does when nothing else is to be done, and kill it now and then while it does."""
     device = world.random.choice(world.devices)
 
+    compacting = world.random.chance(0.3)
+
     def maintain() -> None:
         device.store.maintain()
+        if compacting:
+            device.store.compact(exchange.stable_frontiers(world), world.random.choice((1, 3, 100)))
 
     killed = False
     if world.random.chance(world.plan.kill):
@@ -250,6 +254,7 @@ def _upkeep(world: World) -> None:
         device.restart()
         world.trace.reached("killed while forgetting")
     world.trace.reached("upkeep done", not killed)
+    world.trace.reached("log compacted", compacting and not killed)
     tables = device.clear_tables(world.plan.tables)
     check_tables(device.store.query, device.model, tables, device.name, "durability")
 

@@ -6,7 +6,7 @@ from msgspec.msgpack import encode
 from crdt.identifiers import SEQUENCE_MAX, make_stamp
 from node.errors import ConstraintError
 from sync.errors import RemoteProtocolError
-from sync.snapshot import PageRow
+from sync.snapshot import START, PageRow, RowKey, open_page
 from sync.streams import Stream
 from tests.support.forgery import Forger, column, layout_of
 from tests.support.realm import Realm, Replica, check_digests, delete_item, insert_item, row_id
@@ -194,3 +194,94 @@ def test_a_page_holds_at_most_the_bytes_asked_for_where_rows_allow_it(here: Repl
     here.write(*(insert_item(number, body="x" * 3_000) for number in range(1, 20)))
     _, pages = here.manifest_and_pages(FILES, bytes_max=10_000)
     assert len(pages) == 7
+
+
+def test_a_batch_that_a_coming_snapshot_claims_waits_for_it_and_brings_back_nothing(
+    here: Replica, there: Replica
+) -> None:
+    here.write(insert_item(1, tags='["a"]'))
+    older = here.batches(FILES)
+    here.write("UPDATE drill_items SET tags = '[]'")
+    manifest, pages = here.manifest_and_pages(FILES)
+    there.store.apply_page(pages[0], manifest, here.device_id, there.roster)
+    report = there.store.apply_batches(older, there.roster, there.time.milliseconds, {FILES})
+    assert [held.raw for held in report.held] == older
+    there.store.adopt_snapshot(manifest)
+    assert there.receive(older).duplicates == 1
+    assert there.query("SELECT tags FROM drill_items") == [("[]",)]
+    assert there.store.view() == here.store.view()
+
+
+def test_a_snapshot_that_nobody_sends_any_longer_is_given_up_for_batches(here: Replica, there: Replica) -> None:
+    here.write(insert_item(1, tags='["a"]'))
+    here.write("UPDATE drill_items SET tags = '[]'")
+    manifest, pages = here.manifest_and_pages(FILES)
+    there.store.apply_page(pages[0], manifest, here.device_id, there.roster)
+    there.pull(here)
+    assert there.store.place_snapshot(manifest) == START
+    there.store.adopt_snapshot(manifest)
+    assert there.store.view() == here.store.view()
+    assert there.store.log_base(FILES).entries == {}
+
+
+def test_a_snapshot_goes_on_after_a_restart_where_it_stopped(here: Replica, there: Replica) -> None:
+    fill(here)
+    manifest, pages = here.manifest_and_pages(FILES, bytes_max=1024)
+    for raw in pages[:3]:
+        there.store.apply_page(raw, manifest, here.device_id, there.roster)
+    there.reopen()
+    here.write(insert_item(60, title="written meanwhile"))
+    later = here.store.snapshot_manifest(FILES)
+    cursor: RowKey | None = there.store.place_snapshot(later)
+    assert cursor is not None
+    assert cursor != START
+    index = 0
+    while cursor is not None:
+        page = here.store.read_page(later, index, cursor, 1024)
+        there.store.apply_page(page.raw, later, here.device_id, there.roster)
+        cursor, index = page.next_cursor, index + 1
+    assert index == len(pages) - 3
+    there.store.adopt_snapshot(later)
+    # Nothing newer is claimed than what the first sender held as it began: the rest comes as batches.
+    assert there.store.view().stream(FILES).frontier == manifest.frontier
+    there.pull(here)
+    assert there.store.view() == here.store.view()
+
+
+def test_the_newest_rows_come_first(here: Replica) -> None:
+    fill(here)
+    _, pages = here.manifest_and_pages(FILES, bytes_max=1024)
+    public = here.roster.sign_public(here.device_id)
+    assert public is not None
+    opened = [open_page(raw, here.author.realm_id, here.device_id, public) for raw in pages]
+    keys = [key for page in opened for key in page.row_keys()]
+    assert keys == sorted(keys, key=lambda key: (key.table, -int.from_bytes(key.row_id, "big")))
+    assert [page.header.after for page in opened[1:]] == [page.row_keys()[-1] for page in opened[:-1]]
+
+
+def test_a_page_may_end_with_the_last_row_of_a_table(here: Replica, there: Replica) -> None:
+    here.write(insert_item(1), "INSERT INTO drill_folders (name) VALUES ('a folder')")
+    for bytes_max in (1, 200):
+        there.pull_snapshot(here, FILES, bytes_max)
+    assert there.store.view() == here.store.view()
+    _, pages = here.manifest_and_pages(FILES, bytes_max=1)
+    assert len(pages) == 2
+
+
+def test_a_page_that_leaves_out_rows_or_turns_their_order_round_is_refused(here: Replica, there: Replica) -> None:
+    fill(here)
+    manifest, pages = here.manifest_and_pages(FILES, bytes_max=1024)
+    with pytest.raises(RemoteProtocolError, match="leaves out"):
+        there.store.apply_page(pages[1], manifest, here.device_id, there.roster)
+    forger = Forger(there)
+    whole = layout_of(here, "drill_items")
+    stamp = make_stamp(here.time.milliseconds << 16, forger.origin, 1)
+    rows_upwards: list[PageRow] = [
+        (0, stamp, encode([row_id(number), 1, *({"kind": "plain"}.get(name) for name, _ in whole)]), ())
+        for number in (1, 2)
+    ]
+    _, raw = forger.page([("drill_items", whole)], rows_upwards)
+    manifest, _ = forger.page([], [])
+    with pytest.raises(RemoteProtocolError):
+        here.store.apply_page(raw, manifest, there.device_id, here.roster)
+    assert there.store.view().streams == {}
