@@ -1,5 +1,7 @@
 """How conflicts look to a person: both versions side by side, who wrote them, and what can be done."""
 
+from collections.abc import Sequence
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -7,7 +9,7 @@ from rich.text import Text
 from node.cli.differences import text_difference
 from node.cli.plain_text import plain, plain_line
 from node.cli.rendering import cell, entries, short_time
-from node.requests import ConflictList, ConflictReport, ConflictVersion, Reopened, Resolved
+from node.requests import ConflictList, ConflictReport, ConflictVersion, NameClashReport, Reopened, Resolved
 
 KEY_DIGITS_SHOWN = 8
 _LABEL_CHARACTERS = 60
@@ -22,6 +24,8 @@ _CHOICES = {
 
 def render_conflicts(value: ConflictList) -> RenderableType:
     """Draw the inbox: of each conflict the record, both versions and its key."""
+    if not value.conflicts and value.name_clashes:
+        return _name_clashes(value.name_clashes)
     if not value.conflicts:
         return Text.assemble(
             ("No conflict is open. ", "bold green"), "Nothing that was written apart was lost to sight."
@@ -40,7 +44,21 @@ def render_conflicts(value: ConflictList) -> RenderableType:
         "   choose: ",
         ("nuthatch conflicts resolve KEY --keep shown|other", "bold"),
     )
-    return Group(drawn, hint)
+    return Group(drawn, hint, *([Text(), _name_clashes(value.name_clashes)] if value.name_clashes else []))
+
+
+def _name_clashes(clashes: Sequence[NameClashReport]) -> RenderableType:
+    drawn = entries()
+    for clash in clashes:
+        name = plain_line(clash.name, _LABEL_CHARACTERS)
+        drawn.add_row(
+            Text("=", style="bold yellow"), Text.assemble((name, "italic"), f" names {len(clash.ids)} {clash.table}")
+        )
+        for number, row_id in enumerate(clash.ids):
+            drawn.add_row(
+                "", Text(f"{row_id}{'  made first; this one is found by name' if number == 0 else ''}", style="dim")
+            )
+    return Group(drawn, Text("\nRename all but one, and each is found by its name."))
 
 
 def render_conflict(value: ConflictReport) -> RenderableType:

@@ -12,6 +12,7 @@ from node.requests import (
     ConflictRequest,
     ConflictsRequest,
     ConflictVersion,
+    NameClashReport,
     Reopened,
     ReopenRequest,
     Resolved,
@@ -27,7 +28,18 @@ async def conflicts(service: Service, request: ConflictsRequest) -> ConflictList
     if not 1 <= request.limit <= LIST_LIMIT_MAX:
         raise UsageError(f"A list has between 1 and {LIST_LIMIT_MAX:,} entries; {request.limit} was asked for.")
     found = service.conflicts.listed(everything=request.everything, limit=request.limit)
-    return ConflictList(open=service.conflicts.count(), conflicts=[_report(service, state) for state in found])
+    return ConflictList(
+        open=service.conflicts.count(),
+        conflicts=[_report(service, state) for state in found],
+        name_clashes=[
+            NameClashReport(
+                table=clash.table,
+                name=" / ".join(map(str, clash.name)),
+                ids=[row_id_to_text(row_id) for row_id in clash.row_ids],
+            )
+            for clash in service.store.name_clashes()
+        ],
+    )
 
 
 async def conflict(service: Service, request: ConflictRequest) -> ConflictReport:

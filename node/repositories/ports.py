@@ -53,5 +53,8 @@ class Database(Protocol):
     def new_row_id(self) -> RowId:
         """Return a fresh time-ordered id."""
 
+    def earliest_named(self, table: str, /, *name: SqlValue) -> RowId | None:
+        """Return the row of this name, of several that were made apart the one made first, None if there is none."""
+
     def is_forgotten(self, table: str, row_ids: Sequence[RowId], /) -> set[RowId]:
         """Return those of `row_ids` whose row was deleted on some device."""

@@ -137,8 +137,8 @@ class Projects:
 
     def find(self, name: str) -> Project | None:
         """Return the project of this name; of several made apart, the one made first."""
-        rows = self._database.query(f"{_PROJECTS} WHERE p.name = ? ORDER BY p.created_at, p.id LIMIT 1", (name,))
-        return _project(rows[0]) if rows else None
+        row_id = self._database.earliest_named("projects", name)
+        return None if row_id is None else self.get(row_id)
 
     def recent(self, *, limit: int = 50, offset: int = 0) -> list[Project]:
         """Return projects, the most recently changed first."""

@@ -39,11 +39,20 @@ class ConflictsRequest(Request, frozen=True, kw_only=True):
     limit: int = 50
 
 
+class NameClashReport(Response, frozen=True, kw_only=True):
+    """Records that came to bear one name while devices were apart; a look-up gives the first of `ids`."""
+
+    table: str
+    name: str
+    ids: list[str]
+
+
 class ConflictList(Response, frozen=True, kw_only=True):
-    """Conflicts, newest first; `open` is how many wait in all."""
+    """Conflicts, newest first; `open` is how many wait in all. `name_clashes` are all there are."""
 
     open: int
     conflicts: list[ConflictReport]
+    name_clashes: list[NameClashReport]
 
 
 class ConflictRequest(Request, frozen=True, kw_only=True):

@@ -4,7 +4,8 @@ How the strategies were chosen: names, descriptions, settings and the state of a
 `lww`; the project of a file and the time it was added are `immutable`; `updated_at` is `max`. A file whose content
 changed keeps its row: `content_hash`, `size_bytes` and `chunk_count` describe the content last processed, `lww`.
 
-Two projects may come to have one name while devices are apart. Both stay; a look-up by name gives the earlier one.
+Two projects may come to have one name while devices are apart. Both stay, the clash is shown beside the conflicts, and
+a look-up by name gives the one that was made first.
 Deleting a project deletes its file rows (one stream); conversations and memories of it stay and lose the link.
 The tables hold what is known *about* a file; its bytes travel in the streams of files and media.
 """
@@ -25,6 +26,7 @@ _PROJECTS = Table(
         Column(name="updated_at", type="TEXT", strategy="max"),
     ),
     indexes=("CREATE INDEX projects_by_name ON projects (name)",),
+    unique_name=("name",),
 )
 
 _PROJECT_FILES = Table(

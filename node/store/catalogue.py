@@ -227,6 +227,8 @@ def _check_table(component: Component, table: Table, names: set[str]) -> None:
         raise StorageError(f"{where}: a plugin's tables begin with {component.name}_.")
     if len(columns) != len(table.columns) or "id" in columns or not columns:
         raise StorageError(f"{where}: columns are named once, and `id` is added by itself.")
+    if not columns.keys() >= set(table.unique_name):
+        raise StorageError(f"{where}: a name is made of declared columns.")
     for column in table.columns:
         needs = {"set": ("TEXT", "'[]'"), "counter": ("INTEGER", "0")}.get(column.strategy)
         if needs is not None and (column.type, column.default) != needs:

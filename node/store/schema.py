@@ -38,7 +38,10 @@ class Reference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A replicated table; `id BLOB PRIMARY KEY` is added to the columns."""
+    """A replicated table; `id BLOB PRIMARY KEY` is added to the columns.
+
+    `unique_name` are columns by which a person tells rows apart: two rows that bear one name are shown as a clash.
+    """
 
     name: str
     stream: Stream
@@ -47,6 +50,7 @@ class Table:
     indexes: tuple[str, ...] = ()
     full_text: tuple[str, ...] = ()
     natural_key: str | None = None
+    unique_name: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

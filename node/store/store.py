@@ -9,6 +9,7 @@ from hashlib import blake2b
 
 from crdt.hybrid_clock import HybridClock
 from crdt.identifiers import DeviceId, HybridTime, Origin, RowId, make_origin, uuid7
+from crdt.values import Scalar
 from node.clock import Clock
 from node.entropy import Entropy
 from node.store.adoption import adopt, tables_to_adopt
@@ -23,6 +24,7 @@ from node.store.health import StoreHealth
 from node.store.history import DAYS_KEPT, History
 from node.store.incarnations import Cause, Minted, last_minted, mint
 from node.store.inspection import Inspection
+from node.store.name_clashes import NameClash, earliest_named, name_clashes
 from node.store.receiving import ApplyReport
 from node.store.repair import add_up, take_out
 from node.store.row_state import IDS, ids_blob
@@ -194,6 +196,14 @@ class Store:
     def conflicts(self) -> int:
         """Return how many losing versions are kept."""
         return count_conflicts(self._parts.database)
+
+    def name_clashes(self) -> list[NameClash]:
+        """Return the names that several rows bear, with these rows."""
+        return name_clashes(self._parts.database, self._parts.catalogue)
+
+    def earliest_named(self, table: str, *name: Scalar) -> RowId | None:
+        """Return the row of this name, of several the one made first, None if there is none."""
+        return earliest_named(self._parts.database, self._parts.catalogue.table_by_name[table], name)
 
     def log_base(self, stream: Stream) -> Frontier:
         """Return what came by snapshot: batches that it covers are not in the log."""
