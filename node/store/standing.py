@@ -1,6 +1,6 @@
 """Decides which living rows stand, what they show of references to rows that do not, and which repairs are ours to log.
 
-The rules (`crdt/MERGE.md`, section 7), a function of the merged rows alone:
+The rules (`crdt/MERGE.md`, section 6), a function of the merged rows alone:
 - A row does not stand if it is deleted, or if a row that owns it (a cascading reference) was seen and does not stand.
 - A reference that clears shows NULL while its target was seen and does not stand.
 - A reference within a table that re-parents shows the nearest ancestor that stands, going by what those between hold.

@@ -1,6 +1,6 @@
 """What a person sees of rows that refer to deleted ones, and which repairs the deleting device owes: from scratch.
 
-Written from the rules in `crdt/MERGE.md`, section 7, over all rows at once, with nothing kept between two askings.
+Written from the rules in `crdt/MERGE.md`, section 6, over all rows at once, with nothing kept between two askings.
 """
 
 from collections.abc import Iterator, Mapping
