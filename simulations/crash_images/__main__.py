@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             if options.bugs:
                 return _hunt(lane, options)
-            return max(_verify(lane, options), _try_faults(lane, options))
+            return max(_verify(lane, options), _try_faults(lane, options), _lie(lane, options))
         finally:
             lane.close()
 
@@ -35,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, default=1, help="how many seeds, one after the other (default 1)")
     parser.add_argument("--draws", type=int, default=1, help="how often each way of surviving is drawn (default 1)")
     parser.add_argument("--trials", type=int, default=400, help="failing disks tried in each scenario (default 400)")
+    parser.add_argument("--lies", type=float, default=0.2, help="share of a lying disk's falls looked at (default 0.2)")
     parser.add_argument("--scenario", choices=[scenario.name for scenario in SCENARIOS], help="only this one")
     parser.add_argument("--workers", type=int, default=2, help="how many processes verify (default 2)")
     parser.add_argument("--bugs", action="store_true", help="plant each known bug and show which check notices it")
@@ -75,6 +76,16 @@ def _try_faults(lane: Lane, options: argparse.Namespace) -> int:
     verdict = f"{findings} violations" if findings else "no violation"
     print(f"{verdict} with {trials} failing disks, {time.monotonic() - began:.1f} s")
     return 1 if findings else 0
+
+
+def _lie(lane: Lane, options: argparse.Namespace) -> int:
+    began = time.monotonic()
+    tally = lane.lie(options.seed, options.lies)
+    for finding in tally.findings:
+        print(f"seed {options.seed}: {finding}")
+    verdict = f"{len(tally.findings)} violations" if tally.findings else "no violation"
+    print(f"{verdict} in {tally.images.total()} falls of a lying disk, {time.monotonic() - began:.1f} s")
+    return 1 if tally.findings else 0
 
 
 def _hunt(lane: Lane, options: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from crdt.identifiers import DeviceId
 from node.store.authoring import Author
+from node.store.change_log import StoredBatch
 from node.store.database import Database
 from node.store.opening import StoreOptions, create_store, open_store
 from node.store.schema import Component
@@ -142,7 +143,11 @@ class Device:
 
     def batches(self, stream: Stream) -> list[bytes]:
         """Return the batches of a stream."""
-        return [batch.raw for batch in self.store.read_batches(stream, EMPTY_FRONTIER, ALL_BYTES)]
+        return [batch.raw for batch in self.stored(stream)]
+
+    def stored(self, stream: Stream) -> list[StoredBatch]:
+        """Return the batches of a stream as the log names them."""
+        return self.store.read_batches(stream, EMPTY_FRONTIER, ALL_BYTES)
 
     def receive(self, raws: Sequence[bytes]) -> None:
         """Apply batches of the peer; all must be good."""

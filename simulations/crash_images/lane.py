@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 from simulations.crash_images.faults import FaultReport, try_faults
 from simulations.crash_images.images import Image, images
+from simulations.crash_images.lying_disk import LIED_TO, lies, verify_lies
 from simulations.crash_images.planted_bugs import PlantedBug
 from simulations.crash_images.recording import SCENARIO_BY_NAME, Recording, material, record
 from simulations.crash_images.scenario import Scenario
@@ -21,6 +23,9 @@ from simulations.violation import Violation
 
 _IMAGES_PER_TASK = 20
 _TRIALS_OF_A_HUNT = 400
+_LIES_OF_A_HUNT = 0.05
+
+Item = TypeVar("Item")
 
 
 @dataclass(slots=True)
@@ -60,21 +65,40 @@ class Lane:
             reports = threads.map(lambda each: try_faults(self._library, each, seed, trials_max), scenarios)
             return {scenario.name: report for scenario, report in zip(scenarios, reports, strict=True)}
 
+    def lie(self, seed: int, share: float = 1.0, bug: str = "") -> Tally:
+        """Let the disk forget what it had promised to keep, after a `share` of all operations of local writes."""
+        recording = record(self._library, SCENARIO_BY_NAME[LIED_TO], seed)
+        told = list(lies(recording, seed, share))
+        parts = _parts(told)
+        tally = Tally(images=Counter({LIED_TO: len(told)}))
+        for findings in self._pool.map(verify_lies, [recording] * len(parts), parts, [bug] * len(parts)):
+            tally.findings += findings
+        return tally
+
     def hunt(self, bug: PlantedBug, seed: int, share: float = 1.0) -> Finding | None:
         """Return the first finding of a run with a planted bug, among its images or trials as drawn from the seed."""
-        if bug.needs_faults:
-            found = try_faults(
-                self._library, SCENARIO_BY_NAME[bug.scenario], seed, _TRIALS_OF_A_HUNT, bug.name
-            ).findings
-            return found[0] if found else None
+        match bug.shows_by:
+            case "failing disk":
+                scenario = SCENARIO_BY_NAME[bug.scenario]
+                return next(iter(try_faults(self._library, scenario, seed, _TRIALS_OF_A_HUNT, bug.name).findings), None)
+            case "lying disk":
+                return next(iter(self.lie(seed, share * _LIES_OF_A_HUNT, bug.name).findings), None)
+            case "power cut":
+                return self._hunt_images(bug, seed, share)
+
+    def _hunt_images(self, bug: PlantedBug, seed: int, share: float) -> Finding | None:
         recording = record(self._library, SCENARIO_BY_NAME[bug.scenario], seed, bug.name)
         shuffled = SeededStream(seed, bug.name).shuffled(list(images(recording, seed, share=share)))
         return next(self._verify(recording, shuffled), None)
 
     def _verify(self, recording: Recording, found: Sequence[Image]) -> Iterator[Finding]:
-        parts = [found[start : start + _IMAGES_PER_TASK] for start in range(0, len(found), _IMAGES_PER_TASK)]
+        parts = _parts(found)
         for findings in self._pool.map(verify_all, [recording] * len(parts), parts):
             yield from findings
+
+
+def _parts(whole: Sequence[Item]) -> list[Sequence[Item]]:
+    return [whole[start : start + _IMAGES_PER_TASK] for start in range(0, len(whole), _IMAGES_PER_TASK)]
 
 
 def _be_quiet() -> None:

@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from node.clock import Clock
 from node.entropy import Entropy
 from node.errors import StorageError
 from node.store import database, incarnation_mark
 from node.store.authoring import Author
+from node.store.chain_upkeep import ChainUpkeep
 from node.store.change_log import Progress
 from node.store.database import Database
 from node.store.incarnation_guard import IncarnationGuard
@@ -31,8 +33,8 @@ class PlantedBug:
     scenario: str
     checks: tuple[str, ...]
     plant: Callable[[], AbstractContextManager[None]]
-    #: Whether it shows when the disk fails, not when the power does.
-    needs_faults: bool = False
+    #: What must happen for it to show.
+    shows_by: Literal["power cut", "failing disk", "lying disk"] = "power cut"
 
 
 def _pragma(before: str, after: str) -> AbstractContextManager[None]:
@@ -258,7 +260,7 @@ PLANTED_BUGS = (
         scenario="local",
         checks=("clean error",),
         plant=lambda: replaced(Database, "_take_back", lambda self: None),
-        needs_faults=True,
+        shows_by="failing disk",
     ),
     PlantedBug(
         name="failed-commit-acknowledged",
@@ -266,7 +268,7 @@ PLANTED_BUGS = (
         scenario="received",
         checks=("truth", "durability"),
         plant=_errors_of_commits_swallowed,
-        needs_faults=True,
+        shows_by="failing disk",
     ),
     PlantedBug(
         name="memory-ahead-of-disk",
@@ -274,7 +276,7 @@ PLANTED_BUGS = (
         scenario="received",
         checks=("integrity", "recovery"),
         plant=_states_shared,
-        needs_faults=True,
+        shows_by="failing disk",
     ),
     PlantedBug(
         name="engine-error-shown",
@@ -282,7 +284,23 @@ PLANTED_BUGS = (
         scenario="migration",
         checks=("clean error",),
         plant=lambda: replaced(database, "_translated", lambda message: StorageError(message)),
-        needs_faults=True,
+        shows_by="failing disk",
+    ),
+    PlantedBug(
+        name="mark-not-judged",
+        says="whatever the mark says, the store goes on under its incarnation",
+        scenario="local",
+        checks=("incarnation",),
+        plant=lambda: replaced(IncarnationGuard, "_judge", lambda self, present, earlier: None),
+        shows_by="lying disk",
+    ),
+    PlantedBug(
+        name="fork-not-settled",
+        says="a device that meets batches of its own that it does not know leaves its chain as it is",
+        scenario="local",
+        checks=("convergence",),
+        plant=lambda: replaced(ChainUpkeep, "settle_fork", lambda self, evidence, roster: False),
+        shows_by="lying disk",
     ),
 )
 
