@@ -4,6 +4,7 @@ They hold no content of their own (`contentless_delete`): a deleted rowid takes 
 says by then, so forgotten text is never found.
 """
 
+import json
 from collections.abc import Sequence
 
 from node.store.catalogue import ReplicatedTable
@@ -21,16 +22,31 @@ def _insert(table: ReplicatedTable) -> str:
 
 
 def index_captured(database: Database, table: ReplicatedTable, mark: int) -> None:
-    """Follow what was captured of the open transaction: new rows lie above rowid `mark`, others in `_bef_`."""
+    """Follow what was captured of the open transaction: new rows lie above rowid `mark`, others in `_bef_`.
+
+    Rows that stand where they stood and of which no searched column changed are left alone.
+    """
     if table.full_text_table is None:
         return
     kept = f"temp._bef_{table.name}"
-    if database.query(f"SELECT EXISTS (SELECT 1 FROM {kept})")[0][0]:
-        database.change(f"DELETE FROM {table.full_text_table} WHERE rowid IN (SELECT rid FROM {kept})")
+    differ = " OR ".join(
+        f"b.before ->> '$[{table.column_names.index(name)}]' IS NOT quote(o.{name})"
+        for name in table.declaration.full_text
+    )
+    touched = database.query(
+        f"SELECT b.rid, o.rowid FROM {kept} b LEFT JOIN main.{table.name} o ON o.id = b.id"
+        f" WHERE b.rid > ? OR o.rowid IS NOT b.rid OR {differ}",
+        (mark,),
+    )
+    if touched:
+        rowids = sorted({rowid for pair in touched for rowid in pair if rowid is not None})
+        given = json.dumps(rowids)
         database.change(
-            f"{_insert(table)} main.{table.name} t WHERE t.rowid <= ? AND t.rowid IN (SELECT rid FROM {kept} UNION"
-            f" SELECT o.rowid FROM {kept} b JOIN main.{table.name} o ON o.id = b.id)",
-            (mark,),
+            f"DELETE FROM {table.full_text_table} WHERE rowid IN (SELECT value FROM json_each(?))", (given,)
+        )
+        database.change(
+            f"{_insert(table)} json_each(?) JOIN main.{table.name} t ON t.rowid = value WHERE t.rowid <= ?",
+            (given, mark),
         )
     index_after(database, table, mark)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import copysign, isnan
+from types import MappingProxyType
 from typing import Any
 
 from crdt.digest import sum_hashes
@@ -11,7 +12,7 @@ from crdt.strategies import strategy_of
 from crdt.values import INTEGER_MAX, INTEGER_MIN
 from crdt.version_vector import VersionVector
 from node.store import full_text
-from node.store.bulk_insert import bindable_cells, insert_in_bulk, placeholder
+from node.store.bulk_insert import bindable_cells, insert_in_bulk, placeholder, update_in_bulk
 from node.store.catalogue import ReplicatedTable
 from node.store.change_log import RowsMoved
 from node.store.conflict_log import Conflict, find_conflicts, note_conflicts, settle_conflicts
@@ -68,6 +69,7 @@ class Merge:
         """
         stored_by_id = self._states.read(table, list(incoming), my_vector)
         merged_by_id: dict[RowId, RowState] = {}
+        moved_by_id: dict[RowId, tuple[str, ...]] = {}
         conflicts: list[Conflict] = []
         steps: list[Step] = []
         removed = rows = 0
@@ -88,31 +90,51 @@ class Merge:
             if merged == stored.row:
                 continue
             merged_by_id[row_id] = merged
+            if merged.alive and merged.generation == stored.row.generation and not stored.hidden:
+                moved_by_id[row_id] = _moved(table, stored.row, theirs, merged)
             removed += int.from_bytes(stored.hash, "big")
             rows += int(merged.alive) - int(stored.row.alive)
-        self.show(table, merged_by_id)
+        self.show(table, merged_by_id, moved_by_id)
         self._forgetting.follow(table, stamp, steps)
         settle_conflicts(self._database, table, incoming, merged_by_id, stamp=stamp, vector=their_vector)
         note_conflicts(self._database, table, conflicts)
         hashes = self._states.write(table, merged_by_id)
         return RowsMoved(added=sum_hashes(hashes), removed=removed, rows=rows)
 
-    def show(self, table: ReplicatedTable, states: Mapping[RowId, RowState]) -> None:
-        """Bring the table and its full text in step with merged states."""
-        row_ids = list(states)
-        if not row_ids:
-            return
-        if self._index_text:
-            full_text.unindex(self._database, table, row_ids)
+    def show(
+        self,
+        table: ReplicatedTable,
+        states: Mapping[RowId, RowState],
+        moved_by_id: Mapping[RowId, Sequence[str]] = MappingProxyType({}),
+    ) -> None:
+        """Bring the table and its full text in step with merged states.
+
+        `moved_by_id` names, of rows that stand in the table as their states say, the columns that show another value
+        from now on: only those are written, and an index or the full text only where its columns are among them.
+        """
+        searched = set(table.declaration.full_text)
+        reread = [
+            row_id for row_id in states if row_id not in moved_by_id or not searched.isdisjoint(moved_by_id[row_id])
+        ]
+        if self._index_text and reread:
+            full_text.unindex(self._database, table, reread)
         dead = [row_id for row_id, state in states.items() if not state.alive]
         if dead:
             self._database.change(
                 f"DELETE FROM {table.name} WHERE id IN (SELECT k FROM {IDS})", (ids_blob(dead), len(dead))
             )
-        alive = [row_id for row_id, state in states.items() if state.alive]
-        self._upsert(table, [(row_id, *_values(table, states[row_id])) for row_id in alive])
-        if self._index_text and alive:
-            full_text.index(self._database, table, alive)
+        whole = [row_id for row_id, state in states.items() if state.alive and row_id not in moved_by_id]
+        self._upsert(table, [(row_id, *_values(table, states[row_id], table.column_names)) for row_id in whole])
+        rows_by_columns: dict[Sequence[str], list[RowId]] = {}
+        for row_id, columns in moved_by_id.items():
+            rows_by_columns.setdefault(columns, []).append(row_id)
+        for columns, row_ids in rows_by_columns.items():
+            if columns:
+                rows = [(row_id, *_values(table, states[row_id], columns)) for row_id in row_ids]
+                update_in_bulk(self._database, table, columns, rows)
+        again = [row_id for row_id in reread if states[row_id].alive]
+        if self._index_text and again:
+            full_text.index(self._database, table, again)
 
     def _upsert(self, table: ReplicatedTable, rows: Sequence[Sequence[Any]]) -> None:
         if not rows:
@@ -123,10 +145,22 @@ class Merge:
         upsert_rows(self._database, table.name, ("id", *table.column_names), list(zip(*values, strict=True)), marks)
 
 
-def _values(table: ReplicatedTable, state: RowState) -> Iterable[object]:
-    for name, strategy in zip(table.column_names, table.strategies, strict=True):
+def _moved(table: ReplicatedTable, before: RowState, written: RowState, after: RowState) -> tuple[str, ...]:
+    """Return the columns of a living row that show another value than before, in order of name."""
+    moved: list[str] = []
+    for name in written.cell_by_column:
+        old, new = before.cell_by_column.get(name), after.cell_by_column[name]
+        if old is not new and name in table.strategy_by_column:
+            value = table.strategy_by_column[name].value
+            if old is None or value(old) != value(new):
+                moved.append(name)
+    return tuple(sorted(moved))
+
+
+def _values(table: ReplicatedTable, state: RowState, columns: Sequence[str]) -> Iterable[object]:
+    for name in columns:
         cell = state.cell_by_column.get(name)
-        yield None if cell is None else strategy.value(cell)
+        yield None if cell is None else table.strategy_by_column[name].value(cell)
 
 
 def check_values(table: ReplicatedTable, layout: Layout, rows: Sequence[Sequence[Any]]) -> None:
