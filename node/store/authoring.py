@@ -15,7 +15,7 @@ from crdt.version_vector import VersionVector
 from node.errors import ConstraintError, StorageError
 from node.store import full_text
 from node.store.bulk_insert import bindable
-from node.store.capture import Capture, TouchedTable
+from node.store.capture import Capture, TouchedRow, TouchedTable
 from node.store.catalogue import Catalogue, ReplicatedTable
 from node.store.change_log import Progress, RowsMoved
 from node.store.conflict_log import settle_conflicts
@@ -24,6 +24,7 @@ from node.store.disturbed import Disturbed
 from node.store.forgetting import Forgetting
 from node.store.history import Step
 from node.store.own_changes import change_of, corrections, new_row, split_plain, with_old_values
+from node.store.plain_edits import PlainEdits
 from node.store.references import check_references, settle_references
 from node.store.row_state import RowStates
 from sync.batch import SALT_BYTES, BatchDraft, OwnChange, make_batch
@@ -75,6 +76,7 @@ class Authoring:
         "_forgetting",
         "_full_text",
         "_origin",
+        "_plain_edits",
         "_states",
         "_take",
     )
@@ -87,6 +89,7 @@ class Authoring:
         capture: Capture,
         states: RowStates,
         forgetting: Forgetting,
+        plain_edits: PlainEdits,
         author: Author,
         origin: Origin,
         take_entropy: Callable[[int], bytes],
@@ -98,6 +101,7 @@ class Authoring:
         self._capture = capture
         self._states = states
         self._forgetting = forgetting
+        self._plain_edits = plain_edits
         self._author = author
         self._origin = origin
         self._take = take_entropy
@@ -192,9 +196,10 @@ class Authoring:
         plain, stated = split_plain(table, touched.fresh)
         if plain:
             self._author_plain(draft, table, plain)
-        if stated or touched.others:
+        others = self._author_plain_edits(draft, table, touched.others)
+        if stated or others:
             try:
-                self._author_others(draft, table, stated, touched)
+                self._author_others(draft, table, stated, others)
             except MergeError as error:
                 raise ConstraintError(f"A value written to {table.name} cannot be stored: {error}.") from error
         if self._full_text:
@@ -211,10 +216,21 @@ class Authoring:
         self._states.insert_fresh(table, row_ids, hashes, draft.stamp)
         draft.moved += RowsMoved(added=sum_hashes(hashes), rows=len(rows))
 
+    def _author_plain_edits(
+        self, draft: _Draft, table: ReplicatedTable, rows: Sequence[TouchedRow]
+    ) -> Sequence[TouchedRow]:
+        """Author edits of plain values; return the touched rows that are something else."""
+        if not rows:
+            return rows
+        edits, changes, others = self._plain_edits.author(table, rows, draft.stamp)
+        draft.changes.extend((draft.layout_index(table.name, layout), body, said) for layout, body, said in changes)
+        draft.moved += self._plain_edits.write(table, edits, draft.stamp)
+        return others
+
     def _author_others(
-        self, draft: _Draft, table: ReplicatedTable, stated: Sequence[Row], touched: TouchedTable
+        self, draft: _Draft, table: ReplicatedTable, stated: Sequence[Row], touched: Sequence[TouchedRow]
     ) -> None:
-        old_by_id = self._states.read(table, [row.row_id for row in touched.others], draft.vector)
+        old_by_id = self._states.read(table, [row.row_id for row in touched], draft.vector)
         new: dict[RowId, RowState] = {}
         hidden: dict[RowId, dict[str, Any]] = {}
         written: dict[RowId, RowState] = {}
@@ -228,7 +244,7 @@ class Authoring:
             new[row_id] = state
             rows += 1
             shown += corrections(table, row_id, state, values[2:])
-        for row in touched.others:
+        for row in touched:
             row_id = RowId(row.row_id)
             old = old_by_id.get(row.row_id)
             change = change_of(table, row, old, draft.stamp)

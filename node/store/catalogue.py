@@ -56,6 +56,11 @@ class ReplicatedTable:
         return tuple(column.name for column in self.columns)
 
     @cached_property
+    def index_by_column(self) -> dict[str, int]:
+        """The position of each of `columns` by its name."""
+        return {name: index for index, name in enumerate(self.column_names)}
+
+    @cached_property
     def strategies(self) -> tuple[Strategy, ...]:
         """The strategy of each of `columns`."""
         return tuple(STRATEGY_BY_NAME[column.strategy] for column in self.columns)
@@ -75,6 +80,16 @@ class ReplicatedTable:
     def stated_indexes(self) -> tuple[int, ...]:
         """The positions in `columns` of sets and counters, whose state is more than the value shown."""
         return tuple(index for index, strategy in enumerate(self.strategies) if not strategy.stamped)
+
+    @cached_property
+    def editable(self) -> frozenset[int]:
+        """The positions of columns that hold one stamped value, may be written again, and refer to no other row."""
+        referring = {reference.column for reference in self.references}
+        return frozenset(
+            index
+            for index, (name, strategy) in enumerate(zip(self.column_names, self.strategies, strict=True))
+            if strategy.stamped and strategy.name != "immutable" and name not in referring
+        )
 
     @cached_property
     def references(self) -> tuple[Reference, ...]:

@@ -89,6 +89,12 @@ class History:
         for who, entries in by_stamp.items():
             self._insert(table, who, entries)
 
+    def note_edits(self, table: ReplicatedTable, stamp: Stamp, edits: Sequence[tuple[RowId, int, Differences]]) -> None:
+        """Write down what one batch's changes did to rows: (id, generation, what they show differently now)."""
+        if edits:
+            entries = [(row_id, generation, _pack(said) if said else b"") for row_id, generation, said in edits]
+            self._insert(table, stamp, entries)
+
     def note_ends(self, table: ReplicatedTable, stamp_by_row: Mapping[RowId, tuple[Stamp, int]]) -> None:
         """Write down that rows were deleted, and by whom; nothing of what they held."""
         by_stamp: dict[Stamp, list[tuple[RowId, int, bytes]]] = {}

@@ -94,6 +94,10 @@ class Incoming:
             if len(set(row_ids)) != len(row_ids):
                 raise RemoteProtocolError("a batch changes a row twice")
             return self._merge.insert_new(table, rows, hashes, stamp)
+        if not bulk and known:
+            moved, rows = self._merge.edit(table, layout, rows, stamp, their_vector)
+        else:
+            moved = RowsMoved()
         new: list[int] = []
         others: dict[RowId, RowState] = {}
         for position, row in enumerate(rows):
@@ -105,7 +109,6 @@ class Incoming:
             if row_id in others:
                 raise RemoteProtocolError("a batch changes a row twice")
             others[row_id] = state
-        moved = RowsMoved()
         if new:
             if len({rows[position][0] for position in new}) != len(new):
                 raise RemoteProtocolError("a batch changes a row twice")

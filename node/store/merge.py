@@ -19,6 +19,7 @@ from node.store.conflict_log import Conflict, find_conflicts, note_conflicts, se
 from node.store.database import Database
 from node.store.forgetting import Forgetting
 from node.store.history import Step
+from node.store.plain_edits import PlainEdits
 from node.store.row_state import IDS, RowStates, ids_blob, in_context, upsert_rows
 from sync.errors import RemoteProtocolError
 
@@ -28,12 +29,21 @@ _SCALARS = frozenset({str, int, float, bytes, type(None)})
 class Merge:
     """The joining of incoming row states with one store's tables."""
 
-    __slots__ = ("_database", "_forgetting", "_index_text", "_states")
+    __slots__ = ("_database", "_forgetting", "_index_text", "_plain_edits", "_states")
 
-    def __init__(self, database: Database, states: RowStates, forgetting: Forgetting, *, index_text: bool) -> None:
+    def __init__(
+        self,
+        database: Database,
+        states: RowStates,
+        forgetting: Forgetting,
+        plain_edits: PlainEdits,
+        *,
+        index_text: bool,
+    ) -> None:
         """Work on `database`; capture is silent while anything here runs."""
         self._database = database
         self._forgetting = forgetting
+        self._plain_edits = plain_edits
         self._states = states
         self._index_text = index_text
 
@@ -100,6 +110,33 @@ class Merge:
         note_conflicts(self._database, table, conflicts)
         hashes = self._states.write(table, merged_by_id)
         return RowsMoved(added=sum_hashes(hashes), removed=removed, rows=rows)
+
+    def edit(
+        self,
+        table: ReplicatedTable,
+        layout: Layout,
+        rows: Sequence[Sequence[Any]],
+        stamp: Stamp,
+        their_vector: VersionVector,
+    ) -> tuple[RowsMoved, list[Sequence[Any]]]:
+        """Join changes (id, generation, payloads of `layout`) that are plain edits; return those that are not, too."""
+        edits, others = self._plain_edits.join(table, layout, rows, stamp, their_vector)
+        if not edits:
+            return RowsMoved(), others
+        searched = set(table.declaration.full_text)
+        reread = [edit.row.row_id for edit in edits if not searched.isdisjoint(edit.differences)]
+        if self._index_text and reread:
+            full_text.unindex(self._database, table, reread)
+        rows_by_columns: dict[tuple[str, ...], list[tuple[object, ...]]] = {}
+        for edit in edits:
+            if edit.differences:
+                values = (new for _, new in edit.differences.values())
+                rows_by_columns.setdefault(tuple(edit.differences), []).append((edit.row.row_id, *values))
+        for columns, moved in rows_by_columns.items():
+            update_in_bulk(self._database, table, columns, moved)
+        if self._index_text and reread:
+            full_text.index(self._database, table, reread)
+        return self._plain_edits.write(table, edits, stamp), others
 
     def show(
         self,

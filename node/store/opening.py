@@ -26,6 +26,7 @@ from node.store.incarnations import Cause, mint
 from node.store.incoming import Incoming
 from node.store.merge import Merge
 from node.store.origins import Origins
+from node.store.plain_edits import PlainEdits
 from node.store.receiving import Receiving
 from node.store.rewriting import Rewriting
 from node.store.row_state import RowStates
@@ -181,6 +182,7 @@ def _parts(
     states = RowStates(database, origins)
     history = History(database, origins, clock)
     forgetting = Forgetting(database, origins, history)
+    plain_edits = PlainEdits(database, origins, history)
     capture = Capture(database, catalogue, states)
     authoring = Authoring(
         database=database,
@@ -188,6 +190,7 @@ def _parts(
         capture=capture,
         states=states,
         forgetting=forgetting,
+        plain_edits=plain_edits,
         author=author,
         origin=origin,
         take_entropy=entropy.take,
@@ -204,7 +207,7 @@ def _parts(
         author=author,
         take_entropy=entropy.take,
     )
-    merge = Merge(database, states, forgetting, index_text=options.full_text)
+    merge = Merge(database, states, forgetting, plain_edits, index_text=options.full_text)
     foreign = ForeignTables(database, catalogue, create_table)
     incoming = Incoming(foreign, merge)
     partials = SnapshotPartials(database)
