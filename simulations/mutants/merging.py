@@ -6,7 +6,7 @@ from crdt.strategies import immutable, lww, observed_set
 from crdt.strategies.counter import Counter
 from crdt.strategies.observed_set import ObservedSet
 from crdt.strategies.register import Register
-from node.store import conflict_log, merge
+from node.store import conflict_log, merge, plain_edits
 from simulations.mutants.registry import STATE_CHECKS, Mutant, focused, other_join, replaced
 
 _SETTINGS = focused(tables=("drill_settings",), devices=3, steps=60, statements_max=3)
@@ -155,6 +155,13 @@ MERGING = (
         says="only the version that stood here is kept when it loses, not one that arrives and loses",
         checks=("conflicts",),
         plant=lambda: replaced(merge, "find_conflicts", _only_incoming_loses),
+        focus=_SETTINGS,
+    ),
+    Mutant(
+        name="concurrent-taken-for-later",
+        says="the quick way for plain edits does not ask whether the author had seen what it replaces",
+        checks=("conflicts",),
+        plant=lambda: replaced(plain_edits, "CHOOSING", frozenset()),
         focus=_SETTINGS,
     ),
     Mutant(
