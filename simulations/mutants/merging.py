@@ -162,7 +162,7 @@ MERGING = (
         says="the quick way for plain edits does not ask whether the author had seen what it replaces",
         checks=("conflicts",),
         plant=lambda: replaced(plain_edits, "CHOOSING", frozenset()),
-        focus=_SETTINGS,
+        focus=focused(tables=("drill_folders",), devices=3, steps=90, statements_max=2, snapshot=0.0, late_devices=0),
     ),
     Mutant(
         name="conflict-never-settled",
