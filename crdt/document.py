@@ -49,11 +49,6 @@ def _load(parts: Sequence[bytes], heads: Sequence[ChangeHash]) -> "Document":
     return document
 
 
-def insert(value: str, actor: bytes) -> bytes:
-    """Return the change by which `actor` writes `value` into the empty text; `value` is not empty."""
-    return edit((BASE.raw,), (BASE.hash,), actor, (Edit(0, 0, value),))
-
-
 def edit(parts: Sequence[bytes], heads: Sequence[ChangeHash], actor: bytes, edits: Sequence[Edit]) -> bytes:
     """Return the change by which `actor` makes `edits` in the text that `parts` (saved documents, changes) amount to.
 
@@ -72,12 +67,6 @@ def edit(parts: Sequence[bytes], heads: Sequence[ChangeHash], actor: bytes, edit
     if change is None:
         raise MergeError("an edit of a text changed nothing")
     return bytes(change.raw_bytes)
-
-
-def shown(parts: Sequence[bytes], heads: Sequence[ChangeHash]) -> str:
-    """Return the text that `parts` amount to, whose heads must be `heads`. Raises MergeError."""
-    with _translated():
-        return _load(parts, heads).text(_TEXT_OBJECT)
 
 
 def save(parts: Sequence[bytes], heads: Sequence[ChangeHash]) -> bytes:

@@ -1,22 +1,50 @@
-"""The changes of a text in Automerge's binary format: their names, and what each one builds on.
+"""The changes of a text in Automerge's binary format: read strictly, written byte for byte as Automerge writes them.
 
 Source: the Automerge binary format specification (automerge.org/automerge-binary-format-spec), "Change chunk". A
 chunk is magic 4 ‖ checksum 4 ‖ type 1 ‖ length (LEB128) ‖ contents; its hash is SHA-256 over type ‖ length ‖ contents,
 and the checksum is its first four bytes. Only the uncompressed form (type 1) is used, so that a change has one
-spelling.
+spelling and nothing is ever inflated. Of all operations only two are allowed: inserting one character behind another
+(or at the beginning), and deleting one. A chunk is accepted exactly if writing what was read gives its bytes again.
 """
 
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from hashlib import sha256
+from itertools import groupby
 from typing import NamedTuple, NewType
 
 from crdt.errors import MergeError
+from crdt.text_columns import (
+    Runs,
+    read_runs,
+    read_signed,
+    read_truths,
+    read_unsigned,
+    signed,
+    spell_runs,
+    spell_truths,
+    unsigned,
+)
 
 ChangeHash = NewType("ChangeHash", bytes)
 
 HASH_BYTES = 32
+ACTOR_BYTES = 16
+#: A transaction is at most 8 MiB, and a character that was inserted at least one byte of it.
+OPERATIONS_MAX = 8 * 1024 * 1024
+#: The actor of the one change that every text begins with; its first operation makes the text.
+BASE_ACTOR = b"nuthatch-text-v1"
+_TEXT_COUNTER = 1
 MAGIC = b"\x85\x6f\x4a\x83"
 _TYPE_CHANGE = 1
 _CONTENTS_AT_LEAST = 9
+# Column numbers: id × 16 + type, as the specification lists them.
+_OBJECT_ACTOR, _OBJECT_COUNTER, _KEY_ACTOR, _KEY_COUNTER = 0x01, 0x02, 0x11, 0x13
+_INSERT, _ACTION, _VALUE_SIZE, _VALUE, _DELETED, _DELETED_ACTOR, _DELETED_COUNTER = (
+    0x34, 0x42, 0x56, 0x57, 0x70, 0x71, 0x73,
+)  # fmt: skip
+_SET, _DELETE = 1, 3
+_TEXT_VALUE = 6
 
 
 class Chunk(NamedTuple):
@@ -27,25 +55,35 @@ class Chunk(NamedTuple):
     raw: bytes
 
 
-def read_unsigned(raw: bytes, offset: int) -> tuple[int, int]:
-    """Return the shortest-form LEB128 number of at most 63 bits at `offset`, and the offset behind it."""
-    number = shift = 0
-    while True:
-        if offset >= len(raw) or shift > 56:
-            raise MergeError("a change of a text ends within a number")
-        byte = raw[offset]
-        offset += 1
-        number |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            if byte == 0 and shift:
-                raise MergeError("a change of a text spells a number too long")
-            return number, offset
-        shift += 7
+class Insertion(NamedTuple):
+    """`text` behind the character (actor, counter), at the beginning where `actor` is None."""
+
+    actor: bytes | None
+    counter: int
+    text: str
+
+
+class Deletion(NamedTuple):
+    """`length` characters of `actor`: counter, counter + step, …"""
+
+    actor: bytes
+    counter: int
+    length: int
+    step: int = 1
+
+
+class TextChange(NamedTuple):
+    """What a change does: its operations are numbered `start`, `start` + 1, … one for each character."""
+
+    actor: bytes
+    deps: tuple[ChangeHash, ...]
+    start: int
+    operations: tuple[Insertion | Deletion, ...]
 
 
 def read_chunk(raw: object) -> Chunk:
     """Return the change in `raw`, its hash and its length checked; raise MergeError for anything else."""
-    if not isinstance(raw, bytes) or len(raw) < _CONTENTS_AT_LEAST or raw[:4] != MAGIC or raw[8] != _TYPE_CHANGE:
+    if not isinstance(raw, bytes) or len(raw) <= _CONTENTS_AT_LEAST or raw[:4] != MAGIC or raw[8] != _TYPE_CHANGE:
         raise MergeError("a change of a text is an uncompressed Automerge change")
     length, start = read_unsigned(raw, _CONTENTS_AT_LEAST)
     if start + length != len(raw):
@@ -53,9 +91,243 @@ def read_chunk(raw: object) -> Chunk:
     name = sha256(memoryview(raw)[8:]).digest()
     if name[:4] != raw[4:8]:
         raise MergeError("a change of a text is damaged")
+    deps, _ = _read_deps(raw, start)
+    return Chunk(ChangeHash(name), deps, raw)
+
+
+def _read_deps(raw: bytes, start: int) -> tuple[tuple[ChangeHash, ...], int]:
     count, offset = read_unsigned(raw, start)
     end = offset + count * HASH_BYTES
     if end > len(raw):
         raise MergeError("a change of a text ends within its dependencies")
-    deps = tuple(ChangeHash(raw[at : at + HASH_BYTES]) for at in range(offset, end, HASH_BYTES))
-    return Chunk(ChangeHash(name), deps, raw)
+    return tuple([ChangeHash(raw[at : at + HASH_BYTES]) for at in range(offset, end, HASH_BYTES)]), end
+
+
+def last_number(change: TextChange) -> int:
+    """Return the number of a change's last operation."""
+    return change.start - 1 + sum([len(o.text) if isinstance(o, Insertion) else o.length for o in change.operations])
+
+
+def write_chunk(change: TextChange) -> Chunk:
+    """Return the bytes of a change, the same that Automerge gives it."""
+    actors, columns = _columns(change)
+    contents = [unsigned(len(change.deps)), *change.deps, unsigned(ACTOR_BYTES), change.actor, b"\x01"]
+    contents += [unsigned(change.start), b"\0\0", unsigned(len(actors))]
+    for actor in actors:
+        contents += (unsigned(len(actor)), actor)
+    contents.append(unsigned(len(columns)))
+    for number, column in columns:
+        contents += (unsigned(number), unsigned(len(column)))
+    contents += (column for _, column in columns)
+    size = sum(map(len, contents))
+    hashed = b"".join([_SMALL_TYPE, unsigned(size), *contents])
+    name = sha256(hashed).digest()
+    return Chunk(ChangeHash(name), change.deps, b"".join((MAGIC, name[:4], hashed)))
+
+
+_SMALL_TYPE = bytes([_TYPE_CHANGE])
+
+
+def parse_chunk(raw: bytes) -> TextChange:
+    """Return what a change does; raise MergeError where it is anything but canonical insertions and deletions."""
+    _, offset = read_unsigned(raw, _CONTENTS_AT_LEAST)
+    deps, offset = _read_deps(raw, offset)
+    actor = raw[offset + 1 : offset + 1 + ACTOR_BYTES]
+    # The number of the change (1), the time (0) and the message (empty) need not be read: writing shows what they are.
+    start, offset = read_unsigned(raw, offset + 1 + ACTOR_BYTES + 1)
+    count, offset = read_unsigned(raw, offset + 2)
+    actors = [actor]
+    for _ in range(min(count, len(raw) // ACTOR_BYTES)):
+        actors.append(raw[offset + 1 : offset + 1 + ACTOR_BYTES])
+        offset += 1 + ACTOR_BYTES
+    column_by_number = _read_columns(raw, offset)
+    operations = tuple(_operations(start, actors, column_by_number))
+    change = TextChange(actor, deps, start, operations)
+    if not operations or list(deps) != sorted(set(deps)) or write_chunk(change).raw != raw:
+        raise MergeError("a change of a text does something else than inserting and deleting characters")
+    return change
+
+
+def _read_columns(raw: bytes, offset: int) -> dict[int, bytes]:
+    count, offset = read_unsigned(raw, offset)
+    sizes: list[tuple[int, int]] = []
+    for _ in range(min(count, 16)):
+        number, offset = read_unsigned(raw, offset)
+        size, offset = read_unsigned(raw, offset)
+        sizes.append((number, size))
+    column_by_number: dict[int, bytes] = {}
+    for number, size in sizes:
+        column_by_number[number] = raw[offset : offset + size]
+        offset += size
+    return column_by_number
+
+
+def _operations(
+    start: int, actors: Sequence[bytes], column_by_number: dict[int, bytes]
+) -> Iterator[Insertion | Deletion]:
+    """Yield the operations in the columns of keys and values; the other columns follow from them."""
+    lengths = read_truths(column_by_number.get(_INSERT, b""), OPERATIONS_MAX)
+    total = sum(lengths)
+    try:
+        text = column_by_number.get(_VALUE, b"").decode()
+    except UnicodeDecodeError as error:
+        raise MergeError("a change of a text inserts what is no Unicode") from error
+    if "\0" in text or len(text) != sum(lengths[1::2]):
+        raise MergeError("a change of a text inserts characters one by one, and no NUL")
+    keys = _keys(actors, column_by_number, total)
+    number, taken = start, 0
+    own = actors[0]
+    behind: tuple[bytes | None, int] = (None, 0)
+    begun = 0
+    for index, length in enumerate(lengths):
+        left = length
+        while left:
+            actor, counter, count, step = keys.take(left)
+            left -= count
+            if index % 2 == 0:
+                if actor is None:
+                    raise MergeError("a change of a text deletes nothing that is there")
+                yield Deletion(actor, counter, count, step)
+                number += count
+                continue
+            at = 0
+            while at < count:
+                key = (actor, counter + at * step)
+                if taken > begun and key == (own, number - 1):
+                    # A run of keys that each name the character before goes on to its end.
+                    more = count - at if step == 1 else 1
+                else:
+                    if taken > begun:
+                        yield Insertion(*behind, text[begun:taken])
+                    behind, begun, more = key, taken, 1
+                at, taken, number = at + more, taken + more, number + more
+        if index % 2 and taken > begun:
+            yield Insertion(*behind, text[begun:taken])
+            begun = taken
+
+
+class _Keys:
+    """The characters that the operations name, taken in stretches of one actor and one step."""
+
+    def __init__(self, actors: Sequence[bytes], actor_runs: Runs, counter_runs: Runs) -> None:
+        self._actors = actors
+        self._actor_runs = iter(actor_runs)
+        self._counter_runs = iter(counter_runs)
+        self._actor: bytes | None = None
+        self._actors_left = self._steps_left = self._step = self._counter = 0
+
+    def take(self, most: int) -> tuple[bytes | None, int, int, int]:
+        """Return (actor, first counter, count, step) of the next keys, at most `most`."""
+        if not self._actors_left:
+            self._actors_left, index = next(self._actor_runs, (0, None))
+            if not self._actors_left:
+                # A column that ends early, or is left out, goes on with nulls.
+                self._actors_left = most
+            if index is not None and index >= len(self._actors):
+                raise MergeError("a change of a text names an author that it does not list")
+            self._actor = None if index is None else self._actors[index]
+        if not self._steps_left:
+            self._steps_left, step = next(self._counter_runs, (0, None))
+            if not self._steps_left or step is None:
+                raise MergeError("a change of a text names no character where it must")
+            self._step = step
+        first = self._counter + self._step
+        count = min(most, self._actors_left, self._steps_left)
+        # The first of a run may stand apart from those that follow: only steps of one go on as a stretch.
+        if self._step not in (1, -1):
+            count = 1
+        if first < 0 or first + (count - 1) * self._step < 0:
+            raise MergeError("a change of a text counts below zero")
+        self._counter = first + (count - 1) * self._step
+        self._actors_left -= count
+        self._steps_left -= count
+        return self._actor, first, count, self._step if count > 1 else 1
+
+
+def _keys(actors: Sequence[bytes], column_by_number: dict[int, bytes], total: int) -> _Keys:
+    return _Keys(
+        actors,
+        read_runs(column_by_number.get(_KEY_ACTOR, b""), read_unsigned, total),
+        read_runs(column_by_number.get(_KEY_COUNTER, b""), read_signed, total),
+    )
+
+
+@lru_cache(maxsize=4096)
+def _shape(lengths: tuple[int, ...], base_index: int) -> tuple[bytes, bytes, bytes, bytes, bytes]:
+    """Return the columns that follow from the alternating numbers of deletions and insertions alone."""
+    total = sum(lengths)
+    actions = spell_runs(((n, _SET if i % 2 else _DELETE) for i, n in enumerate(lengths) if n), unsigned)
+    deleted = spell_runs(((n, 1 - i % 2) for i, n in enumerate(lengths) if n), unsigned)
+    objects = spell_runs([(total, base_index)], unsigned)
+    return objects, spell_runs([(total, _TEXT_COUNTER)], unsigned), spell_truths(lengths), actions, deleted
+
+
+def _columns(change: TextChange) -> tuple[list[bytes], list[tuple[int, bytes]]]:
+    """Return the other actors that a change names, and its columns in order of number."""
+    named = {operation.actor for operation in change.operations} | {BASE_ACTOR}
+    actors = sorted(actor for actor in named if actor is not None and actor != change.actor)
+    index_by_actor: dict[bytes | None, int | None] = {actor: index for index, actor in enumerate(actors, 1)}
+    index_by_actor |= {change.actor: 0, None: None}
+    lengths: list[int] = [0]
+    key_actors: Runs = []
+    key_steps: Runs = []
+    deleted_actors: Runs = []
+    deleted_steps: Runs = []
+    sizes: Runs = []
+    texts: list[str] = []
+    number, key, deleted = change.start, 0, 0
+    for operation in change.operations:
+        index = index_by_actor[operation.actor]
+        key_steps.append((1, operation.counter - key))
+        if isinstance(operation, Insertion):
+            _, counter, text = operation
+            count = len(text)
+            key_actors.append((1, index))
+            key = counter
+            if count > 1:
+                key_actors.append((count - 1, 0))
+                key_steps.append((1, number - counter))
+                key = number + count - 2
+                if count > 2:
+                    key_steps.append((count - 2, 1))
+            sizes += _sizes(text)
+            texts.append(text)
+        else:
+            _, counter, count, step = operation
+            key_actors.append((count, index))
+            deleted_actors.append((count, index))
+            deleted_steps.append((1, counter - deleted))
+            if count > 1:
+                key_steps.append((count - 1, step))
+                deleted_steps.append((count - 1, step))
+            key = deleted = counter + (count - 1) * step
+            sizes.append((count, 0))
+        if len(lengths) % 2 == isinstance(operation, Insertion):
+            lengths.append(0)
+        lengths[-1] += count
+        number += count
+    base_index = index_by_actor[BASE_ACTOR]
+    assert base_index is not None
+    objects, counters, inserts, actions, is_deleted = _shape(tuple(lengths), base_index)
+    columns = [
+        (_OBJECT_ACTOR, objects),
+        (_OBJECT_COUNTER, counters),
+        (_KEY_ACTOR, spell_runs(key_actors, unsigned)),
+        (_KEY_COUNTER, spell_runs(key_steps, signed)),
+        (_INSERT, inserts),
+        (_ACTION, actions),
+        (_VALUE_SIZE, spell_runs(sizes, unsigned)),
+        (_VALUE, "".join(texts).encode()),
+        (_DELETED, is_deleted),
+        (_DELETED_ACTOR, spell_runs(deleted_actors, unsigned)),
+        (_DELETED_COUNTER, spell_runs(deleted_steps, signed)),
+    ]
+    return actors, [(number, column) for number, column in columns if column]
+
+
+def _sizes(text: str) -> Runs:
+    """Return the runs of value sizes of characters: bytes × 16 + the type of a text."""
+    if text.isascii():
+        return [(len(text), 1 << 4 | _TEXT_VALUE)]
+    sizes = (len(character.encode()) << 4 | _TEXT_VALUE for character in text)
+    return [(sum(1 for _ in group), size) for size, group in groupby(sizes)]

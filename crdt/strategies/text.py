@@ -5,8 +5,10 @@ the row, promotes it: the constant base change, then each inserted value as one 
 An edit is one change by actor H(stamp, heads, new text). So promotion happens anywhere, at any time, with the same
 bytes, and no actor ever makes two changes: neither a fork nor a restored copy gives one (actor, number) two meanings.
 
-What a state knows is a set of changes; its heads (the changes that no other one builds on) and the changes that are
-named but missing determine that set, and with it the text.
+What a state knows is a set of changes. Those whose dependencies are here are applied to the text's spans
+(crdt.text_spans), which are kept with the state, so that merging a change loads nothing; the others wait for them.
+Automerge makes the changes of edits and the compact documents, and each edit it makes is checked against the spans;
+above `LIBRARY_CHARACTERS_MAX` it would take seconds, and crdt.text_chunk writes the same bytes.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,12 +22,26 @@ from crdt import document
 from crdt.errors import MergeError
 from crdt.identifiers import Stamp
 from crdt.place import Place
-from crdt.text_chunk import ChangeHash, Chunk, read_chunk
-from crdt.text_edits import edits
+from crdt.text_chunk import (
+    ACTOR_BYTES,
+    HASH_BYTES,
+    ChangeHash,
+    Insertion,
+    TextChange,
+    last_number,
+    parse_chunk,
+    read_chunk,
+    write_chunk,
+)
+from crdt.text_edits import Edit, edits
+from crdt.text_spans import Run, apply_change, operations_of, shown_text
 from crdt.values import Scalar
 
 BASE_HASH = document.BASE.hash
-_ACTOR_BYTES = 16
+#: Characters, deleted ones too: Automerge takes 2 µs for each when it loads a document.
+LIBRARY_CHARACTERS_MAX = 16_384
+_FIRST_NUMBER = 2
+_REMEMBERED_BYTES = 4096
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -33,17 +49,21 @@ _encode = msgspec.msgpack.Encoder().encode
 class Text:
     """One inserted value (`plain`), or the changes made since the base.
 
-    `heads` stand in order of hash, `missing` are changes that are built on but not here, `shown` is the text of those
-    whose dependencies are here. `saved` is a compact document of some of the changes, `chunks` are the others.
+    `chunks` are their bytes in the order in which they were applied, except for those inside `saved`, a compact
+    document. `known` are the names of all that are applied, `heads` those that no other one builds on, in order; what
+    is in `chunks` only is waiting for a dependency. `spans` and `shown` are what the applied ones amount to, `last` is
+    the greatest number of their operations.
     """
 
     place: Place
     plain: str | None
     shown: str
-    heads: tuple[ChangeHash, ...] = ()
-    missing: frozenset[ChangeHash] = frozenset()
+    heads: tuple[ChangeHash, ...] = (BASE_HASH,)
+    known: frozenset[ChangeHash] = frozenset()
+    chunks: Mapping[ChangeHash, bytes] = field(default_factory=dict)
     saved: bytes = b""
-    chunks: Mapping[ChangeHash, Chunk] = field(default_factory=dict)
+    spans: Sequence[Run] = ()
+    last: int = _FIRST_NUMBER - 1
 
     def __eq__(self, other: object) -> bool:
         """Tell whether both know the same changes, however they keep them."""
@@ -53,8 +73,14 @@ class Text:
         """Return the hash of what `__eq__` compares."""
         return hash(self._identity())
 
+    @property
+    def waiting(self) -> list[ChangeHash]:
+        """The names of the changes whose dependencies are not all here, in order."""
+        return sorted(name for name in self.chunks if name not in self.known)
+
     def _identity(self) -> tuple[object, ...]:
-        return (self.plain, self.heads, self.missing, self.shown)
+        # The applied heads and what waits determine every change that is known.
+        return (self.plain, self.heads, *self.waiting)
 
 
 def plain_text(value: str, place: Place) -> Text:
@@ -78,23 +104,26 @@ def delta(state: Text | None, new_value: Scalar, stamp: Stamp, place: Place) -> 
     changes = edits(state.shown, wanted)
     if not changes:
         return None
-    applied, heads = _applied(_all_chunks(state))
-    parts = _parts(state, applied)
-    chunk = read_chunk(document.edit(parts, heads, editor(stamp, heads, wanted), changes))
-    missing = frozenset(chunk.deps) - {BASE_HASH}
-    return Text(place, None, "" if missing else wanted, (chunk.hash,), missing, b"", {chunk.hash: chunk})
+    whole = _promoted(state)
+    raw = _edited(whole, editor(stamp, whole.heads, wanted), changes)
+    change = _parsed(raw)
+    if shown_text(apply_change(whole.spans, change)) != wanted:
+        raise MergeError("the change of a text does not lead to what was written")
+    return _grown(Text(place, None, ""), {read_chunk(raw).hash: raw})
 
 
 def join(a: Text, b: Text) -> Text:
     """Return the text of all changes of both."""
-    if a == b:
+    if a.plain is not None and a.plain == b.plain:
         return a
-    mine, others = _all_chunks(a), _all_chunks(b)
-    if others.keys() <= mine.keys():
-        return a
-    if mine.keys() <= others.keys():
-        return b
-    return _of_chunks(a.place, {**mine, **others})
+    more, less = (_promoted(a), _promoted(b))
+    if len(more.known) < len(less.known):
+        more, less, a = less, more, b
+    chunks = less.chunks
+    if less.saved and not less.known <= more.known:
+        chunks = _all_chunks(less)
+    new = {name: raw for name, raw in chunks.items() if name not in more.known and name not in more.chunks}
+    return _grown(more, new) if new else a
 
 
 def value(state: Text) -> str:
@@ -106,12 +135,12 @@ def to_wire(state: Text) -> object:
     """Return the plain text, or the changes in order of hash."""
     if state.plain is not None:
         return state.plain
-    return [chunk.raw for _, chunk in sorted(_all_chunks(state).items())]
+    return [raw for _, raw in sorted(_all_chunks(state).items())]
 
 
 def to_proof(state: Text) -> object:
-    """Return what a row hash spells: the plain text, or [heads, text]."""
-    return state.plain if state.plain is not None else [list(state.heads), state.shown]
+    """Return what a row hash spells: the plain text, or [heads and whatever waits, text]."""
+    return state.plain if state.plain is not None else [[*state.heads, *state.waiting], state.shown]
 
 
 def from_wire(payload: object, stamp: Stamp, place: Place) -> Text:
@@ -120,21 +149,36 @@ def from_wire(payload: object, stamp: Stamp, place: Place) -> Text:
         return plain_text(_check_text(payload), place)
     if not isinstance(payload, list) or not payload:
         raise MergeError("a text travels as a text, an edited one as the list of its changes")
-    chunks = {chunk.hash: chunk for chunk in map(read_chunk, payload)}
-    if len(chunks) != len(payload) or list(chunks) != sorted(chunks) or BASE_HASH in chunks:
-        raise MergeError("the changes of a text stand in order of hash, each once, without the base")
-    state = _of_chunks(place, chunks)
+    chunks: dict[ChangeHash, bytes] = {}
+    for raw in payload:
+        chunk = read_chunk(raw)
+        chunks[chunk.hash] = chunk.raw
+        _parsed(chunk.raw)
+    if len(chunks) != len(payload) or list(chunks) != sorted(chunks):
+        raise MergeError("the changes of a text stand in order of hash, each once")
+    state = _canonical(_grown(Text(place, None, ""), chunks))
     if state.plain is not None:
         raise MergeError("a text that was only inserted travels as it is")
     return state
 
 
 def to_stored(state: Text) -> object:
-    """Return what is kept beside the shown text, None for a plain one: [heads, missing, document, [change…]]."""
+    """Return what is kept beside the shown text, None for a plain one.
+
+    [heads, names inside the document, names that wait, last number, document, [[name, change] …], actors, spans],
+    names and actors end to end, the spans as (index of actor, counter, length; negative: deleted) in a row.
+    """
     if state.plain is not None:
         return None
-    chunks = [chunk.raw for _, chunk in sorted(state.chunks.items())]
-    return [list(state.heads), sorted(state.missing), state.saved, chunks]
+    actors = sorted({run.actor for run in state.spans})
+    index_by_actor = {actor: index for index, actor in enumerate(actors)}
+    spans: list[int] = []
+    for actor, counter, length, source, _ in state.spans:
+        spans += (index_by_actor[actor], counter, -length if source is None else length)
+    inside = b"".join(sorted(state.known - state.chunks.keys()))
+    chunks = [[name, raw] for name, raw in state.chunks.items()]
+    waiting = b"".join(state.waiting)
+    return [b"".join(state.heads), inside, waiting, state.last, state.saved, chunks, b"".join(actors), spans]
 
 
 def from_stored(payload: object, shown: str, place: Place) -> Text:
@@ -142,25 +186,60 @@ def from_stored(payload: object, shown: str, place: Place) -> Text:
     match payload:
         case None:
             return plain_text(shown, place)
-        case [list(heads), list(missing), bytes(saved), list(raws)]:
-            chunks = {chunk.hash: chunk for chunk in map(read_chunk, raws)}
-            return Text(place, None, shown, tuple(heads), frozenset(missing), saved, chunks)
+        case [
+            bytes(heads), bytes(inside), bytes(waiting), int(last),
+            bytes(saved), list(chunks), bytes(actors), list(spans),
+        ]:  # fmt: skip
+            pass
         case _:
             raise MergeError("a stored text is damaged")
+    raw_by_name: dict[ChangeHash, bytes] = dict(chunks)
+    known = frozenset(_names(inside)) | (raw_by_name.keys() - frozenset(_names(waiting)))
+    return Text(
+        place=place,
+        plain=None,
+        shown=shown,
+        heads=_names(heads),
+        known=known,
+        chunks=raw_by_name,
+        saved=saved,
+        spans=_read_spans(spans, actors, shown),
+        last=last,
+    )
+
+
+def _names(blob: bytes) -> tuple[ChangeHash, ...]:
+    return tuple([ChangeHash(blob[at : at + HASH_BYTES]) for at in range(0, len(blob), HASH_BYTES)])
+
+
+def _read_spans(spans: list[int], actors: bytes, shown: str) -> list[Run]:
+    names = [actors[at : at + ACTOR_BYTES] for at in range(0, len(actors), ACTOR_BYTES)]
+    runs: list[Run] = []
+    at = 0
+    for index, counter, length in zip(*[iter(spans)] * 3, strict=True):
+        if length < 0:
+            runs.append(Run(names[index], counter, -length, None, 0))
+        else:
+            runs.append(Run(names[index], counter, length, shown, at))
+            at += length
+    if at != len(shown):
+        raise MergeError("a stored text is not as long as what its table shows")
+    return runs
 
 
 def compacted(state: Text) -> Text:
-    """Return the same text kept as one compact document; what still waits for a missing change stays as it is."""
-    if state.plain is not None:
+    """Return the same text kept as one compact document; what still waits for a missing change stays as it is.
+
+    A text too long for the library to load in a moment stays as it is, too.
+    """
+    if state.plain is not None or _characters(state) > LIBRARY_CHARACTERS_MAX:
         return state
-    chunks = _all_chunks(state)
-    applied, heads = _applied(chunks)
-    saved = document.save(_parts(state, applied), heads)
+    saved = document.save(_parts(state), state.heads)
     # A change that does not come back in its own bytes could never be sent on: then nothing is compacted.
-    if {chunk.hash for chunk in _saved_chunks(saved).values()} != applied.keys():
+    if _saved_chunks(saved).keys() != state.known:
         return state
-    rest = {name: chunk for name, chunk in chunks.items() if name not in applied}
-    return Text(state.place, None, state.shown, state.heads, state.missing, saved, rest)
+    rest = {name: raw for name, raw in state.chunks.items() if name not in state.known}
+    return Text(state.place, None, state.shown, state.heads, state.known, rest, saved, state.spans, state.last)
 
 
 def without(state: Text, names: Iterable[ChangeHash]) -> Text:
@@ -170,8 +249,8 @@ def without(state: Text, names: Iterable[ChangeHash]) -> Text:
     while gone & chunks.keys():
         for name in gone & chunks.keys():
             del chunks[name]
-        gone |= {name for name, chunk in chunks.items() if not gone.isdisjoint(chunk.deps)}
-    return _of_chunks(state.place, chunks)
+        gone |= {name for name, raw in chunks.items() if not gone.isdisjoint(read_chunk(raw).deps)}
+    return _canonical(_grown(Text(state.place, None, ""), chunks))
 
 
 def rebase(state: Text, base_heads: Sequence[bytes], new_value: str) -> str:
@@ -182,36 +261,34 @@ def rebase(state: Text, base_heads: Sequence[bytes], new_value: str) -> str:
     """
     wanted = _check_text(new_value)
     chunks = _all_chunks(state)
-    known = {BASE_HASH, *chunks}
-    if not known.issuperset(base_heads):
+    if not {BASE_HASH, *chunks}.issuperset(base_heads):
         raise MergeError("the version that was edited is not known here")
-    base: dict[ChangeHash, Chunk] = {}
-    waiting = [ChangeHash(head) for head in base_heads]
-    while waiting:
-        name = waiting.pop()
+    base: dict[ChangeHash, bytes] = {}
+    open_names = [ChangeHash(head) for head in base_heads]
+    while open_names:
+        name = open_names.pop()
         if name in chunks and name not in base:
             base[name] = chunks[name]
-            waiting.extend(chunks[name].deps)
-    old = _of_chunks(state.place, base)
+            open_names.extend(read_chunk(chunks[name]).deps)
+    old = _grown(Text(state.place, None, ""), base)
+    # No stamp is under way: what is made here is merged into a value and then thrown away.
     change = delta(old, wanted, Stamp(b"rebase"), state.place)
     return state.shown if change is None else join(state, change).shown
 
 
 def heads_of(state: Text) -> tuple[ChangeHash, ...]:
     """Return the heads of a text; those of a plain one are what they would be after promotion."""
-    if state.plain is None:
-        return state.heads
-    return tuple(_all_chunks(state)) or (BASE_HASH,)
+    return _promoted(state).heads
 
 
 def inserter(place: Place, text: str) -> bytes:
     """Return the actor that inserts `text` at `place`: 16 bytes that are the same on every device."""
-    return blake2b(_encode([*place, text]), digest_size=_ACTOR_BYTES, person=b"nuthatch-insert").digest()
+    return blake2b(_encode([*place, text]), digest_size=ACTOR_BYTES, person=b"nuthatch-insert").digest()
 
 
 def editor(stamp: Stamp, heads: Sequence[ChangeHash], text: str) -> bytes:
     """Return the actor that makes `text` of the text at `heads` under `stamp`: 16 bytes."""
-    return blake2b(_encode([stamp, heads, text]), digest_size=_ACTOR_BYTES, person=b"nuthatch-editor").digest()
+    return blake2b(_encode([stamp, heads, text]), digest_size=ACTOR_BYTES, person=b"nuthatch-editor").digest()
 
 
 def _check_text(text: object) -> str:
@@ -220,55 +297,107 @@ def _check_text(text: object) -> str:
     return text
 
 
+def _promoted(state: Text) -> Text:
+    """Return the text as changes; the one that inserts a value has the same bytes wherever it is made."""
+    if state.plain is None:
+        return state
+    if not state.plain:
+        return Text(state.place, None, "")
+    actor = inserter(state.place, state.plain)
+    insertion = Insertion(None, 0, state.plain)
+    chunk = write_chunk(TextChange(actor, (BASE_HASH,), _FIRST_NUMBER, (insertion,)))
+    run = Run(actor, _FIRST_NUMBER, len(state.plain), state.plain, 0)
+    return Text(
+        place=state.place,
+        plain=None,
+        shown=state.plain,
+        heads=(chunk.hash,),
+        known=frozenset((chunk.hash,)),
+        chunks={chunk.hash: chunk.raw},
+        spans=(run,),
+        last=_FIRST_NUMBER + len(state.plain) - 1,
+    )
+
+
+def _canonical(state: Text) -> Text:
+    """Return the state, a plain one where its changes are exactly one inserted value."""
+    if not state.known and not state.chunks:
+        return plain_text("", state.place)
+    if len(state.known) == 1 and len(state.spans) == 1 and state.shown and not state.waiting:
+        plain = plain_text(state.shown, state.place)
+        if _promoted(plain).heads == state.heads:
+            return plain
+    return state
+
+
+def _characters(state: Text) -> int:
+    return sum([run.length for run in state.spans])
+
+
+def _edited(state: Text, actor: bytes, changes: Sequence[Edit]) -> bytes:
+    """Return the change by which `actor` makes `changes` in a promoted text."""
+    if _characters(state) + sum(len(edit.inserted) for edit in changes) <= LIBRARY_CHARACTERS_MAX:
+        return document.edit(_parts(state), state.heads, actor, changes)
+    return write_chunk(TextChange(actor, state.heads, state.last + 1, operations_of(state.spans, changes))).raw
+
+
 @lru_cache(maxsize=256)
-def _inserted(place: Place, text: str) -> Chunk:
-    return read_chunk(document.insert(text, inserter(place, text)))
+def _remembered(raw: bytes) -> TextChange:
+    return parse_chunk(raw)
+
+
+def _parsed(raw: bytes) -> TextChange:
+    """Return what a change does; what was just checked on its way in is not read again to be applied."""
+    return _remembered(raw) if len(raw) <= _REMEMBERED_BYTES else parse_chunk(raw)
 
 
 @lru_cache(maxsize=64)
-def _saved_chunks(saved: bytes) -> dict[ChangeHash, Chunk]:
+def _saved_chunks(saved: bytes) -> Mapping[ChangeHash, bytes]:
     chunks = map(read_chunk, document.changes(saved))
-    return {chunk.hash: chunk for chunk in chunks if chunk.hash != BASE_HASH}
+    return {chunk.hash: chunk.raw for chunk in chunks if chunk.hash != BASE_HASH}
 
 
-def _all_chunks(state: Text) -> Mapping[ChangeHash, Chunk]:
-    """Return every change of a text but the base."""
-    if state.plain is not None:
-        if not state.plain:
-            return {}
-        chunk = _inserted(state.place, state.plain)
-        return {chunk.hash: chunk}
-    return {**_saved_chunks(state.saved), **state.chunks} if state.saved else state.chunks
+def _all_chunks(state: Text) -> Mapping[ChangeHash, bytes]:
+    """Return every change of a text but the base, by name."""
+    whole = _promoted(state)
+    return {**_saved_chunks(whole.saved), **whole.chunks} if whole.saved else whole.chunks
 
 
-def _applied(chunks: Mapping[ChangeHash, Chunk]) -> tuple[dict[ChangeHash, Chunk], list[ChangeHash]]:
-    """Return the changes whose dependencies are here, in an order in which they can be applied, and their heads."""
-    applied: dict[ChangeHash, Chunk] = {}
-    waiting = dict(sorted(chunks.items()))
-    while ready := [c for c in waiting.values() if all(dep == BASE_HASH or dep in applied for dep in c.deps)]:
-        for chunk in ready:
-            applied[chunk.hash] = waiting.pop(chunk.hash)
-    return applied, _heads(applied)
+def _parts(state: Text) -> list[bytes]:
+    """Return what the library loads: the base or the compact document, then the applied changes in order."""
+    applied = (raw for name, raw in state.chunks.items() if name in state.known)
+    return [state.saved or document.BASE.raw, *applied]
 
 
-def _heads(chunks: Mapping[ChangeHash, Chunk]) -> list[ChangeHash]:
-    built_on = {dep for chunk in chunks.values() for dep in chunk.deps}
-    return sorted(chunks.keys() - built_on) or [BASE_HASH]
-
-
-def _parts(state: Text, applied: Mapping[ChangeHash, Chunk]) -> list[bytes]:
-    if not state.saved:
-        return [document.BASE.raw, *(chunk.raw for chunk in applied.values())]
-    inside = _saved_chunks(state.saved)
-    return [state.saved, *(chunk.raw for name, chunk in applied.items() if name not in inside)]
-
-
-def _of_chunks(place: Place, chunks: Mapping[ChangeHash, Chunk]) -> Text:
-    if not chunks:
-        return plain_text("", place)
-    applied, heads = _applied(chunks)
-    text = document.shown([document.BASE.raw, *(chunk.raw for chunk in applied.values())], heads) if applied else ""
-    if len(chunks) == 1 and applied and text and chunks.keys() == {_inserted(place, text).hash}:
-        return plain_text(text, place)
-    missing = frozenset(dep for chunk in chunks.values() for dep in chunk.deps) - chunks.keys() - {BASE_HASH}
-    return Text(place, None, text, tuple(_heads(chunks)), missing, b"", chunks)
+def _grown(state: Text, new: Mapping[ChangeHash, bytes]) -> Text:
+    """Return a promoted text with further changes: those that can be are applied, the others wait."""
+    spans, last, known, heads = state.spans, state.last, set(state.known), set(state.heads)
+    waiting = {**{name: raw for name, raw in state.chunks.items() if name not in known}, **new}
+    chunks = {name: raw for name, raw in state.chunks.items() if name in known}
+    more = True
+    while waiting and more:
+        more = False
+        for name, raw in list(waiting.items()):
+            change = _parsed(raw)
+            if not all(dep in known or dep == BASE_HASH for dep in change.deps):
+                continue
+            if any(run[0] == change.actor for run in spans):
+                raise MergeError("two changes of a text have one author")
+            spans = apply_change(spans, change)
+            last = max(last, last_number(change))
+            known.add(name)
+            heads.difference_update(change.deps)
+            heads.add(name)
+            chunks[name] = waiting.pop(name)
+            more = True
+    return Text(
+        place=state.place,
+        plain=None,
+        shown=shown_text(spans),
+        heads=tuple(sorted(heads)),
+        known=frozenset(known),
+        chunks={**chunks, **waiting},
+        saved=state.saved,
+        spans=spans,
+        last=last,
+    )

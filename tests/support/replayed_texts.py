@@ -26,7 +26,7 @@ def replay(states: Iterable[Text]) -> Document:
     raws: set[bytes] = set()
     for state in states:
         if state.plain is None:
-            raws.update(chunk.raw for chunk in state.chunks.values())
+            raws.update(state.chunks.values())
         elif state.plain:
             raws.add(insert_by_automerge(state.plain, inserter(state.place, state.plain)))
     waiting = {chunk.hash: chunk for chunk in map(read_chunk, sorted(raws))}

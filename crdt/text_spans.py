@@ -1,0 +1,188 @@
+"""The characters of a text in their order, deleted ones too, as runs: what a change is applied to without Automerge.
+
+The order is that of RGA (Roh et al. 2011) as Automerge has it: a character stands behind the one it was written behind,
+and of several written behind the same one that with the greater operation id (counter, then actor) stands first.
+Because a character's id is greater than that of the one it was written behind, its place is found by walking on past
+all greater ids. A run is characters of one actor with consecutive counters, all shown or all deleted.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from crdt.errors import MergeError
+from crdt.text_chunk import Deletion, Insertion, TextChange
+from crdt.text_edits import Edit
+
+
+class Run(NamedTuple):
+    """`length` characters: `actor` wrote them as operations `counter`, `counter` + 1, …
+
+    `source[offset : offset + length]` is what they show, nothing where `source` is None: they are deleted.
+    """
+
+    actor: bytes
+    counter: int
+    length: int
+    source: str | None
+    offset: int
+
+
+Spans = Sequence[Run]
+
+
+def shown_text(spans: Spans) -> str:
+    """Return the text that is shown."""
+    return "".join([source[offset : offset + length] for _, _, length, source, offset in spans if source is not None])
+
+
+def apply_change(spans: Spans, change: TextChange) -> list[Run]:
+    """Return the spans after `change`; raise MergeError where it names a character that is not there.
+
+    Time grows with the operations (a run of insertions or deletions is one) and the runs between one's place and the
+    next's.
+    """
+    runs = list(spans)
+    number = change.start
+    at = 0
+    for operation in change.operations:
+        if isinstance(operation, Insertion):
+            at = _insert(runs, at, change.actor, number, operation)
+            number += len(operation.text)
+        else:
+            at = _delete(runs, at, operation, number)
+            number += operation.length
+    return runs
+
+
+def _find(runs: list[Run], near: int, actor: bytes | None, counter: int) -> int:
+    """Return the index of the run that holds a character, looked for from `near` to the end and then from the start."""
+    for index in range(near, len(runs)):
+        run = runs[index]
+        if run[0] == actor and run[1] <= counter < run[1] + run[2]:
+            return index
+    for index in range(min(near, len(runs))):
+        run = runs[index]
+        if run[0] == actor and run[1] <= counter < run[1] + run[2]:
+            return index
+    raise MergeError("a change of a text names a character that is not there")
+
+
+def _insert(runs: list[Run], near: int, actor: bytes, number: int, insertion: Insertion) -> int:
+    behind, counter, text = insertion
+    if behind is None:
+        index = 0
+    else:
+        if counter >= number:
+            raise MergeError("a change of a text writes behind a character that is later than itself")
+        index = _find(runs, near, behind, counter)
+        run = runs[index]
+        before = counter - run[1] + 1
+        index += 1
+        if before < run[2]:
+            # The rest of the run was written behind the same character: it stays there if its id is the greater one.
+            if (run[1] + before, run[0]) > (number, actor):
+                while index < len(runs) and (runs[index][1], runs[index][0]) > (number, actor):
+                    index += 1
+                runs.insert(index, Run(actor, number, len(text), text, 0))
+                return index
+            _split(runs, index - 1, before)
+    while index < len(runs) and (runs[index][1], runs[index][0]) > (number, actor):
+        index += 1
+    runs.insert(index, Run(actor, number, len(text), text, 0))
+    return index
+
+
+def _split(runs: list[Run], index: int, before: int) -> None:
+    actor, counter, length, source, offset = runs[index]
+    runs[index : index + 1] = (
+        Run(actor, counter, before, source, offset),
+        Run(actor, counter + before, length - before, source, offset + before),
+    )
+
+
+def _delete(runs: list[Run], near: int, deletion: Deletion, number: int) -> int:
+    actor, counter, count, step = deletion
+    if step < 0:
+        counter += (count - 1) * step
+    if counter + count > number:
+        raise MergeError("a change of a text deletes a character that is later than itself")
+    index = near
+    while count:
+        index = _find(runs, index, actor, counter)
+        run = runs[index]
+        before = counter - run[1]
+        here = min(count, run[2] - before)
+        if run[3] is not None:
+            if before:
+                _split(runs, index, before)
+                index += 1
+            if here < runs[index][2]:
+                _split(runs, index, here)
+            runs[index] = Run(actor, counter, here, None, 0)
+        counter += here
+        count -= here
+    return index
+
+
+def operations_of(spans: Spans, edits: Iterable[Edit]) -> tuple[Insertion | Deletion, ...]:
+    """Return the operations that make `edits` (in order of position) in the text that `spans` show.
+
+    Each edit inserts behind the character that stands before it and then deletes; they come last edit first.
+    """
+    made: list[list[Insertion | Deletion]] = []
+    index = position = 0
+    before: tuple[bytes | None, int] = (None, 0)
+    for at, removed, inserted in edits:
+        # Walk to the run that shows the character before the edit.
+        while index < len(spans) and (spans[index].source is None or position + spans[index].length < at):
+            if spans[index].source is not None:
+                position += spans[index].length
+            index += 1
+        if at > position:
+            before = (spans[index].actor, spans[index].counter + at - position - 1)
+        elif at == 0:
+            before = (None, 0)
+        else:
+            before = _last_shown(spans, index)
+        operations: list[Insertion | Deletion] = [Insertion(before[0], before[1], inserted)] if inserted else []
+        walked, walked_position, left = index, position, removed
+        while left:
+            run = spans[walked]
+            if run.source is None:
+                walked += 1
+                continue
+            skip = max(at - walked_position, 0)
+            count = min(left, run.length - skip)
+            if count > 0:
+                operations.append(Deletion(run.actor, run.counter + skip, count))
+                left -= count
+            walked_position += run.length
+            walked += 1
+        made.append(operations)
+    return tuple(operation for operations in reversed(made) for operation in _joined(operations))
+
+
+def _last_shown(spans: Spans, index: int) -> tuple[bytes, int]:
+    while index:
+        index -= 1
+        if spans[index].source is not None:
+            return spans[index].actor, spans[index].counter + spans[index].length - 1
+    raise AssertionError("a position behind the beginning has a character before it")
+
+
+def _joined(operations: list[Insertion | Deletion]) -> Iterable[Insertion | Deletion]:
+    last: Insertion | Deletion | None = None
+    for operation in operations:
+        if (
+            isinstance(last, Deletion)
+            and isinstance(operation, Deletion)
+            and operation.actor == last.actor
+            and operation.counter == last.counter + last.length
+        ):
+            last = Deletion(last.actor, last.counter, last.length + operation.length)
+            continue
+        if last is not None:
+            yield last
+        last = operation
+    if last is not None:
+        yield last
