@@ -37,12 +37,14 @@ BASE_ACTOR = b"nuthatch-text-v1"
 _TEXT_COUNTER = 1
 MAGIC = b"\x85\x6f\x4a\x83"
 _TYPE_CHANGE = 1
+_TYPE = bytes([_TYPE_CHANGE])
+_ACTOR_SIZE = bytes([ACTOR_BYTES])
 _CONTENTS_AT_LEAST = 9
 # Column numbers: id × 16 + type, as the specification lists them.
-_OBJECT_ACTOR, _OBJECT_COUNTER, _KEY_ACTOR, _KEY_COUNTER = 0x01, 0x02, 0x11, 0x13
-_INSERT, _ACTION, _VALUE_SIZE, _VALUE, _DELETED, _DELETED_ACTOR, _DELETED_COUNTER = (
-    0x34, 0x42, 0x56, 0x57, 0x70, 0x71, 0x73,
-)  # fmt: skip
+_OBJECT_ACTOR, _OBJECT_COUNTER, _KEY_ACTOR, _KEY_COUNTER, _INSERT, _ACTION = map(
+    unsigned, (0x01, 0x02, 0x11, 0x13, 0x34, 0x42)
+)
+_VALUE_SIZE, _VALUE, _DELETED, _DELETED_ACTOR, _DELETED_COUNTER = map(unsigned, (0x56, 0x57, 0x70, 0x71, 0x73))
 _SET, _DELETE = 1, 3
 _TEXT_VALUE = 6
 
@@ -110,28 +112,30 @@ def last_number(change: TextChange) -> int:
 
 def write_chunk(change: TextChange) -> Chunk:
     """Return the bytes of a change, the same that Automerge gives it."""
-    actors, columns = _columns(change)
-    contents = [unsigned(len(change.deps)), *change.deps, unsigned(ACTOR_BYTES), change.actor, b"\x01"]
-    contents += [unsigned(change.start), b"\0\0", unsigned(len(actors))]
-    for actor in actors:
-        contents += (unsigned(len(actor)), actor)
-    contents.append(unsigned(len(columns)))
-    for number, column in columns:
-        contents += (unsigned(number), unsigned(len(column)))
-    contents += (column for _, column in columns)
-    size = sum(map(len, contents))
-    hashed = b"".join([_SMALL_TYPE, unsigned(size), *contents])
+    contents = _contents(change)
+    hashed = b"".join((_TYPE, unsigned(len(contents)), contents))
     name = sha256(hashed).digest()
     return Chunk(ChangeHash(name), change.deps, b"".join((MAGIC, name[:4], hashed)))
 
 
-_SMALL_TYPE = bytes([_TYPE_CHANGE])
+def _contents(change: TextChange) -> bytes:
+    actors, columns = _columns(change)
+    head = [unsigned(len(change.deps)), *change.deps, _ACTOR_SIZE, change.actor, b"\x01", unsigned(change.start)]
+    head += (b"\0\0", unsigned(len(actors)))
+    for actor in actors:
+        head += (_ACTOR_SIZE, actor)
+    head.append(unsigned(len(columns)))
+    data: list[bytes] = []
+    for number, column in columns:
+        head += (number, unsigned(len(column)))
+        data.append(column)
+    return b"".join(head + data)
 
 
 def parse_chunk(raw: bytes) -> TextChange:
     """Return what a change does; raise MergeError where it is anything but canonical insertions and deletions."""
-    _, offset = read_unsigned(raw, _CONTENTS_AT_LEAST)
-    deps, offset = _read_deps(raw, offset)
+    _, begin = read_unsigned(raw, _CONTENTS_AT_LEAST)
+    deps, offset = _read_deps(raw, begin)
     actor = raw[offset + 1 : offset + 1 + ACTOR_BYTES]
     # The number of the change (1), the time (0) and the message (empty) need not be read: writing shows what they are.
     start, offset = read_unsigned(raw, offset + 1 + ACTOR_BYTES + 1)
@@ -143,19 +147,21 @@ def parse_chunk(raw: bytes) -> TextChange:
     column_by_number = _read_columns(raw, offset)
     operations = tuple(_operations(start, actors, column_by_number))
     change = TextChange(actor, deps, start, operations)
-    if not operations or list(deps) != sorted(set(deps)) or write_chunk(change).raw != raw:
+    if not operations or list(deps) != sorted(set(deps)) or _contents(change) != raw[begin:]:
         raise MergeError("a change of a text does something else than inserting and deleting characters")
     return change
 
 
-def _read_columns(raw: bytes, offset: int) -> dict[int, bytes]:
+def _read_columns(raw: bytes, offset: int) -> dict[bytes, bytes]:
     count, offset = read_unsigned(raw, offset)
-    sizes: list[tuple[int, int]] = []
+    sizes: list[tuple[bytes, int]] = []
     for _ in range(min(count, 16)):
-        number, offset = read_unsigned(raw, offset)
+        begin = offset
+        _, offset = read_unsigned(raw, begin)
+        number = raw[begin:offset]
         size, offset = read_unsigned(raw, offset)
         sizes.append((number, size))
-    column_by_number: dict[int, bytes] = {}
+    column_by_number: dict[bytes, bytes] = {}
     for number, size in sizes:
         column_by_number[number] = raw[offset : offset + size]
         offset += size
@@ -163,7 +169,7 @@ def _read_columns(raw: bytes, offset: int) -> dict[int, bytes]:
 
 
 def _operations(
-    start: int, actors: Sequence[bytes], column_by_number: dict[int, bytes]
+    start: int, actors: Sequence[bytes], column_by_number: dict[bytes, bytes]
 ) -> Iterator[Insertion | Deletion]:
     """Yield the operations in the columns of keys and values; the other columns follow from them."""
     lengths = read_truths(column_by_number.get(_INSERT, b""), OPERATIONS_MAX)
@@ -244,7 +250,7 @@ class _Keys:
         return self._actor, first, count, self._step if count > 1 else 1
 
 
-def _keys(actors: Sequence[bytes], column_by_number: dict[int, bytes], total: int) -> _Keys:
+def _keys(actors: Sequence[bytes], column_by_number: dict[bytes, bytes], total: int) -> _Keys:
     return _Keys(
         actors,
         read_runs(column_by_number.get(_KEY_ACTOR, b""), read_unsigned, total),
@@ -262,67 +268,91 @@ def _shape(lengths: tuple[int, ...], base_index: int) -> tuple[bytes, bytes, byt
     return objects, spell_runs([(total, _TEXT_COUNTER)], unsigned), spell_truths(lengths), actions, deleted
 
 
-def _columns(change: TextChange) -> tuple[list[bytes], list[tuple[int, bytes]]]:
+def _columns(change: TextChange) -> tuple[list[bytes], list[tuple[bytes, bytes]]]:
     """Return the other actors that a change names, and its columns in order of number."""
-    named = {operation.actor for operation in change.operations} | {BASE_ACTOR}
-    actors = sorted(actor for actor in named if actor is not None and actor != change.actor)
-    index_by_actor: dict[bytes | None, int | None] = {actor: index for index, actor in enumerate(actors, 1)}
-    index_by_actor |= {change.actor: 0, None: None}
-    lengths: list[int] = [0]
-    key_actors: Runs = []
-    key_steps: Runs = []
-    deleted_actors: Runs = []
-    deleted_steps: Runs = []
-    sizes: Runs = []
-    texts: list[str] = []
-    number, key, deleted = change.start, 0, 0
+    named = {operation[0] for operation in change.operations}
+    named.add(BASE_ACTOR)
+    named -= {None, change.actor}
+    actors = sorted(actor for actor in named if actor is not None)
+    index_by_actor: dict[bytes | None, int | None] = {None: None, change.actor: 0}
+    index_by_actor.update({actor: index for index, actor in enumerate(actors, 1)})
+    rows = _Rows()
+    number = change.start
     for operation in change.operations:
-        index = index_by_actor[operation.actor]
-        key_steps.append((1, operation.counter - key))
         if isinstance(operation, Insertion):
-            _, counter, text = operation
-            count = len(text)
-            key_actors.append((1, index))
-            key = counter
-            if count > 1:
-                key_actors.append((count - 1, 0))
-                key_steps.append((1, number - counter))
-                key = number + count - 2
-                if count > 2:
-                    key_steps.append((count - 2, 1))
-            sizes += _sizes(text)
-            texts.append(text)
+            rows.insert(index_by_actor[operation.actor], operation.counter, operation.text, number)
+            number += len(operation.text)
         else:
-            _, counter, count, step = operation
-            key_actors.append((count, index))
-            deleted_actors.append((count, index))
-            deleted_steps.append((1, counter - deleted))
-            if count > 1:
-                key_steps.append((count - 1, step))
-                deleted_steps.append((count - 1, step))
-            key = deleted = counter + (count - 1) * step
-            sizes.append((count, 0))
-        if len(lengths) % 2 == isinstance(operation, Insertion):
-            lengths.append(0)
-        lengths[-1] += count
-        number += count
+            rows.delete(index_by_actor[operation.actor], operation)
+            number += operation.length
     base_index = index_by_actor[BASE_ACTOR]
     assert base_index is not None
-    objects, counters, inserts, actions, is_deleted = _shape(tuple(lengths), base_index)
-    columns = [
-        (_OBJECT_ACTOR, objects),
-        (_OBJECT_COUNTER, counters),
-        (_KEY_ACTOR, spell_runs(key_actors, unsigned)),
-        (_KEY_COUNTER, spell_runs(key_steps, signed)),
-        (_INSERT, inserts),
-        (_ACTION, actions),
-        (_VALUE_SIZE, spell_runs(sizes, unsigned)),
-        (_VALUE, "".join(texts).encode()),
-        (_DELETED, is_deleted),
-        (_DELETED_ACTOR, spell_runs(deleted_actors, unsigned)),
-        (_DELETED_COUNTER, spell_runs(deleted_steps, signed)),
-    ]
-    return actors, [(number, column) for number, column in columns if column]
+    columns = rows.columns(base_index)
+    return actors, [pair for pair in columns if pair[1]]
+
+
+class _Rows:
+    """The rows of a change's table of operations, as runs by column."""
+
+    def __init__(self) -> None:
+        self._lengths: list[int] = [0]
+        self._key_actors: Runs = []
+        self._key_steps: Runs = []
+        self._deleted_actors: Runs = []
+        self._deleted_steps: Runs = []
+        self._sizes: Runs = []
+        self._texts: list[str] = []
+        self._key = self._deleted = 0
+
+    def insert(self, index: int | None, counter: int, text: str, number: int) -> None:
+        """Add a character behind (actor's index, counter), then each next one behind the one before it."""
+        length = len(text)
+        self._count(length, True)
+        self._key_actors.append((1, index))
+        self._key_steps.append((1, counter - self._key))
+        self._key = counter
+        if length > 1:
+            self._key_actors.append((length - 1, 0))
+            self._key_steps += ((1, number - counter), (length - 2, 1)) if length > 2 else ((1, number - counter),)
+            self._key = number + length - 2
+        self._sizes += _sizes(text)
+        self._texts.append(text)
+
+    def delete(self, index: int | None, deletion: Deletion) -> None:
+        """Add the deletion of each character of a stretch."""
+        _, counter, length, step = deletion
+        self._count(length, False)
+        self._key_actors.append((length, index))
+        self._deleted_actors.append((length, index))
+        self._key_steps.append((1, counter - self._key))
+        self._deleted_steps.append((1, counter - self._deleted))
+        if length > 1:
+            self._key_steps.append((length - 1, step))
+            self._deleted_steps.append((length - 1, step))
+        self._key = self._deleted = counter + (length - 1) * step
+        self._sizes.append((length, 0))
+
+    def _count(self, length: int, inserted: bool) -> None:
+        if len(self._lengths) % 2 == inserted:
+            self._lengths.append(0)
+        self._lengths[-1] += length
+
+    def columns(self, base_index: int) -> tuple[tuple[bytes, bytes], ...]:
+        """Return all columns by number, empty ones too."""
+        objects, counters, inserts, actions, is_deleted = _shape(tuple(self._lengths), base_index)
+        return (
+            (_OBJECT_ACTOR, objects),
+            (_OBJECT_COUNTER, counters),
+            (_KEY_ACTOR, spell_runs(self._key_actors, unsigned)),
+            (_KEY_COUNTER, spell_runs(self._key_steps, signed)),
+            (_INSERT, inserts),
+            (_ACTION, actions),
+            (_VALUE_SIZE, spell_runs(self._sizes, unsigned)),
+            (_VALUE, "".join(self._texts).encode()),
+            (_DELETED, is_deleted),
+            (_DELETED_ACTOR, spell_runs(self._deleted_actors, unsigned)),
+            (_DELETED_COUNTER, spell_runs(self._deleted_steps, signed)),
+        )
 
 
 def _sizes(text: str) -> Runs:

@@ -5,7 +5,7 @@ length with one value, a negative length with that many values that each differ 
 number of nulls. Every function here reads or writes whole runs, so that a run of a million costs what one of two does.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 from crdt.errors import MergeError
 
@@ -41,12 +41,16 @@ def signed(number: int) -> bytes:
 
 def read_unsigned(raw: bytes, offset: int) -> tuple[int, int]:
     """Return the unsigned LEB128 number of at most 63 bits at `offset`, and the offset behind it; raise MergeError."""
+    if offset < len(raw) and raw[offset] < 128:
+        return raw[offset], offset + 1
     number, end, _ = _read(raw, offset)
     return number, end
 
 
 def read_signed(raw: bytes, offset: int) -> tuple[int, int]:
     """Return the signed LEB128 number of at most 63 bits at `offset`, and the offset behind it; raise MergeError."""
+    if offset < len(raw) and (byte := raw[offset]) < 128:
+        return (byte - 128 if byte >= 64 else byte), offset + 1
     number, end, bits = _read(raw, offset)
     return (number - (1 << bits) if number >> (bits - 1) else number), end
 
@@ -68,38 +72,25 @@ def spell_runs(runs: Iterable[tuple[int, int | None]], spell: Callable[[int], by
     """Return the column of `runs`; neighbours of equal value are one run, a column of nulls alone is empty."""
     out: list[bytes] = []
     singles: list[bytes] = []
-    valued = False
-    for count, value in _joined(runs):
-        if value is not None and count == 1:
-            singles.append(spell(value))
-            continue
-        if singles:
-            out += (signed(-len(singles)), *singles)
-            singles = []
-            valued = True
-        if value is None:
-            out += (b"\0", unsigned(count))
-        else:
-            out += (signed(count), spell(value))
-            valued = True
-    if singles:
-        out += (signed(-len(singles)), *singles)
-        valued = True
-    return b"".join(out) if valued else b""
-
-
-def _joined(runs: Iterable[tuple[int, int | None]]) -> Iterator[tuple[int, int | None]]:
     standing = 0
     last: int | None = None
-    for count, value in runs:
-        if standing and value == last:
+    valued = False
+    for count, value in (*runs, (0, -1)):
+        if value == last and standing and count:
             standing += count
             continue
-        if standing:
-            yield standing, last
+        if standing == 1 and last is not None:
+            singles.append(spell(last))
+        elif standing:
+            if singles:
+                out += (signed(-len(singles)), *singles)
+                singles = []
+            out += (b"\0", unsigned(standing)) if last is None else (signed(standing), spell(last))
+        valued = valued or (standing > 0 and last is not None)
         standing, last = count, value
-    if standing:
-        yield standing, last
+    if singles:
+        out += (signed(-len(singles)), *singles)
+    return b"".join(out) if valued else b""
 
 
 def read_runs(raw: bytes, read: Callable[[bytes, int], tuple[int, int]], most: int) -> Runs:
