@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from crdt.errors import MergeError
-from crdt.text_chunk import Deletion, Insertion, TextChange
+from crdt.text_chunk import ACTOR_BYTES, Deletion, Insertion, TextChange
 from crdt.text_edits import Edit
 
 
@@ -51,6 +51,32 @@ def apply_change(spans: Spans, change: TextChange) -> list[Run]:
         else:
             at = _delete(runs, at, operation, number)
             number += operation.length
+    return runs
+
+
+def pack_spans(spans: Spans) -> tuple[bytes, list[int]]:
+    """Return the actors end to end, and (index of actor, counter, length) of each run in a row; deleted: −length."""
+    actors = sorted({run.actor for run in spans})
+    index_by_actor = {actor: index for index, actor in enumerate(actors)}
+    packed: list[int] = []
+    for actor, counter, length, source, _ in spans:
+        packed += (index_by_actor[actor], counter, -length if source is None else length)
+    return b"".join(actors), packed
+
+
+def unpack_spans(packed: Sequence[int], actors: bytes, shown: str) -> list[Run]:
+    """Return the spans that `pack_spans` packed, which show `shown`; raise MergeError where they do not fit it."""
+    names = [actors[at : at + ACTOR_BYTES] for at in range(0, len(actors), ACTOR_BYTES)]
+    runs: list[Run] = []
+    at = 0
+    for index, counter, length in zip(*[iter(packed)] * 3, strict=True):
+        if length < 0:
+            runs.append(Run(names[index], counter, -length, None, 0))
+        else:
+            runs.append(Run(names[index], counter, length, shown, at))
+            at += length
+    if at != len(shown):
+        raise MergeError("a stored text is not as long as what its table shows")
     return runs
 
 

@@ -34,7 +34,7 @@ from crdt.text_chunk import (
     write_chunk,
 )
 from crdt.text_edits import Edit, edits
-from crdt.text_spans import Run, apply_change, operations_of, shown_text
+from crdt.text_spans import Run, apply_change, operations_of, pack_spans, shown_text, unpack_spans
 from crdt.values import Scalar
 
 BASE_HASH = document.BASE.hash
@@ -170,15 +170,11 @@ def to_stored(state: Text) -> object:
     """
     if state.plain is not None:
         return None
-    actors = sorted({run.actor for run in state.spans})
-    index_by_actor = {actor: index for index, actor in enumerate(actors)}
-    spans: list[int] = []
-    for actor, counter, length, source, _ in state.spans:
-        spans += (index_by_actor[actor], counter, -length if source is None else length)
+    actors, spans = pack_spans(state.spans)
     inside = b"".join(sorted(state.known - state.chunks.keys()))
     chunks = [[name, raw] for name, raw in state.chunks.items()]
     waiting = b"".join(state.waiting)
-    return [b"".join(state.heads), inside, waiting, state.last, state.saved, chunks, b"".join(actors), spans]
+    return [b"".join(state.heads), inside, waiting, state.last, state.saved, chunks, actors, spans]
 
 
 def from_stored(payload: object, shown: str, place: Place) -> Text:
@@ -203,28 +199,13 @@ def from_stored(payload: object, shown: str, place: Place) -> Text:
         known=known,
         chunks=raw_by_name,
         saved=saved,
-        spans=_read_spans(spans, actors, shown),
+        spans=unpack_spans(spans, actors, shown),
         last=last,
     )
 
 
 def _names(blob: bytes) -> tuple[ChangeHash, ...]:
     return tuple([ChangeHash(blob[at : at + HASH_BYTES]) for at in range(0, len(blob), HASH_BYTES)])
-
-
-def _read_spans(spans: list[int], actors: bytes, shown: str) -> list[Run]:
-    names = [actors[at : at + ACTOR_BYTES] for at in range(0, len(actors), ACTOR_BYTES)]
-    runs: list[Run] = []
-    at = 0
-    for index, counter, length in zip(*[iter(spans)] * 3, strict=True):
-        if length < 0:
-            runs.append(Run(names[index], counter, -length, None, 0))
-        else:
-            runs.append(Run(names[index], counter, length, shown, at))
-            at += length
-    if at != len(shown):
-        raise MergeError("a stored text is not as long as what its table shows")
-    return runs
 
 
 def compacted(state: Text) -> Text:
