@@ -28,8 +28,17 @@ class Device:
     """Opens, loses and reopens its store; decides nothing about what is written."""
 
     def __init__(
-        self, *, index: int, seed: int, home: Path, author: Author, true_time: TrueTime, skew_milliseconds: int
+        self,
+        *,
+        index: int,
+        seed: int,
+        home: Path,
+        author: Author,
+        true_time: TrueTime,
+        skew_milliseconds: int,
+        original: "Device | None" = None,
     ) -> None:
+        """Make an empty store, or one from a copy of the files of `original`, whose keys it then shares."""
         self.index = index
         self.name = f"device {index}"
         self.author = author
@@ -40,7 +49,7 @@ class Device:
         self.held: list[bytes] = []
         self.forgotten: dict[str, set[bytes]] = {name: set() for name in TABLES}
         self._entropy = self.random.child("entropy")
-        self._key = self.random.child("key").take(32)
+        self._key: bytes = original._key if original else self.random.child("key").take(32)
         self._home = home
         self.unsettled: dict[Stream, dict[bytes, int]] = {}
         self.vague: set[Stream] = set()
@@ -54,6 +63,9 @@ class Device:
         # Each life has files of its own; to the device they are the same one, until it is set back to a copy.
         self._copies = 0
         self._options = StoreOptions(locate=self._locate)
+        if original is not None:
+            self._start_as_copy(original)
+            return
         self.store = create_store(
             self._path,
             key=self._key,
@@ -177,6 +189,17 @@ class Device:
             if with_mark or path.name != mark:
                 shutil.copyfile(path, remains / path.name)
         self._copies += int(with_mark)
+
+    def _start_as_copy(self, original: "Device") -> None:
+        for path in sorted(original.directory.iterdir()):
+            if not path.name.endswith("-shm"):
+                shutil.copyfile(path, self.directory / path.name)
+        self.model = original.model.copy()
+        self.unsettled = {stream: dict(reach) for stream, reach in original.unsettled.items()}
+        self.vague = set(original.vague)
+        self.joined_snapshot = original.joined_snapshot
+        self.store = self._open()
+        self.remember_forgotten()
 
     def reopen(self) -> None:
         """Close the store in good order and open it cold."""

@@ -43,6 +43,7 @@ class Plan:
     tamper: float
     jump: float
     restore: float
+    clone: float
     skew_milliseconds_max: int
     frozen_time: bool
     statements_max: int
@@ -75,6 +76,7 @@ def draw_plan(seed: int) -> Plan:
         statements_max=random.choice((1, 3, 6)),
         # Drawn last, so that the other settings of a seed stay what they were.
         restore=_swarm(random, (0.05, 0.1)),
+        clone=_swarm(random, (0.01, 0.03)),
     )
 
 

@@ -76,7 +76,7 @@ def step(world: World) -> None:
         world.true_time.advance(random.below(2_000))
     if random.chance(plan.jump):
         _jump(world, random.choice(world.devices))
-    if len(world.devices) < plan.devices and random.chance(0.1):
+    if not world.is_complete and random.chance(0.1):
         world.add_device()
     if random.chance(plan.kill / 4):
         _kill(world, random.choice(world.devices))
@@ -84,6 +84,8 @@ def step(world: World) -> None:
         _snapshot(world)
     if random.chance(plan.restore):
         _restore(world, random.choice(world.devices))
+    if random.chance(plan.clone) and len(world.devices) <= plan.devices:
+        _clone(world, random.choice(world.devices))
     action: Callable[[World], None] = random.weighted(
         ((_write, 10), (_offer, 7), (_deliver, 9), (_page, 4), (_repeat, 1), (_forbid, 1), (_upkeep, 2))
     )
@@ -94,7 +96,7 @@ def heal(world: World) -> None:
     """Set the clocks, mend the network and let everybody exchange until all hold the same; bounded in rounds."""
     world.transfers.clear()
     world.courier.under_way.clear()
-    while len(world.devices) < world.plan.devices:
+    while not world.is_complete:
         world.add_device()
     for device in world.devices:
         device.clock.offset_milliseconds = 0
@@ -289,6 +291,12 @@ def _restore(world: World, device: Device) -> None:
         world.transfers = [one for one in world.transfers if device.index not in (one.source, one.destination)]
     else:
         back_up(world, device)
+
+
+def _clone(world: World, original: Device) -> None:
+    copy = world.clone(original)
+    if any(original.origin in known for known in original.model.frontier.values()) and copy.origin == original.origin:
+        raise Violation("incarnation", f"{copy.name} writes under the incarnation of the device it was copied from")
 
 
 def _jump(world: World, device: Device) -> None:

@@ -38,26 +38,46 @@ class World:
         self.transfers: list[Transfer] = []
         self.devices: list[Device] = []
         self.backup_by_device: dict[int, Backup] = {}
-        while len(self.devices) < plan.devices - plan.late_devices:
+        self._founded = 0
+        while self._founded < plan.devices - plan.late_devices:
             self.add_device()
+
+    @property
+    def is_complete(self) -> bool:
+        """Tell whether every device of the realm has begun."""
+        return self._founded == self.plan.devices
+
+    def clone(self, original: Device) -> Device:
+        """Let a copy of a device's files run beside it, as after a disk was copied to another machine."""
+        copy = self._begin(original.author, original)
+        self.trace.reached("cloned")
+        self.trace.record(f"{copy.name} begins as a copy of {original.name}", copy.origin)
+        return copy
 
     def add_device(self) -> Device:
         """Give the next device of the realm an empty store."""
+        keys = self.realm.keys[self._founded]
+        self._founded += 1
+        author = Author(device_id=keys.device_id, realm_id=self.realm.realm_id, sign_seed=keys.sign_seed)
+        device = self._begin(author, None)
+        self.trace.record(f"{device.name} begins, clock off by {device.clock.offset_milliseconds} ms", device.origin)
+        return device
+
+    def _begin(self, author: Author, original: Device | None) -> Device:
         index = len(self.devices)
         skew = SeededStream(self.seed, f"skew {index}").between(
             -self.plan.skew_milliseconds_max, self.plan.skew_milliseconds_max
         )
-        keys = self.realm.keys[index]
         device = Device(
             index=index,
             seed=self.seed,
             home=self.home,
-            author=Author(device_id=keys.device_id, realm_id=self.realm.realm_id, sign_seed=keys.sign_seed),
+            author=author,
             true_time=self.true_time,
             skew_milliseconds=skew,
+            original=original,
         )
         self.devices.append(device)
-        self.trace.record(f"{device.name} begins, clock off by {skew} ms", device.origin)
         return device
 
     def close(self) -> None:
