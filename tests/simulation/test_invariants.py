@@ -9,11 +9,12 @@ import pytest
 from simulations.lanes import run_in_scratch, run_series
 from simulations.world.run import Outcome
 
-SEEDS = range(42, 66)
+SEEDS = range(120, 144)
 #: Situations that a slice which is worth its time reaches.
 REACHED = (
     "applied again",
     "batch held",
+    "cloned",
     "clock jumped",
     "duplicate delivered",
     "forgery refused",
@@ -30,6 +31,8 @@ REACHED = (
     "replace",
     "snapshot adopted",
     "snapshot of several pages",
+    "store restored with its mark",
+    "store restored without its mark",
     "transaction abandoned",
 )
 
