@@ -10,8 +10,8 @@ from node.store import conflict_log, merge, plain_edits
 from simulations.mutants.registry import STATE_CHECKS, Mutant, focused, other_join, replaced
 
 _SETTINGS = focused(tables=("drill_settings",), devices=3, steps=60, statements_max=3)
-# Two that change one set apart, while a third has not heard of either, are rare: longer runs, nothing set back.
-_RARE_SETS = focused(tables=("drill_settings",), devices=3, steps=140, statements_max=3, restore=0.0, snapshot=0.0)
+# Two that change one set apart, while a third has not heard of either, are rare: longer runs.
+_RARE_SETS = focused(tables=("drill_settings",), devices=3, steps=140, statements_max=3, snapshot=0.0)
 _TIES = focused(
     tables=("drill_settings",),
     devices=3,
