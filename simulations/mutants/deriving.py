@@ -8,7 +8,15 @@ from node.store.row_state import RowStates
 from node.store.standing import Decision, Standing
 from simulations.mutants.registry import STATE_CHECKS, Mutant, focused, replaced
 
-_COMMENTS = focused(tables=("drill_items", "drill_comments", "drill_reactions"), devices=3, steps=60)
+# A delete must meet, unseen, what hangs on the row: many devices, long statements, nothing that hurries news along.
+_COMMENTS = focused(
+    tables=("drill_items", "drill_comments", "drill_reactions"),
+    devices=4,
+    steps=120,
+    statements_max=6,
+    snapshot=0.0,
+    jump=0.0,
+)
 _FOLDERS = focused(tables=("drill_folders", "drill_items"), devices=3, steps=60)
 
 
