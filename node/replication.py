@@ -73,8 +73,6 @@ class Replication:
 
     1. `membership` is always what the stored statements say.
     2. Whoever is in `membership_moved` hears of every new membership, after it was stored.
-    3. Whoever is in `chains_renamed` hears when a frontier covers less than before: sessions must begin anew, since
-       what they told each other only ever grows.
     """
 
     def __init__(self, *, store: Store, keys: DeviceKeys, realm_id: RealmId, clock: Clock, entropy: Entropy) -> None:
@@ -89,7 +87,6 @@ class Replication:
         self._compact_at_seconds = 0.0
         self._receiver_by_stream: dict[Stream, _Receiver] = {}
         self.membership_moved: list[Callable[[Membership], None]] = []
-        self.chains_renamed: list[Callable[[], None]] = []
         self.membership = self._open_membership()
 
     @property
@@ -142,12 +139,8 @@ class Replication:
     def _settle(self, found: ForkFound) -> None:
         if origin_device(found.origin) != self._device_id:
             self.store.chains.note_fork(found, self.membership.roster)
-        elif self.store.chains.settle_fork(found.evidence, self.membership.roster):
-            self._start_over()
-
-    def _start_over(self) -> None:
-        for told in list(self.chains_renamed):
-            told()
+        else:
+            self.store.chains.settle_fork(found.evidence, self.membership.roster)
 
     def _read_batches(self, effect: ReadBatches, session: Session) -> list[Effect]:
         stream, log_base = effect.stream, self.store.log_base(effect.stream)
@@ -197,8 +190,6 @@ class Replication:
         joining = {stream for stream, one in self._receiver_by_stream.items() if not self._has_stalled(one)}
         now = self._clock.now_milliseconds()
         report = self.store.apply_batches(effect.batches, self.membership.roster, now, joining)
-        if report.went_back:
-            self._start_over()
         return session.batches_applied(
             effect.number,
             view=self.store.view(),

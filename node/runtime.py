@@ -107,7 +107,6 @@ class Runtime:
             self._bound = await self._listener.start(self._listen)
         self._unsubscribe = self._replication.store.subscribe(self._store_changed)
         self._replication.membership_moved.append(self._membership_moved)
-        self._replication.chains_renamed.append(lambda: self._once("start over", 0, self._start_over))
         self._ticker = asyncio.create_task(self._tick())
         for address in self._addresses:
             self._keep_dialing(address)
@@ -312,13 +311,15 @@ class Runtime:
         self._peers.disconnected(device_id, link.closed_because or "")
 
     def _start_over(self) -> None:
-        """Let every link compare anew: what was said on it before is not so any more."""
+        """Let every link compare anew: what ends tell each other in a session only ever grows."""
         for link in list(self._links):
             link.close(STARTED_OVER)
 
     # Pushing
 
     def _store_changed(self, notice: ChangeNotice) -> None:
+        if notice.went_back:
+            self._once("start over", 0, self._start_over)
         if notice.local:
             self._once("push", PUSH_SECONDS, lambda: self._announce(push=True))
         else:

@@ -20,6 +20,10 @@ def doctor(
     repair: Annotated[
         bool, Option("--repair", help="Mend what can be mended without losing anything; reads every row, too.")
     ] = False,
+    restamp: Annotated[
+        bool,
+        Option("--restamp", help="Write what was written while the clock was far ahead again, with times of now."),
+    ] = False,
     listen: Annotated[
         str, Option("--listen", metavar="HOST:PORT", help="See whether `run` could listen there.", show_default=False)
     ] = "",
@@ -30,7 +34,7 @@ def doctor(
     from node.requests import DoctorRequest
 
     invocation = invocation_of(context)
-    request = DoctorRequest(scrub=scrub, repair=repair, listen=listen)
+    request = DoctorRequest(scrub=scrub, repair=repair, restamp=restamp, listen=listen)
     examined = _examined(invocation, passphrase_file, request)
     invocation.output.show(examined, render_examined)
     if not examined.well:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 
-from node.doctor.clock_checks import clock_finding
+from node.doctor.clock_checks import clock_finding, restamp
 from node.doctor.home_checks import home_findings
 from node.doctor.network_checks import network_findings
 from node.doctor.repair import close_to_others, repair
@@ -24,6 +24,7 @@ async def examine(service: Service, request: DoctorRequest) -> AsyncGenerator[Do
     repaired is examined again, so that the findings say how things are and not how they were meant to be.
     """
     mended: list[Finding] = close_to_others(service.home) if request.repair else []
+    mended += restamp(service) if request.restamp else []
     report = ScrubReport()
     if request.scrub or request.repair:
         async for progress in _scrubbed(service, report):

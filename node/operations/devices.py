@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 
+from crdt.identifiers import origin_device
 from node.repositories.values import instant_text
 from node.requests import (
     DeviceList,
@@ -102,7 +103,13 @@ def _report(service: Service) -> StatusReport:
 def _notices(service: Service) -> list[str]:
     minted = service.store.last_minted()
     recent = service.clock.now_milliseconds() - minted.at_milliseconds < NOTICE_MILLISECONDS
-    return [minted.sentence] if recent and minted.sentence is not None else []
+    notices = [minted.sentence] if recent and minted.sentence is not None else []
+    return notices + [
+        f"{service.device_name(origin_device(fork.origin))} wrote two versions of its changes of {fork.stream.title} "
+        f"from number {fork.seq} on: {fork.ours.hex()[:8]} is held here, {fork.theirs.hex()[:8]} elsewhere. Both are "
+        "kept where they are; let that device meet this one, and it brings them together."
+        for fork in service.store.chains.open_forks()
+    ]
 
 
 def _stream(stream: Stream, rows: int, digest: bytes, pending: tuple[int, int]) -> StreamReport:

@@ -13,12 +13,14 @@ State = Literal["good", "notice", "unknown", "bad"]
 class DoctorRequest(Request, frozen=True, kw_only=True):
     """Examine this device.
 
-    `scrub` reads every row; `repair` does so too and mends what it can without losing anything; `listen` is an address
-    that `run` is meant to listen on.
+    `scrub` reads every row; `repair` does so too and mends what it can without losing anything; `restamp` gives changes
+    that were written while this device's clock was far ahead times of now; `listen` is an address that `run` is meant
+    to listen on.
     """
 
     scrub: bool = False
     repair: bool = False
+    restamp: bool = False
     listen: str = ""
 
 

@@ -63,17 +63,17 @@ class ChainUpkeep:
         logger.warning("own changes were written again", extra={"stream": header.stream.title, "batches": count})
         return True
 
-    def batches_ahead(self) -> int:
-        """Return how many batches of this device are more than 24 hours ahead of its clock, as it stands now."""
-        chains = chains_ahead(self._parts.log, DeviceId(self._author.device_id), self._clock.now_milliseconds())
+    def batches_ahead(self, now_milliseconds: int) -> int:
+        """Return how many batches of this device are more than 24 hours ahead of the time given."""
+        chains = chains_ahead(self._parts.log, DeviceId(self._author.device_id), now_milliseconds)
         return sum(len(chain.times) for chain in chains)
 
-    def correct_times(self, roster: RosterState) -> int:
+    def correct_times(self, roster: RosterState, now_milliseconds: int) -> int:
         """Write what this device wrote while its clock was far ahead again, with times of now; return how many batches.
 
         Raises StorageError where that cannot be done: other devices' changes are ahead, too, or the log has a gap.
         """
-        parts, now_milliseconds = self._parts, self._clock.now_milliseconds()
+        parts = self._parts
         chains = chains_ahead(parts.log, DeviceId(self._author.device_id), now_milliseconds)
         if not chains:
             return 0

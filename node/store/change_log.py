@@ -52,7 +52,7 @@ class RowsMoved:
 class Progress:
     """The streams' states as the open transaction leaves them."""
 
-    __slots__ = ("_database", "_heads", "_moved", "_origins", "clock", "states")
+    __slots__ = ("_database", "_heads", "_moved", "_origins", "clock", "states", "went_back")
 
     def __init__(
         self,
@@ -69,6 +69,7 @@ class Progress:
         self._moved: dict[tuple[Stream, Origin], bytes] = {}
         self.states = dict(states)
         self.clock = clock
+        self.went_back = False
 
     @property
     def heads(self) -> dict[tuple[Stream, Origin], BatchHash]:
@@ -124,6 +125,7 @@ class Progress:
 
     def retreat(self, stream: Stream, origin: Origin, entry: FrontierEntry, known_hash: bytes) -> None:
         """Take the batches of `origin` behind `entry` (NO_ENTRY: all of them) out of log and frontier."""
+        self.went_back = True
         self._database.change(
             "DELETE FROM _batch WHERE stream = ? AND origin = ? AND seq > ?",
             (int(stream), self._origins.number(origin), entry.seq),

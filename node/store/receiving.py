@@ -60,8 +60,7 @@ class Fork:
 class ApplyReport:
     """What became of the batches of one call.
 
-    `went_back` says that batches were renamed and that a frontier covers less than before; `forked` names chains of
-    which two versions exist.
+    `forked` names chains of which two versions exist.
     """
 
     applied: int = 0
@@ -69,7 +68,6 @@ class ApplyReport:
     changes_by_table: dict[str, int] = field(default_factory=dict)
     streams_changed: set[Stream] = field(default_factory=set)
     origins_changed: set[Origin] = field(default_factory=set)
-    went_back: bool = False
     forked: set[Fork] = field(default_factory=set)
     held: list[HeldBatch] = field(default_factory=list)
     refused: list[RefusedBatch] = field(default_factory=list)
@@ -151,7 +149,7 @@ class Receiving:
                     report.forked.add(Fork(stream=header.stream, origin=header.origin, seq=min(header.seq, held_seq)))
                 case Verdict.APPLY:
                     if header.stands_for:
-                        report.went_back |= self._rewriting.follow(progress, batch, roster.sign_public)
+                        self._rewriting.follow(progress, batch, roster.sign_public)
                         report.origins_changed.update(origin for origin, _, _ in header.stands_for)
                     self._note(self._apply_one(batch, progress, report), disturbed)
 

@@ -150,12 +150,11 @@ class Rewriting:
         self._retreat(progress, stream, old, after)
         return len(end)
 
-    def follow(self, progress: Progress, batch: Batch, sign_public: SignPublic) -> bool:
-        """Rename what `batch`, which is about to be applied, stands for; return whether the frontier went back.
+    def follow(self, progress: Progress, batch: Batch, sign_public: SignPublic) -> None:
+        """Rename what `batch`, which is about to be applied, stands for.
 
         The abandoned end of a chain stays in the log until all of it was written again, and then leaves it at once.
         """
-        went_back = False
         stream = batch.header.stream
         for old, seq, batch_hash in batch.header.stands_for:
             self._note_abandoned(stream, old, seq, batch_hash, batch.header.origin, batch.header.seq)
@@ -171,8 +170,6 @@ class Rewriting:
             after = self._last_kept(stream, old, last)
             if after < last:
                 self._retreat(progress, stream, old, after)
-                went_back = True
-        return went_back
 
     def _last_kept(self, stream: Stream, origin: Origin, last: int) -> int:
         """Return the number of the last batch of a chain that was not abandoned."""

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
 
@@ -29,7 +28,7 @@ from node.store.receiving import ApplyReport
 from node.store.repair import add_up, take_out
 from node.store.row_state import IDS, ids_blob
 from node.store.statements import check_parameters, examine
-from node.store.store_parts import ChangeNotice, Pending, StoreParts
+from node.store.store_parts import ChangeNotice, Pending, SnapshotPage, StoreParts
 from node.store.transaction import Transaction
 from sync.frontier import Frontier, ReplicaView
 from sync.identifiers import RealmId
@@ -43,14 +42,6 @@ REWRITTEN_BYTES_MAX = 2**20
 AGED_ENTRIES_MAX = 5_000
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SnapshotPage:
-    """A signed page and its last row where more follow (None: it is the last page)."""
-
-    raw: bytes
-    next_cursor: RowKey | None
 
 
 class Store:
@@ -125,7 +116,13 @@ class Store:
             parts.guard.committed(own)
         changed = frozenset(stream for stream, state in progress.states.items() if before.get(stream) is not state)
         if changed:
-            self._notify(ChangeNotice(streams=changed, changes_by_table=pending.changes_by_table, local=local))
+            notice = ChangeNotice(
+                streams=changed,
+                changes_by_table=pending.changes_by_table,
+                local=local,
+                went_back=progress.went_back,
+            )
+            self._notify(notice)
 
     def _notify(self, notice: ChangeNotice) -> None:
         for subscriber in list(self._parts.subscribers):

@@ -24,16 +24,21 @@ from node.store.row_state import RowStates
 from node.store.snapshot import SnapshotReader
 from node.store.snapshot_partials import SnapshotPartials
 from node.store.verification import Verification
+from sync.snapshot import RowKey
 from sync.streams import Stream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeNotice:
-    """What a committed transaction changed, for whoever subscribed."""
+    """What a committed transaction changed, for whoever subscribed.
+
+    `went_back` says that a frontier covers less than before: what was told of it elsewhere is not so any more.
+    """
 
     streams: frozenset[Stream]
     changes_by_table: dict[str, int]
     local: bool
+    went_back: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,3 +77,11 @@ class Pending:
     disturbed: Disturbed = field(default_factory=Disturbed)
     computed_text: bool = False
     minted: Incarnation | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotPage:
+    """A signed page and its last row where more follow (None: it is the last page)."""
+
+    raw: bytes
+    next_cursor: RowKey | None

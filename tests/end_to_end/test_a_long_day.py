@@ -140,6 +140,36 @@ async def test_a_phone_that_was_copied_to_another_place_runs_beside_its_original
         assert await texts(household, number, "namespace = 'clone'") == expected
 
 
+async def test_a_phone_whose_whole_machine_was_set_back_finds_out_from_the_others(household: Household) -> None:
+    """Store and mark go back together, in place, as a machine's snapshot does: nothing on the phone can tell."""
+    phone = household.devices[PHONE]
+    directory = phone.home.directory
+    await succeeds(directory, "remember", "Seen by the snapshot.", "--namespace", "machine")
+    await agreed(household)
+    await household.power_cut()
+    snapshot = {path: path.read_bytes() for path in directory.glob("store.db*")}
+    await household.start()
+    await succeeds(directory, "remember", "Written after the snapshot.", "--namespace", "machine")
+    await agreed(household)
+
+    await household.power_cut()
+    for path in directory.glob("store.db*"):
+        path.write_bytes(snapshot.get(path, b""))
+    for turn in range(3):
+        await run_apart(household, PHONE, "remember", f"Written once more, {turn}.", "--namespace", "machine")
+    await household.start()
+    await agreed(household)
+    for number in range(3):
+        assert await texts(household, number, "namespace = 'machine'") == [
+            "Seen by the snapshot.",
+            "Written after the snapshot.",
+            *(f"Written once more, {turn}." for turn in range(3)),
+        ]
+    notices = (await succeeds(directory, "status"))["notices"]
+    assert isinstance(notices, list)
+    assert any("unknown here" in str(notice) for notice in notices)
+
+
 async def test_in_the_evening_every_device_was_killed_while_all_of_them_wrote_and_all_agree(
     household: Household,
 ) -> None:

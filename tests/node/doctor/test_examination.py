@@ -170,7 +170,12 @@ async def test_a_clock_before_the_latest_change_is_found(config: NodeConfig) -> 
 
         service.clock = Behind()
         findings = await examine(LocalCaller(service), DoctorRequest())
-        assert "3 days" in broken(findings)["clock"].says
+        assert "nuthatch doctor --restamp" in broken(findings)["clock"].mend
+        findings = await examine(LocalCaller(service), DoctorRequest(restamp=True))
+        assert "got times of now" in findings["restamp"].says
+        assert broken(findings) == {}
+        findings = await examine(LocalCaller(service), DoctorRequest(restamp=True))
+        assert "nothing was written again" in findings["restamp"].says
 
 
 async def test_a_missing_mark_is_told(config: NodeConfig) -> None:

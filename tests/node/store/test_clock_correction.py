@@ -13,6 +13,14 @@ DAY = 86_400_000
 FILES = Stream.FILES
 
 
+def count_ahead(replica: Replica) -> int:
+    return replica.store.chains.batches_ahead(replica.time.milliseconds)
+
+
+def correct(replica: Replica) -> int:
+    return replica.store.chains.correct_times(replica.roster, replica.time.milliseconds)
+
+
 @pytest.fixture
 def ahead(realm: Realm, here: Replica) -> Replica:
     """A device that wrote something in time, then as much with its clock a year ahead, and is right again."""
@@ -34,9 +42,9 @@ def ahead(realm: Realm, here: Replica) -> Replica:
 def test_peers_hold_back_what_is_ahead_until_it_is_corrected(realm: Realm, ahead: Replica, there: Replica) -> None:
     report = there.receive(ahead.batches(FILES))
     assert (report.applied, len(report.held)) == (0, 3)
-    assert ahead.store.chains.batches_ahead() == 4
-    assert ahead.store.chains.correct_times(ahead.roster) == 4
-    assert ahead.store.chains.batches_ahead() == 0
+    assert count_ahead(ahead) == 4
+    assert correct(ahead) == 4
+    assert count_ahead(ahead) == 0
     assert ahead.store.last_minted().cause is Cause.CLOCK_CORRECTED
     realm.exchange()
     for replica in realm.replicas:
@@ -48,7 +56,7 @@ def test_peers_hold_back_what_is_ahead_until_it_is_corrected(realm: Realm, ahead
 
 
 def test_what_is_written_afterwards_bears_times_of_now_and_wins(realm: Realm, ahead: Replica, there: Replica) -> None:
-    ahead.store.chains.correct_times(ahead.roster)
+    correct(ahead)
     realm.exchange()
     there.write("UPDATE drill_items SET title = 'there'")
     realm.exchange()
@@ -56,11 +64,11 @@ def test_what_is_written_afterwards_bears_times_of_now_and_wins(realm: Realm, ah
     ahead.reopen()
     realm.exchange()
     assert there.query("SELECT DISTINCT title FROM drill_items") == [("here",)]
-    assert ahead.store.chains.batches_ahead() == 0
+    assert count_ahead(ahead) == 0
 
 
 def test_batches_of_one_transaction_keep_sharing_their_time_and_group(ahead: Replica) -> None:
-    ahead.store.chains.correct_times(ahead.roster)
+    correct(ahead)
     headers = [
         read_header(batch.raw)
         for stream in Stream
@@ -74,7 +82,7 @@ def test_batches_of_one_transaction_keep_sharing_their_time_and_group(ahead: Rep
 def test_a_device_that_took_them_all_the_same_follows(realm: Realm, ahead: Replica, there: Replica) -> None:
     there.store.apply_batches(ahead.batches(FILES), there.roster, realm.time.milliseconds + 366 * DAY)
     assert there.query("SELECT title FROM drill_items WHERE id = ?", row_id(2)) == [("ahead!",)]
-    ahead.store.chains.correct_times(ahead.roster)
+    correct(ahead)
     there.pull(ahead)
     realm.exchange()
     assert there.query("SELECT uses FROM drill_items ORDER BY id") == [(111,), (110,)]
@@ -83,7 +91,7 @@ def test_a_device_that_took_them_all_the_same_follows(realm: Realm, ahead: Repli
 def test_a_right_clock_has_nothing_to_correct(here: Replica) -> None:
     here.write(insert_item(1))
     origin = here.store.origin
-    assert (here.store.chains.batches_ahead(), here.store.chains.correct_times(here.roster)) == (0, 0)
+    assert (count_ahead(here), correct(here)) == (0, 0)
     assert here.store.origin == origin
 
 
@@ -94,5 +102,5 @@ def test_what_others_wrote_ahead_as_well_is_not_overtaken(realm: Realm, ahead: R
     ahead.store.apply_batches(there.batches(FILES), ahead.roster, realm.time.milliseconds + 366 * DAY)
     before = ahead.store.view()
     with pytest.raises(StorageError, match="other devices"):
-        ahead.store.chains.correct_times(ahead.roster)
+        correct(ahead)
     assert ahead.store.view() == before
