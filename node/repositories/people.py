@@ -36,7 +36,7 @@ class Person:
     relation: str | None
     pronouns: str | None
     birthday: str | None
-    notes: str | None
+    notes: str
     closeness: float | None
     metadata: JsonObject
     last_contact_at: str | None
@@ -52,7 +52,7 @@ class NewPerson:
     relation: str | None = None
     pronouns: str | None = None
     birthday: str | None = None
-    notes: str | None = None
+    notes: str = ""
     closeness: float | None = None
     metadata: JsonObject = field(default_factory=dict)
 
@@ -66,7 +66,7 @@ class PersonEdit:
     relation: str | UnsetType | None = UNSET
     pronouns: str | UnsetType | None = UNSET
     birthday: str | UnsetType | None = UNSET
-    notes: str | UnsetType | None = UNSET
+    notes: str | UnsetType = UNSET
     closeness: float | UnsetType | None = UNSET
     metadata: JsonObject | UnsetType = UNSET
 
@@ -79,7 +79,7 @@ class Relationship:
     person_id: RowId | None
     other_person_id: RowId | None
     kind: str
-    notes: str | None
+    notes: str
 
 
 _COLUMNS = "id, name, is_self, aliases, relation, pronouns, birthday, notes, closeness, metadata, last_contact_at"
@@ -171,7 +171,7 @@ class People:
             transaction.execute("UPDATE memories SET person_id = NULL WHERE person_id = ?", (row_id,))
             return delete_row(transaction, "people", row_id)
 
-    def relate(self, person_id: RowId, kind: str, other_person_id: RowId, *, notes: str | None = None) -> RowId:
+    def relate(self, person_id: RowId, kind: str, other_person_id: RowId, *, notes: str = "") -> RowId:
         """Say that a person is `kind` of another; the same relationship drawn on two devices is one row."""
         _require_name(kind)
         key = " ".join((row_id_to_text(person_id), row_id_to_text(other_person_id), kind))
@@ -207,7 +207,7 @@ class People:
                 person_id=read_id_or_none(row[1]),
                 other_person_id=read_id_or_none(row[2]),
                 kind=read_text(row[3]),
-                notes=read_text_or_none(row[4]),
+                notes=read_text(row[4]),
             )
             for row in rows
         ]
@@ -227,7 +227,7 @@ def _person(row: SqlRow) -> Person:
         relation=read_text_or_none(row[4]),
         pronouns=read_text_or_none(row[5]),
         birthday=read_text_or_none(row[6]),
-        notes=read_text_or_none(row[7]),
+        notes=read_text(row[7]),
         closeness=read_real_or_none(row[8]),
         metadata=object_from_json(row[9]),
         last_contact_at=read_text_or_none(row[10]),

@@ -29,7 +29,7 @@ class Project:
 
     id: RowId
     name: str
-    description: str | None
+    description: str
     status: str
     settings: JsonObject
     created_at: str | None
@@ -45,7 +45,7 @@ class ProjectEdit:
     """The fields of a project to change; what is not given is left alone."""
 
     name: str | UnsetType = UNSET
-    description: str | UnsetType | None = UNSET
+    description: str | UnsetType = UNSET
     status: str | UnsetType = UNSET
     settings: JsonObject | UnsetType = UNSET
 
@@ -113,7 +113,7 @@ class Projects:
         self._database = database
         self._clock = clock
 
-    def create(self, name: str, *, description: str | None = None, settings: JsonObject | None = None) -> RowId:
+    def create(self, name: str, *, description: str = "", settings: JsonObject | None = None) -> RowId:
         """Create a project; raises UsageError if this device knows another of the same name."""
         _require_name(name)
         now = now_text(self._clock)
@@ -229,7 +229,7 @@ def _project(row: SqlRow) -> Project:
     return Project(
         id=read_id(row[0]),
         name=read_text(row[1]),
-        description=read_text_or_none(row[2]),
+        description=read_text(row[2]),
         status=read_text(row[3]),
         settings=object_from_json(row[4]),
         created_at=read_text_or_none(row[5]),

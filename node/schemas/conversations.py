@@ -4,7 +4,8 @@ How the strategies were chosen:
 
 - What says what a row *is* (`conversation_id`, `role`, `speaker`, `created_at`, an attachment's hash) is set once:
   `immutable`. A corrected speaker is a new message, as it is for people.
-- What a person or program edits later (`title`, `content`, `sentiment` …) is `lww`.
+- What a person or program edits later as a whole (`title`, `sentiment` …) is `lww`; a message's `content` is `text`, so
+  that corrections made apart are all kept.
 - Totals that devices add to while apart are `counter`: both additions count. They are totals of what was *spent*,
   so forgetting a message does not lower them, and they cannot be derived from the messages that are left.
 - `updated_at` is `max`: touching a conversation on two devices leaves the later instant, whatever the order.
@@ -59,7 +60,7 @@ _MESSAGES = Table(
         Column(name="role", type="TEXT", strategy="immutable", default="'user'"),
         # Whose turn it is where a role does not say it: several people, several assistants.
         Column(name="speaker", type="TEXT", strategy="immutable"),
-        Column(name="content", type="TEXT", strategy="lww", default="''"),
+        Column(name="content", type="TEXT", strategy="text", default="''"),
         Column(name="tokens", type="INTEGER", strategy="lww"),
         Column(name="cost_millionths", type="INTEGER", strategy="lww"),
         # From -1 (dark) to 1 (bright), as whoever measured it last judged.

@@ -1,9 +1,10 @@
 """The table of memories: what the person or an assistant chose to keep.
 
-How the strategies were chosen: whatever is edited (`namespace`, `kind`, `title`, `content`, `importance`, `metadata`,
-`status`, links) is `lww`; where the memory came from and when (`source`, `source_message_id`, `created_at`) is
-`immutable`; `tags` is an observed-remove `set`, so tags added apart are all kept; `use_count` is a `counter` and
-`last_used_at`, `updated_at` are `max`, so that devices apart neither lose nor double a use.
+How the strategies were chosen: whatever is edited as a whole (`namespace`, `kind`, `title`, `importance`, `metadata`,
+`status`, links) is `lww`; `content` is `text`, merged character by character; where the memory came from and when
+(`source`, `source_message_id`, `created_at`) is `immutable`; `tags` is an observed-remove `set`, so tags added apart
+are all kept; `use_count` is a `counter` and `last_used_at`, `updated_at` are `max`, so that devices apart neither
+lose nor double a use.
 
 Searching writes nothing: a use is counted only when an assistant reports that it used a memory.
 
@@ -22,7 +23,7 @@ _MEMORIES = Table(
         # fact, preference, skill, rule, context, note, insight, event, or an application's own word.
         Column(name="kind", type="TEXT", strategy="lww", default="'fact'"),
         Column(name="title", type="TEXT", strategy="lww"),
-        Column(name="content", type="TEXT", strategy="lww", default="''"),
+        Column(name="content", type="TEXT", strategy="text", default="''"),
         # From 1 to 10.
         Column(name="importance", type="INTEGER", strategy="lww", default="5"),
         Column(name="tags", type="TEXT", strategy="set", default="'[]'"),

@@ -1,8 +1,9 @@
 """The tables of the people in the person's life and how they are related to each other.
 
-How the strategies were chosen: a description is edited, so `lww`; `aliases` is a `set`; `last_contact_at` and
-`updated_at` are `max`; the two ends and the kind of a relationship say which relationship it is, so they are
-`immutable`, and a changed kind is a new relationship. Deleting a person deletes the relationships at both ends.
+How the strategies were chosen: a description is edited as a whole, so `lww`, and `notes` are `text`; `aliases` is a
+`set`; `last_contact_at` and `updated_at` are `max`; the two ends and the kind of a relationship say which
+relationship it is, so they are `immutable`, and a changed kind is a new relationship. Deleting a person deletes the
+relationships at both ends.
 
 The person who owns the store is the row whose `is_self` is 1. These tables travel in the profile stream, which is
 sent first: an assistant that arrives on a new device should know whom it talks to before anything else.
@@ -23,7 +24,7 @@ _PEOPLE = Table(
         Column(name="pronouns", type="TEXT", strategy="lww"),
         # A date; the year may be unknown ('--05-21', ISO 8601 truncated form).
         Column(name="birthday", type="TEXT", strategy="lww"),
-        Column(name="notes", type="TEXT", strategy="lww"),
+        Column(name="notes", type="TEXT", strategy="text", default="''"),
         # From 0 (a stranger) to 1 (the closest), as last judged.
         Column(name="closeness", type="REAL", strategy="lww"),
         Column(name="metadata", type="TEXT", strategy="lww", default="'{}'"),
@@ -41,7 +42,7 @@ _RELATIONSHIPS = Table(
         Column(name="other_person_id", type="BLOB", strategy="immutable"),
         # Read as "person is KIND of other person": parent, partner, colleague …
         Column(name="kind", type="TEXT", strategy="immutable", default="'knows'"),
-        Column(name="notes", type="TEXT", strategy="lww"),
+        Column(name="notes", type="TEXT", strategy="text", default="''"),
         Column(name="since", type="TEXT", strategy="lww"),
         Column(name="ended_at", type="TEXT", strategy="lww"),
         Column(name="created_at", type="TEXT", strategy="immutable"),

@@ -1,8 +1,9 @@
 """The tables of projects and of the files that belong to them.
 
-How the strategies were chosen: names, descriptions, settings and the state of a file's processing are edited, so
-`lww`; the project of a file and the time it was added are `immutable`; `updated_at` is `max`. A file whose content
-changed keeps its row: `content_hash`, `size_bytes` and `chunk_count` describe the content last processed, `lww`.
+How the strategies were chosen: names, settings and the state of a file's processing are edited as a whole, so `lww`;
+a description is `text`; the project of a file and the time it was added are `immutable`; `updated_at` is `max`. A
+file whose content changed keeps its row: `content_hash`, `size_bytes` and `chunk_count` describe the content last
+processed, `lww`.
 
 Two projects may come to have one name while devices are apart. Both stay, the clash is shown beside the conflicts, and
 a look-up by name gives the one that was made first.
@@ -18,7 +19,7 @@ _PROJECTS = Table(
     stream=Stream.KNOWLEDGE,
     columns=(
         Column(name="name", type="TEXT", strategy="lww", default="''"),
-        Column(name="description", type="TEXT", strategy="lww"),
+        Column(name="description", type="TEXT", strategy="text", default="''"),
         # 'active' or 'archived'.
         Column(name="status", type="TEXT", strategy="lww", default="'active'"),
         Column(name="settings", type="TEXT", strategy="lww", default="'{}'"),

@@ -23,8 +23,9 @@ from node.store.database import Database, Row
 from node.store.disturbed import Disturbed
 from node.store.forgetting import Forgetting
 from node.store.history import Step
-from node.store.own_changes import change_of, corrections, new_row, split_plain, with_old_values
+from node.store.own_changes import change_of, corrections, new_row, values_before
 from node.store.plain_edits import PlainEdits
+from node.store.plainness import split_plain
 from node.store.references import check_references, settle_references
 from node.store.row_state import RowStates
 from sync.batch import SALT_BYTES, BatchDraft, OwnChange, make_batch
@@ -230,7 +231,8 @@ class Authoring:
     def _author_others(
         self, draft: _Draft, table: ReplicatedTable, stated: Sequence[Row], touched: Sequence[TouchedRow]
     ) -> None:
-        old_by_id = self._states.read(table, [row.row_id for row in touched], draft.vector)
+        before_by_id = {row.row_id: before for row in touched if (before := values_before(table, row))}
+        old_by_id = self._states.read(table, [row.row_id for row in touched], draft.vector, before_by_id)
         new: dict[RowId, RowState] = {}
         hidden: dict[RowId, dict[str, Any]] = {}
         written: dict[RowId, RowState] = {}
@@ -239,7 +241,7 @@ class Authoring:
         removed = rows = 0
         for values in stated:
             row_id = RowId(values[0])
-            state = new_row(table, 1, values[0], values[2:], draft.stamp)
+            state = new_row(table, row_id, 1, values[2:], draft.stamp)
             draft.add(table, row_id, state)
             new[row_id] = state
             rows += 1
@@ -250,15 +252,14 @@ class Authoring:
             change = change_of(table, row, old, draft.stamp)
             if change is None:
                 if old and row.after:
-                    shown += corrections(table, row_id, with_old_values(table, row, old), row.values)
+                    shown += corrections(table, row_id, old.row, row.values)
                 continue
             draft.add(table, row_id, change)
             written[row_id] = change
-            before = with_old_values(table, row, old) if old else change
-            merged = join_rows(before, change) if old else change
+            merged = join_rows(old.row, change) if old else change
             new[row_id] = merged
             if old:
-                steps.append(Step(row_id, before, change, merged))
+                steps.append(Step(row_id, old.row, change, merged))
                 draft.disturbed.note_written(table, row_id, old, merged)
                 if merged.generation == old.row.generation:
                     kept = old.hidden.keys() - change.cell_by_column.keys()
@@ -277,16 +278,17 @@ class Authoring:
 
     def _refuse_nul(self, touched: TouchedTable) -> None:
         """Raise ConstraintError where a text holds a NUL: the binding cuts it there, and its stored length tells."""
-        name = touched.table.name
+        table = touched.table
+        name = table.name
         standing = [row.values for row in touched.others if row.after is not None]
         length = 0
         filled: list[str] = []
-        for index, column in enumerate(touched.table.columns):
-            if column.type == "TEXT" and touched.table.strategies[index].stamped:
+        for index, column in enumerate(table.columns):
+            if column.type == "TEXT" and column.strategy != "set":
                 texts = [row[index + 2] for row in touched.fresh] + [values[index] for values in standing]
                 present = [text for text in texts if text is not None]
                 if present:
-                    filled.append(f"ifnull(octet_length(t.{column.name}), 0)")
+                    filled.append(f"ifnull(octet_length({table.selections[index]}), 0)")
                     length += len("".join(present).encode())
         if not filled:
             return

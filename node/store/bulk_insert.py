@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from node.errors import ConstraintError
-from node.store.catalogue import UNTOUCHED, ReplicatedTable
+from node.store.catalogue import ReplicatedTable, shown_for_nil
 from node.store.database import Database, Row
 from node.store.literals import parse_literal
 from node.store.row_state import ids_blob, insert_rows, upsert_rows
@@ -133,7 +133,7 @@ def _keeps(column: Column, cells: Sequence[Any]) -> bool:
 
 def _shown(column: Column, cells: Sequence[object] | None, count: int) -> Sequence[object]:
     """Return what a column will show of `cells`: its default for None, and None for what says nothing."""
-    nothing = UNTOUCHED.get(column.strategy)
+    nothing = shown_for_nil(column)
     default = None if column.default is None or nothing is not None else parse_literal(column.default)
     if cells is None:
         return (default,) * count
@@ -166,4 +166,4 @@ def bindable(table: ReplicatedTable, column: str, value: object) -> tuple[str, o
 
 
 def _with_default(column: Column, mark: str) -> str:
-    return mark if column.default is None else f"ifnull({mark}, {UNTOUCHED.get(column.strategy, column.default)})"
+    return mark if column.default is None else f"ifnull({mark}, {column.default})"

@@ -9,7 +9,7 @@ import msgspec
 
 from crdt.row import Layout
 from crdt.strategies import STRATEGY_BY_CODE, STRATEGY_BY_NAME, Strategy
-from crdt.values import INTEGER_MAX, INTEGER_MIN
+from crdt.values import INTEGER_MAX, INTEGER_MIN, Scalar
 from node.errors import StorageError
 from node.store.schema import Column, Component, Reference, Table
 from sync.streams import Stream
@@ -20,9 +20,23 @@ _PYTHON_TYPE: dict[str, object] = {"TEXT": str, "INTEGER": _Integer, "REAL": flo
 _PAYLOAD_TYPE: dict[str, object] = {
     "set": tuple[list[tuple[bytes, str]], list[bytes]] | None,
     "counter": list[tuple[bytes, _Integer, _Integer]] | None,
+    "text": str | list[bytes],
+    "document": str | list[tuple[str, str | None, bytes | None]] | None,
 }
-# What an untouched set or counter shows; on wire and in hashes it stands as nil.
-UNTOUCHED = {"set": "'[]'", "counter": "0"}
+# What a column must be declared as: (type, the SQL literals that may be its default).
+_DECLARED_AS: dict[str, tuple[str, tuple[str | None, ...]]] = {
+    "set": ("TEXT", ("'[]'",)),
+    "counter": ("INTEGER", ("0",)),
+    "text": ("TEXT", ("''",)),
+    "document": ("TEXT", (None, "'{}'")),
+}
+# Strategies whose default stands as nil on wire and in hashes.
+_NIL_AT_DEFAULT = frozenset({"set", "counter", "document"})
+
+
+def shown_for_nil(column: Column) -> str | None:
+    """Return the SQL literal that a column shows where nothing was ever written to it, if that is not its value."""
+    return column.default if column.strategy in _NIL_AT_DEFAULT else None
 
 
 class NewerSchemaError(Exception):
@@ -77,9 +91,14 @@ class ReplicatedTable:
         return tuple(zip(self.column_names, codes, strict=True))
 
     @cached_property
-    def stated_indexes(self) -> tuple[int, ...]:
-        """The positions in `columns` of sets and counters, whose state is more than the value shown."""
-        return tuple(index for index, strategy in enumerate(self.strategies) if not strategy.stamped)
+    def conditional(self) -> tuple[tuple[int, Callable[[Scalar], bool]], ...]:
+        """The positions in `columns` of cells that may be more than the value shown, each with what tells."""
+        return tuple((index, strategy.plain) for index, strategy in enumerate(self.strategies) if not strategy.stamped)
+
+    @cached_property
+    def shown_for_nil(self) -> tuple[str | None, ...]:
+        """For each of `columns` the SQL literal that it shows for nil, if it has one."""
+        return tuple(map(shown_for_nil, self.columns))
 
     @cached_property
     def editable(self) -> frozenset[int]:
@@ -107,19 +126,17 @@ class ReplicatedTable:
         return f"_fts_{self.name}" if self.declaration.full_text else None
 
     @cached_property
-    def selected(self) -> str:
-        """`t.a, t.b, …` of all columns, an untouched set or counter as NULL."""
-        return ", ".join(self.selections)
+    def selections(self) -> tuple[str, ...]:
+        """`t.a`, `t.b`, … of all columns, an untouched set, counter or document as NULL."""
+        return tuple(
+            f"t.{name}" if nil is None else f"nullif(t.{name}, {nil})"
+            for name, nil in zip(self.column_names, self.shown_for_nil, strict=True)
+        )
 
     @cached_property
-    def selections(self) -> tuple[str, ...]:
-        """What `selected` joins, one for each of `columns`."""
-        return tuple(
-            f"nullif(t.{column.name}, {UNTOUCHED[column.strategy]})"
-            if column.strategy in UNTOUCHED
-            else f"t.{column.name}"
-            for column in self.columns
-        )
+    def selected(self) -> str:
+        """The selected columns, as SQL takes them."""
+        return ", ".join(self.selections)
 
     @cached_property
     def _decoders(self) -> dict[Layout, Callable[[bytes], Sequence[Any]]]:
@@ -245,9 +262,10 @@ def _check_table(component: Component, table: Table, names: set[str]) -> None:
     if not columns.keys() >= set(table.unique_name):
         raise StorageError(f"{where}: a name is made of declared columns.")
     for column in table.columns:
-        needs = {"set": ("TEXT", "'[]'"), "counter": ("INTEGER", "0")}.get(column.strategy)
-        if needs is not None and (column.type, column.default) != needs:
-            raise StorageError(f"{where}: a {column.strategy} is declared as {needs[0]} with default {needs[1]}.")
+        kind, defaults = _DECLARED_AS.get(column.strategy, (column.type, (column.default,)))
+        if column.type != kind or column.default not in defaults:
+            choice = " or ".join("no default" if default is None else f"default {default}" for default in defaults)
+            raise StorageError(f"{where}: a {column.strategy} is declared as {kind} with {choice}.")
     for reference in table.references:
         child = columns.get(reference.column)
         if child is None or child.type != "BLOB" or child.default is not None or reference.table not in names:

@@ -118,8 +118,13 @@ class Derived:
 
     def _put_aside(self, table: ReplicatedTable, row_ids: Sequence[bytes]) -> None:
         stored = self._states.read(table, row_ids, VersionVector())
-        columns = [column.name for column in table.columns if column.strategy not in ("set", "counter")]
-        selected = "".join(f", t.{name}" for name in columns)
+        picked = [
+            (column.name, selection)
+            for column, selection in zip(table.columns, table.selections, strict=True)
+            if column.strategy not in ("set", "counter")
+        ]
+        columns = [name for name, _ in picked]
+        selected = "".join(f", {selection}" for _, selection in picked)
         hidden_by_id: dict[bytes, Mapping[str, object]] = {}
         for row in self._database.query(
             f"SELECT t.id{selected} FROM {IDS} JOIN main.{table.name} t ON t.id = k", (ids_blob(row_ids), len(row_ids))

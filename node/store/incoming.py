@@ -16,6 +16,7 @@ from node.store.catalogue import ReplicatedTable
 from node.store.change_log import RowsMoved
 from node.store.foreign_tables import ForeignTables
 from node.store.merge import Merge, check_values
+from node.store.plainness import all_plain, is_plain
 from node.store.row_state import in_context
 from sync.batch import Batch
 from sync.errors import UNDECODABLE, RemoteProtocolError
@@ -90,7 +91,7 @@ class Incoming:
         row_ids = [row[0] for row in rows]
         known = self._merge.known(table, row_ids)
         bulk = layout == table.layout
-        if bulk and not known and not table.stated_indexes and all(row[1] == 1 for row in rows):
+        if bulk and not known and all(row[1] == 1 for row in rows) and all_plain(table, rows):
             if len(set(row_ids)) != len(row_ids):
                 raise RemoteProtocolError("a batch changes a row twice")
             return self._merge.insert_new(table, rows, hashes, stamp)
@@ -101,7 +102,7 @@ class Incoming:
         new: list[int] = []
         others: dict[RowId, RowState] = {}
         for position, row in enumerate(rows):
-            if bulk and row[1] == 1 and row[0] not in known and _untouched(table, row):
+            if bulk and row[1] == 1 and row[0] not in known and is_plain(table, row):
                 new.append(position)
                 continue
             row_id, state = _read(table, layout, row, stamp, ())
@@ -141,7 +142,7 @@ class Incoming:
             others: dict[RowId, RowState] = {}
             for position, row in enumerate(rows):
                 born, stamps = page_rows[position][1], page_rows[position][3]
-                plain = layout == table.layout and row[1] == 1 and not stamps and _untouched(table, row)
+                plain = layout == table.layout and row[1] == 1 and not stamps and is_plain(table, row)
                 if plain and row[0] not in known:
                     new_by_stamp.setdefault(born, []).append(position)
                     continue
@@ -184,10 +185,6 @@ def _decode_rows(table: ReplicatedTable, layout: Layout, bodies: Iterable[bytes]
         raise RemoteProtocolError(f"a row of {table.name} does not fit its columns") from error
     check_values(table, layout, rows)
     return rows
-
-
-def _untouched(table: ReplicatedTable, row: Sequence[Any]) -> bool:
-    return all(row[index + 2] is None for index in table.stated_indexes)
 
 
 def _read(

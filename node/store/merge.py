@@ -208,7 +208,10 @@ def check_values(table: ReplicatedTable, layout: Layout, rows: Sequence[Sequence
     type_by_column = {column.name: column.type for column in table.columns}
     by_column = list(zip(*rows, strict=True))[2:]
     for (name, code), values in zip(layout, by_column, strict=True):
-        if not strategy_of(code).stamped:
+        strategy = strategy_of(code)
+        if not strategy.stamped:
+            if strategy.name == "text":
+                _check_texts([value for value in values if type(value) is str])
             continue
         kind = type_by_column.get(name)
         if kind is None:

@@ -12,33 +12,24 @@ from crdt.strategies.register import Register
 from node.errors import ConstraintError, StorageError
 from node.store.capture import TouchedRow
 from node.store.catalogue import ReplicatedTable
-from node.store.database import Row
 from node.store.literals import parse_literal
 from node.store.row_state import StoredRow
 
-
-def split_plain(table: ReplicatedTable, fresh: Sequence[Row]) -> tuple[Sequence[Row], Sequence[Row]]:
-    """Return new rows whose values are their own spelling, and the others."""
-    if not table.stated_indexes:
-        return fresh, ()
-    plain: list[Row] = []
-    stated: list[Row] = []
-    for row in fresh:
-        untouched = all(row[index + 2] is None for index in table.stated_indexes)
-        (plain if untouched else stated).append(row)
-    return plain, stated
+# What a person writes to such a column is what it shows, unless a change of elsewhere is joined with it.
+_SHOWN_AS_WRITTEN = frozenset({"lww", "immutable", "counter"})
 
 
-def new_row(table: ReplicatedTable, generation: int, row_id: RowId, values: Sequence[Any], stamp: Stamp) -> RowState:
-    """Return the state of a row that `values`, in order of column name, were written to whole."""
+def new_row(table: ReplicatedTable, row_id: RowId, generation: int, values: Sequence[Any], stamp: Stamp) -> RowState:
+    """Return the state of a row to which `values`, in order of column name, were written as a whole."""
     cells: dict[str, CellState] = {}
     for name, strategy, value in zip(table.column_names, table.strategies, values, strict=True):
+        place = Place(table.name, row_id, generation, name)
         if strategy.stamped:
             cells[name] = Register(stamp, value)
+        elif value is None:
+            cells[name] = strategy.from_wire(None, stamp, place)
         else:
-            place = Place(table.name, row_id, generation, name)
-            cell = None if value is None else strategy.delta(None, value, stamp, place)
-            cells[name] = strategy.from_wire(None, stamp, place) if cell is None else cell
+            cells[name] = strategy.delta(None, value, stamp, place) or strategy.from_wire(None, stamp, place)
     return RowState(generation=generation, born=stamp, code_by_column=dict(table.layout), cell_by_column=cells)
 
 
@@ -47,7 +38,7 @@ def change_of(table: ReplicatedTable, row: TouchedRow, old: StoredRow | None, st
     if row.before is None:
         if row.after is None:
             return None
-        return new_row(table, _next_generation(old.row, alive=True) if old else 1, RowId(row.row_id), row.values, stamp)
+        return new_row(table, RowId(row.row_id), _next_generation(old.row, alive=True) if old else 1, row.values, stamp)
     if old is None or not old.row.alive:
         raise StorageError(f"A row of {table.name} has no state; the store is damaged. Restore a backup or pair anew.")
     if row.after is None:
@@ -78,10 +69,7 @@ def _written_cells(table: ReplicatedTable, row: TouchedRow, old: StoredRow, stam
             raise ConstraintError(f"The column {name} of {table.name} is set once and cannot be changed.")
         state = old.row.cell_by_column.get(name)
         value: Any = parse_literal(row.after[index])
-        if strategy.stamped and state is not None and name not in old.hidden:
-            state = Register(_stamp_of(state), parse_literal(row.before[index]))
-        place = Place(table.name, RowId(row.row_id), old.row.generation, name)
-        cell = strategy.delta(state, value, stamp, place)
+        cell = strategy.delta(state, value, stamp, Place(table.name, RowId(row.row_id), old.row.generation, name))
         if (
             isinstance(cell, ObservedSet)
             and isinstance(state, ObservedSet)
@@ -94,25 +82,14 @@ def _written_cells(table: ReplicatedTable, row: TouchedRow, old: StoredRow, stam
     return cells
 
 
-def with_old_values(table: ReplicatedTable, row: TouchedRow, stored: StoredRow) -> RowState:
-    """Return the old state with the values that stood before (the table shows the new ones by now).
-
-    Where the table showed a derived value, the true one is in the state already.
-    """
-    old = stored.row
-    if row.before is None or not old.alive:
-        return old
-    cells = dict(old.cell_by_column)
-    for index, name in enumerate(table.column_names):
-        cell = cells.get(name)
-        if isinstance(cell, Register) and name not in stored.hidden:
-            cells[name] = Register(cell.stamp, parse_literal(row.before[index]))
-    return RowState(generation=old.generation, born=old.born, code_by_column=old.code_by_column, cell_by_column=cells)
-
-
-def _stamp_of(state: CellState) -> Stamp:
-    assert isinstance(state, Register)
-    return state.stamp
+def values_before(table: ReplicatedTable, row: TouchedRow) -> tuple[Any, ...] | None:
+    """Return the columns of a row as they stood before the transaction, None where the row did not stand."""
+    if row.before is None:
+        return None
+    return tuple(
+        None if literal == nil else parse_literal(literal)
+        for literal, nil in zip(row.before, table.shown_for_nil, strict=True)
+    )
 
 
 def tombstone(table: ReplicatedTable, before: Sequence[str], old: StoredRow, stamp: Stamp) -> RowState:
@@ -132,10 +109,14 @@ def corrections(
 ) -> list[tuple[str, object, RowId]]:
     """Return the cells whose merged, canonical value is not what the table shows."""
     found: list[tuple[str, object, RowId]] = []
-    for name, strategy, written in zip(table.column_names, table.strategies, values, strict=True):
-        if strategy.name not in ("set", "max", "min") or name not in state.cell_by_column:
+    for name, strategy, written, nil in zip(
+        table.column_names, table.strategies, values, table.shown_for_nil, strict=True
+    ):
+        if strategy.name in _SHOWN_AS_WRITTEN or name not in state.cell_by_column:
             continue
+        nothing = None if nil is None else parse_literal(nil)
         value = strategy.value(state.cell_by_column[name])
-        if value != ("[]" if strategy.name == "set" and written is None else written):
-            found.append((name, value, row_id))
+        shown = nothing if value is None else value
+        if shown != (nothing if written is None else written):
+            found.append((name, shown, row_id))
     return found

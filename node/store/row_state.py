@@ -3,7 +3,7 @@
 A row whose every cell was written by one change needs only that change's stamp (hlc, origin, seq). Whatever else
 there is lies in `cells`, a msgpack array of five:
 - `stamps` {column: stamp}: of cells whose stamp is not the row's own;
-- `payloads` {column: payload}: sets and counters, and a tombstone's references;
+- `payloads` {column: payload}: what cells are beyond the value shown (`cells_at_rest`), and a tombstone's references;
 - `missing` [column…]: of which this row knows nothing yet;
 - `hidden` {column: true value}: where the table shows a derived value, or the row is kept out of it (`derived`);
 - `unknown` {column: [strategy code, payload]}: of a newer version's columns, which the table does not have.
@@ -19,11 +19,11 @@ import msgspec
 from crdt.identifiers import RowId, Stamp, make_stamp, stamp_hlc, stamp_origin, stamp_seq
 from crdt.place import Place
 from crdt.row import RowState, hash_row, prove_row
-from crdt.strategies import CellState, Strategy, own_stamp, strategy_of
+from crdt.strategies import CellState, own_stamp, strategy_of
 from crdt.strategies.observed_set import ObservedSet
-from crdt.strategies.register import Register
 from crdt.version_vector import VersionVector
 from node.store.catalogue import ReplicatedTable
+from node.store.cells_at_rest import cell_beside, in_sets_context, payload_beside
 from node.store.database import Database, Row
 from node.store.origins import Origins
 
@@ -87,34 +87,49 @@ class RowStates:
         )
         return {row[0]: row[1] for row in rows}
 
-    def read(self, table: ReplicatedTable, row_ids: Sequence[bytes], vector: VersionVector) -> dict[bytes, StoredRow]:
-        """Return the row states of `row_ids` that exist; `vector` is the causal context of their stream."""
+    def read(
+        self,
+        table: ReplicatedTable,
+        row_ids: Sequence[bytes],
+        vector: VersionVector,
+        before_by_id: Mapping[bytes, Sequence[Any]] | None = None,
+    ) -> dict[bytes, StoredRow]:
+        """Return the row states of `row_ids` that exist; `vector` is the causal context of their stream.
+
+        `before_by_id` are the columns of rows in whose table something else stands by now than their state says.
+        """
         if not row_ids:
             return {}
+        before = before_by_id or {}
         rows = self._database.query(
             f"SELECT r.id, r.generation, r.hlc, r.origin, r.seq, r.cells, r.hash, {table.selected} FROM {IDS}"
             f" JOIN {table.row_table} r ON r.id = k LEFT JOIN main.{table.name} t ON t.id = k",
             (ids_blob(row_ids), len(row_ids)),
         )
-        return {row[0]: self.from_row(table, row, vector) for row in rows}
+        return {row[0]: self.from_row(table, row, vector, before.get(row[0])) for row in rows}
 
-    def from_row(self, table: ReplicatedTable, row: Row, vector: VersionVector) -> StoredRow:
-        """Return the state in a row (id, generation, hlc, origin, seq, cells, hash, values…)."""
+    def from_row(
+        self, table: ReplicatedTable, row: Row, vector: VersionVector, before: Sequence[Any] | None = None
+    ) -> StoredRow:
+        """Return the state in a row (id, generation, hlc, origin, seq, cells, hash, values…), or of values `before`."""
         row_id, generation, hlc, origin, seq, cells, row_hash = row[:7]
         born = make_stamp(int.from_bytes(hlc, "big"), self._origins.origin(origin), seq)
         stamps, payloads, missing, hidden, unknown = split_cells(cells) if cells is not None else _NOTHING
         by_column: dict[str, CellState] = {}
         codes: dict[str, int] = {}
-        for name, strategy, value in zip(table.column_names, table.strategies, row[7:], strict=True):
-            if name in missing or (generation % 2 == 0 and name not in payloads):
+        for name, strategy, value in zip(table.column_names, table.strategies, before or row[7:], strict=True):
+            place, stamp = Place(table.name, row_id, generation, name), Stamp(stamps.get(name, born))
+            if generation % 2 == 1 and name not in missing:
+                shown = hidden.get(name, value)
+                by_column[name] = cell_beside(strategy, payloads.get(name), shown, stamp, place, vector)
+            elif generation % 2 == 0 and name in payloads:
+                by_column[name] = in_sets_context(strategy.from_wire(payloads[name], stamp, place), vector)
+            else:
                 continue
-            payload = payloads.get(name) if generation % 2 == 0 or not strategy.stamped else hidden.get(name, value)
-            place = Place(table.name, row_id, generation, name)
-            by_column[name] = _cell(strategy, payload, Stamp(stamps.get(name, born)), place, vector)
             codes[name] = strategy.code
         for name, (code, payload) in unknown.items():
-            place = Place(table.name, row_id, generation, name)
-            by_column[name] = _cell(strategy_of(code), payload, Stamp(stamps.get(name, born)), place, vector)
+            place, stamp = Place(table.name, row_id, generation, name), Stamp(stamps.get(name, born))
+            by_column[name] = in_sets_context(strategy_of(code).from_wire(payload, stamp, place), vector)
             codes[name] = code
         state = RowState(generation=generation, born=born, code_by_column=codes, cell_by_column=by_column)
         return StoredRow(row=state, hash=row_hash, hidden=hidden)
@@ -190,18 +205,10 @@ def in_context(state: RowState, vector: VersionVector) -> RowState:
     """Return the state with `vector` as the causal context of its sets; at rest that is their stream's frontier."""
     if not any(isinstance(cell, ObservedSet) for cell in state.cell_by_column.values()):
         return state
-    cells = {
-        name: ObservedSet(cell.element_by_dot, vector) if isinstance(cell, ObservedSet) else cell
-        for name, cell in state.cell_by_column.items()
-    }
+    cells = {name: in_sets_context(cell, vector) for name, cell in state.cell_by_column.items()}
     return RowState(
         generation=state.generation, born=state.born, code_by_column=state.code_by_column, cell_by_column=cells
     )
-
-
-def _cell(strategy: Strategy, payload: object, stamp: Stamp, place: Place, vector: VersionVector) -> CellState:
-    cell = strategy.from_wire(payload, stamp, place)
-    return ObservedSet(cell.element_by_dot, vector) if isinstance(cell, ObservedSet) else cell
 
 
 def _cells(table: ReplicatedTable, state: RowState, hidden: Mapping[str, Any]) -> bytes | None:
@@ -216,10 +223,9 @@ def _cells(table: ReplicatedTable, state: RowState, hidden: Mapping[str, Any]) -
         if strategy is None:
             code = state.code_by_column[name]
             unknown[name] = (code, strategy_of(code).to_wire(cell))
-        elif isinstance(cell, Register):
-            if not state.alive:
-                payloads[name] = cell.value
-        elif (payload := strategy.to_wire(cell)) is not None:
+        elif not state.alive:
+            payloads[name] = strategy.to_wire(cell)
+        elif (payload := payload_beside(strategy, cell)) is not None:
             payloads[name] = payload
     missing = [name for name in table.column_names if name not in state.cell_by_column] if state.alive else []
     if not (stamps or payloads or missing or hidden or unknown):

@@ -6,7 +6,7 @@ from typing import Literal
 from sync.streams import Stream
 
 ColumnType = Literal["TEXT", "INTEGER", "REAL", "BLOB"]
-StrategyName = Literal["lww", "immutable", "set", "counter", "max", "min", "text", "document"]
+StrategyName = Literal["lww", "immutable", "set", "counter", "max", "text", "document", "min"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,15 +1,23 @@
 """What is derived of references: orphans out of sight, references to rows that do not stand, and the repairs logged."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crdt.identifiers import Stamp
+from crdt.row import RowState
+from crdt.strategies.register import Register
+from crdt.version_vector import VersionVector
 from node.errors import ConstraintError
-from node.store import authoring, own_changes
-from node.store.row_state import StoredRow
+from node.store import own_changes
+from node.store.catalogue import ReplicatedTable
+from node.store.database import Row
+from node.store.row_state import RowStates, StoredRow
 from simulations.kernel.streams import SeededStream
 from sync.streams import Stream
 from tests.node.store.test_references import comment, delete, folder, ids, item, reaction
@@ -184,21 +192,33 @@ def test_an_edit_and_a_delete_of_a_row_go_by_its_true_reference(three: Realm) ->
     assert _edited_and_deleted_while_hidden(three)
 
 
-@pytest.mark.parametrize(("owner", "name"), [(authoring, "with_old_values"), (own_changes, "tombstone")])
-def test_taking_the_reference_shown_for_the_true_one_would_be_noticed(
-    three: Realm, monkeypatch: pytest.MonkeyPatch, owner: ModuleType, name: str
+def test_a_tombstone_of_the_reference_shown_would_be_noticed(three: Realm, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = own_changes.tombstone
+
+    def as_shown(table: ReplicatedTable, before: Sequence[str], old: StoredRow, stamp: Stamp) -> RowState:
+        return original(table, before, StoredRow(row=old.row, hash=old.hash, hidden={}), stamp)
+
+    monkeypatch.setattr(own_changes, "tombstone", as_shown)
+    assert not _edited_and_deleted_while_hidden(three)
+
+
+def test_an_edit_that_takes_the_reference_shown_for_the_true_one_would_be_noticed(
+    three: Realm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = getattr(owner, name)
+    original = RowStates.from_row
 
-    def unveiled(argument: object) -> object:
-        if not isinstance(argument, StoredRow):
-            return argument
-        return StoredRow(row=argument.row, hash=argument.hash, hidden={})
+    def as_shown(
+        self: RowStates, table: ReplicatedTable, row: Row, vector: VersionVector, before: Sequence[Any] | None = None
+    ) -> StoredRow:
+        stored = original(self, table, row, vector, before)
+        cells = dict(stored.row.cell_by_column)
+        for name, shown in zip(table.column_names, before or (), strict=bool(before)):
+            cell = cells.get(name)
+            if isinstance(cell, Register) and name in stored.hidden:
+                cells[name] = Register(cell.stamp, shown)
+        return replace(stored, row=replace(stored.row, cell_by_column=cells))
 
-    def as_shown(*arguments: object) -> object:
-        return original(*map(unveiled, arguments))
-
-    monkeypatch.setattr(owner, name, as_shown)
+    monkeypatch.setattr(RowStates, "from_row", as_shown)
     assert not _edited_and_deleted_while_hidden(three)
 
 

@@ -1,0 +1,42 @@
+"""What is kept of a cell beside the value that its table shows, and how the cell is made whole again.
+
+A cell that is its own spelling needs nothing. A promoted text keeps `[heads, document, [chunk…]]`: the text itself
+stands in the table only, so that a byte of it is not stored thrice. Of a tombstone, which has no row in its table,
+everything is kept.
+"""
+
+from crdt.identifiers import Stamp
+from crdt.place import Place
+from crdt.strategies import CellState, Strategy, text
+from crdt.strategies.observed_set import ObservedSet
+from crdt.strategies.register import Register
+from crdt.strategies.text import Text
+from crdt.version_vector import VersionVector
+from node.errors import StorageError
+
+
+def payload_beside(strategy: Strategy, cell: CellState) -> object | None:
+    """Return what a living row's state keeps of `cell`, None for nothing; the table shows its value."""
+    match cell:
+        case Register():
+            return None
+        case Text():
+            return text.to_stored(cell)
+        case _:
+            return strategy.to_wire(cell)
+
+
+def cell_beside(
+    strategy: Strategy, payload: object | None, shown: object, stamp: Stamp, place: Place, vector: VersionVector
+) -> CellState:
+    """Return the cell of a living row, of which `payload` is kept and `shown` stands in the table."""
+    if strategy.name == "text":
+        if not isinstance(shown, str):
+            raise StorageError("A text column of the store holds something else: the file is damaged. Run a scrub.")
+        return text.from_stored(payload, shown, place)
+    return in_sets_context(strategy.from_wire(shown if strategy.stamped else payload, stamp, place), vector)
+
+
+def in_sets_context(cell: CellState, vector: VersionVector) -> CellState:
+    """Return the cell, if it is a set with `vector` as its causal context: at rest that is its stream's frontier."""
+    return ObservedSet(cell.element_by_dot, vector) if isinstance(cell, ObservedSet) else cell
