@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from crdt.identifiers import RowId, row_id_to_text
-from crdt.row import hash_row, spell_row
+from crdt.row import hash_row, prove_row
 from node.errors import DamagedRowError, StorageError
 from node.store.catalogue import Catalogue, ReplicatedTable
 from node.store.change_log import ChangeLog
@@ -51,7 +51,7 @@ class Verification:
         found = [
             row_id
             for row_id, state in stored.items()
-            if hash_row(table, spell_row(RowId(row_id), state.row)) != state.hash
+            if hash_row(table, prove_row(RowId(row_id), state.row)) != state.hash
         ]
         return found + [row_id for row_id in row_ids if row_id not in stored and self._stands(declared, row_id)]
 

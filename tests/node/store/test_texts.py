@@ -9,6 +9,7 @@ import pytest
 
 from node.errors import ConstraintError
 from sync.streams import Stream
+from tests.node.store.test_scrub import scrub
 from tests.support.diary import DIARY
 from tests.support.realm import Realm, Replica, Statement, check_digests, open_realm, row_id
 
@@ -258,3 +259,14 @@ def test_the_least_value_stands_wherever_it_was_written(realm: Realm, here: Repl
     realm.exchange()
     for replica in realm.replicas:
         assert replica.query("SELECT begun_at, lowest FROM diary_pages") == [("2025-12", -3)]
+
+
+def test_edited_texts_pass_a_scrub(realm: Realm, here: Replica, there: Replica) -> None:
+    here.write(page(1, FOX), page(2, FOX))
+    there.pull(here)
+    here.write(write_body(1, FOX + "!"))
+    there.write(write_body(1, FOX.lower()))
+    realm.exchange()
+    for replica in realm.replicas:
+        assert scrub(replica).sound
+        replica.store.require_whole("diary_pages", [row_id(1), row_id(2)])
