@@ -21,6 +21,7 @@ from node.errors import HostError, TransportError
 from node.peers import PeerState, PeerTable
 from node.replication import Replication
 from node.requests import NodeEvent, Notice, StreamComplete, StreamReadable
+from node.rest import Rest
 from node.store.store import Store
 from node.store.store_parts import ChangeNotice
 from node.transport.address import Address, parse_address
@@ -95,6 +96,7 @@ class Runtime:
         self._dial_tasks: dict[Address, asyncio.Task[None]] = {}
         self._dials: dict[Address, int] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._rest = Rest(store, clock.monotonic_seconds)
         self._ticker: asyncio.Task[None] | None = None
         self._unsubscribe: Callable[[], None] | None = None
         self._stopping = False
@@ -376,6 +378,7 @@ class Runtime:
             self._guarded(self._replication.tidy_if_due)
             self._guarded(self._replication.compact_if_due)
             self._guarded(self._verify_listed)
+            self._guarded(self._rest.look)
 
     def _verify_listed(self) -> None:
         """Verify what was lately listed on this device, a little at a time."""

@@ -9,7 +9,9 @@ from node.requests.doctor import Finding
 def refusal_finding(error: HostError) -> Finding:
     """Return the finding for what stopped the examination at the door."""
     match error:
-        case StoreLockedError() | NotRunningError():
+        case NotRunningError():
+            return bad("store", str(error), "nuthatch run; or nuthatch doctor --passphrase-file FILE")
+        case StoreLockedError():
             return bad(
                 "store", str(error), "Wait until it ends; lsof on the file `lock` in the home tells which it is."
             )

@@ -47,7 +47,7 @@ logger = logging.getLogger(__name__)
 class Store:
     """The replica. Every call is synchronous and made from one thread: the binding holds the interpreter's lock."""
 
-    __slots__ = ("_author", "_clock", "_entropy", "_last_id", "_parts", "chains")
+    __slots__ = ("_author", "_clock", "_entropy", "_last_id", "_parts", "activity", "chains")
 
     def __init__(self, parts: StoreParts, author: Author, clock: Clock, entropy: Entropy) -> None:
         """Use `opening.create_store` or `opening.open_store` instead."""
@@ -56,6 +56,8 @@ class Store:
         self._clock = clock
         self._entropy = entropy
         self._last_id = 0
+        # How often it was read or written: whoever sees the same number twice has seen it idle.
+        self.activity = 0
         self.chains = ChainUpkeep(parts, author, clock, partial(self._committing, local=False), self._mint)
 
     @property
@@ -87,6 +89,7 @@ class Store:
     @contextmanager
     def _committing(self, *, local: bool) -> Iterator[Pending]:
         parts = self._parts
+        self.activity += 1
         parts.database.begin()
         pending = Pending(progress=parts.log.progress())
         progress, origin = pending.progress, self.origin
@@ -150,6 +153,7 @@ class Store:
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
         """Return the rows of one reading statement; outside a transaction the connection refuses to write."""
+        self.activity += 1
         check_parameters(examine(sql), len(parameters))
         return self._parts.database.execute(sql, parameters).rows
 
@@ -377,6 +381,10 @@ class Store:
     def health(self) -> StoreHealth:
         """Return what tells of the store's condition."""
         return StoreHealth(self._parts, self._author.realm_id)
+
+    def rest(self) -> None:
+        """Give the memory of the page cache back; what is asked next is read from the disk again."""
+        self._parts.database.query("PRAGMA shrink_memory")
 
     def checkpoint(self) -> None:
         """Move the write-ahead log into the file."""

@@ -28,6 +28,11 @@ class Child:
             cores = sorted(os.sched_getaffinity(0))
             os.sched_setaffinity(self._process.pid, {cores[core % len(cores)]})
 
+    @property
+    def process_id(self) -> int:
+        """The number of the process."""
+        return self._process.pid
+
     def hear(self, timeout_seconds: float) -> dict[str, object]:
         """The next object; raises RuntimeError if the program ends or stays silent."""
         assert self._process.stdout is not None

@@ -7,7 +7,7 @@ import pytest
 
 from node.composition import init_home
 from node.doctor.opening_checks import refusal_finding
-from node.errors import ConfigError, HostError, NewerStoreError, StoreLockedError, TransportError
+from node.errors import ConfigError, HostError, NewerStoreError, NotRunningError, StoreLockedError, TransportError
 from node.home import Home
 from tests.support.program import Outcome, nuthatch
 from tests.support.two_devices import OWNER_PASSPHRASE, PASSPHRASE, config_of
@@ -71,6 +71,7 @@ async def test_a_store_that_is_gone_is_a_finding(home: Home) -> None:
     ("error", "name", "mend"),
     [
         (StoreLockedError("Another process owns it."), "store", "Wait"),
+        (NotRunningError("No node runs."), "store", "nuthatch run"),
         (TransportError("The node stopped answering."), "node", "Stop the node"),
         (NewerStoreError("A newer version wrote it."), "store", "Update"),
         (ConfigError("The key file is damaged."), "key", "backup"),
