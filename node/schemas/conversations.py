@@ -5,7 +5,7 @@ How the strategies were chosen:
 - What says what a row *is* (`conversation_id`, `role`, `speaker`, `created_at`, an attachment's hash) is set once:
   `immutable`. A corrected speaker is a new message, as it is for people.
 - What a person or program edits later as a whole (`title`, `sentiment` …) is `lww`; a message's `content` is `text`, so
-  that corrections made apart are all kept.
+  that corrections made apart are all kept; `settings` and `metadata` are each a `document`, merged key by key.
 - Totals that devices add to while apart are `counter`: both additions count. They are totals of what was *spent*,
   so forgetting a message does not lower them, and they cannot be derived from the messages that are left.
 - `updated_at` is `max`: touching a conversation on two devices leaves the later instant, whatever the order.
@@ -39,8 +39,8 @@ _CONVERSATIONS = Table(
         Column(name="tags", type="TEXT", strategy="set", default="'[]'"),
         Column(name="total_tokens", type="INTEGER", strategy="counter", default="0"),
         Column(name="total_cost_millionths", type="INTEGER", strategy="counter", default="0"),
-        Column(name="settings", type="TEXT", strategy="lww", default="'{}'"),
-        Column(name="metadata", type="TEXT", strategy="lww", default="'{}'"),
+        Column(name="settings", type="TEXT", strategy="document", default="'{}'"),
+        Column(name="metadata", type="TEXT", strategy="document", default="'{}'"),
         Column(name="created_at", type="TEXT", strategy="immutable"),
         Column(name="updated_at", type="TEXT", strategy="max"),
     ),
@@ -69,7 +69,7 @@ _MESSAGES = Table(
         Column(name="tool_calls", type="TEXT", strategy="lww"),
         Column(name="tool_results", type="TEXT", strategy="lww"),
         # NULL means {}: most messages have none, and an absent cell costs nothing on the wire.
-        Column(name="metadata", type="TEXT", strategy="lww"),
+        Column(name="metadata", type="TEXT", strategy="document"),
         Column(name="created_at", type="TEXT", strategy="immutable"),
     ),
     references=(
@@ -98,7 +98,7 @@ _ATTACHMENTS = Table(
         Column(name="content_hash", type="BLOB", strategy="immutable"),
         Column(name="size_bytes", type="INTEGER", strategy="immutable"),
         Column(name="caption", type="TEXT", strategy="lww"),
-        Column(name="metadata", type="TEXT", strategy="lww"),
+        Column(name="metadata", type="TEXT", strategy="document"),
         Column(name="created_at", type="TEXT", strategy="immutable"),
     ),
     references=(Reference(column="message_id", table="messages", on_delete="cascade"),),

@@ -1,10 +1,10 @@
 """The table of memories: what the person or an assistant chose to keep.
 
-How the strategies were chosen: whatever is edited as a whole (`namespace`, `kind`, `title`, `importance`, `metadata`,
-`status`, links) is `lww`; `content` is `text`, merged character by character; where the memory came from and when
-(`source`, `source_message_id`, `created_at`) is `immutable`; `tags` is an observed-remove `set`, so tags added apart
-are all kept; `use_count` is a `counter` and `last_used_at`, `updated_at` are `max`, so that devices apart neither
-lose nor double a use.
+How the strategies were chosen: whatever is edited as a whole (`namespace`, `kind`, `title`, `importance`, `status`,
+links) is `lww`; `content` is `text`, merged character by character, `metadata` a `document`, merged key by
+key; where the memory came from and when (`source`, `source_message_id`, `created_at`) is `immutable`; `tags` is an
+observed-remove `set`, so tags added apart are all kept; `use_count` is a `counter` and `last_used_at`, `updated_at`
+are `max`, so that devices apart neither lose nor double a use.
 
 Searching writes nothing: a use is counted only when an assistant reports that it used a memory.
 
@@ -27,7 +27,7 @@ _MEMORIES = Table(
         # From 1 to 10.
         Column(name="importance", type="INTEGER", strategy="lww", default="5"),
         Column(name="tags", type="TEXT", strategy="set", default="'[]'"),
-        Column(name="metadata", type="TEXT", strategy="lww", default="'{}'"),
+        Column(name="metadata", type="TEXT", strategy="document", default="'{}'"),
         # person, assistant, import, or an application's name.
         Column(name="source", type="TEXT", strategy="immutable"),
         Column(name="source_message_id", type="BLOB", strategy="immutable"),

@@ -27,7 +27,7 @@ _PEOPLE = Table(
         Column(name="notes", type="TEXT", strategy="text", default="''"),
         # From 0 (a stranger) to 1 (the closest), as last judged.
         Column(name="closeness", type="REAL", strategy="lww"),
-        Column(name="metadata", type="TEXT", strategy="lww", default="'{}'"),
+        Column(name="metadata", type="TEXT", strategy="document", default="'{}'"),
         Column(name="last_contact_at", type="TEXT", strategy="max"),
         Column(name="created_at", type="TEXT", strategy="immutable"),
         Column(name="updated_at", type="TEXT", strategy="max"),

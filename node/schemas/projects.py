@@ -22,7 +22,7 @@ _PROJECTS = Table(
         Column(name="description", type="TEXT", strategy="text", default="''"),
         # 'active' or 'archived'.
         Column(name="status", type="TEXT", strategy="lww", default="'active'"),
-        Column(name="settings", type="TEXT", strategy="lww", default="'{}'"),
+        Column(name="settings", type="TEXT", strategy="document", default="'{}'"),
         Column(name="created_at", type="TEXT", strategy="immutable"),
         Column(name="updated_at", type="TEXT", strategy="max"),
     ),
@@ -45,7 +45,7 @@ _PROJECT_FILES = Table(
         Column(name="status", type="TEXT", strategy="lww", default="'pending'"),
         Column(name="error", type="TEXT", strategy="lww"),
         Column(name="chunk_count", type="INTEGER", strategy="lww", default="0"),
-        Column(name="metadata", type="TEXT", strategy="lww", default="'{}'"),
+        Column(name="metadata", type="TEXT", strategy="document", default="'{}'"),
         Column(name="created_at", type="TEXT", strategy="immutable"),
         Column(name="updated_at", type="TEXT", strategy="max"),
     ),

@@ -21,7 +21,7 @@ _PAYLOAD_TYPE: dict[str, object] = {
     "set": tuple[list[tuple[bytes, str]], list[bytes]] | None,
     "counter": list[tuple[bytes, _Integer, _Integer]] | None,
     "text": str | list[bytes],
-    "document": str | list[tuple[str, str | None, bytes | None]] | None,
+    "document": str | list[tuple[list[str], str | None, bytes | None]] | None,
 }
 # What a column must be declared as: (type, the SQL literals that may be its default).
 _DECLARED_AS: dict[str, tuple[str, tuple[str | None, ...]]] = {

@@ -8,20 +8,28 @@ everything is kept.
 from crdt.identifiers import Stamp
 from crdt.place import Place
 from crdt.strategies import CellState, Strategy, text
+from crdt.strategies.json_document import JsonDocument
 from crdt.strategies.observed_set import ObservedSet
 from crdt.strategies.register import Register
 from crdt.strategies.text import Text
 from crdt.version_vector import VersionVector
 from node.errors import StorageError
+from node.store.literals import parse_literal
 
 
-def payload_beside(strategy: Strategy, cell: CellState) -> object | None:
-    """Return what a living row's state keeps of `cell`, None for nothing; the table shows its value."""
+def payload_beside(strategy: Strategy, cell: CellState, nil: str | None) -> object | None:
+    """Return what a living row's state keeps of `cell`, None for nothing; the table shows its value.
+
+    `nil` is the SQL literal that the column shows where nothing was ever written to it.
+    """
     match cell:
         case Register():
             return None
         case Text():
             return text.to_stored(cell)
+        case JsonDocument():
+            spelled = strategy.to_wire(cell)
+            return None if isinstance(spelled, str) and (nil is None or spelled != parse_literal(nil)) else spelled
         case _:
             return strategy.to_wire(cell)
 
@@ -34,7 +42,9 @@ def cell_beside(
         if not isinstance(shown, str):
             raise StorageError("A text column of the store holds something else: the file is damaged. Run a scrub.")
         return text.from_stored(payload, shown, place)
-    return in_sets_context(strategy.from_wire(shown if strategy.stamped else payload, stamp, place), vector)
+    if strategy.stamped or (strategy.name == "document" and payload is None):
+        payload = shown
+    return in_sets_context(strategy.from_wire(payload, stamp, place), vector)
 
 
 def in_sets_context(cell: CellState, vector: VersionVector) -> CellState:

@@ -10,6 +10,7 @@ from crdt.errors import MergeError
 from crdt.identifiers import RowId, Stamp, dot_origin, dot_seq, stamp_origin, stamp_seq
 from crdt.row import Layout, RowState, hash_body, hash_prefix, read_row
 from crdt.strategies.counter import Counter
+from crdt.strategies.json_document import JsonDocument
 from crdt.strategies.observed_set import ObservedSet
 from crdt.version_vector import VersionVector
 from node.store.catalogue import ReplicatedTable
@@ -190,16 +191,24 @@ def _decode_rows(table: ReplicatedTable, layout: Layout, bodies: Iterable[bytes]
 def _read(
     table: ReplicatedTable, layout: Layout, row: Sequence[Any], born: Stamp, stamps: Iterable[tuple[int, bytes]]
 ) -> tuple[RowId, RowState]:
+    values = [list(map(_as_spelled, value)) if type(value) is list else value for value in row]
     try:
-        return read_row(table.name, layout, list(row), born, {index: Stamp(stamp) for index, stamp in stamps})
+        return read_row(table.name, layout, values, born, {index: Stamp(stamp) for index, stamp in stamps})
     except MergeError as error:
         raise RemoteProtocolError("a row's payload does not fit its strategy") from error
+
+
+def _as_spelled(entry: object) -> object:
+    """Return an entry of a payload as strategies spell it; the decoder gives closed tuples."""
+    return list(entry) if isinstance(entry, tuple) else entry
 
 
 def _check_own(state: RowState, stamp: Stamp, deps: VersionVector) -> None:
     """Raise RemoteProtocolError where a change speaks for another device or of what its author had not seen."""
     origin, seq = stamp_origin(stamp), stamp_seq(stamp)
     for cell in state.cell_by_column.values():
+        if isinstance(cell, JsonDocument) and any(leaf.stamp != stamp for leaf in cell.leaf_by_path.values()):
+            raise RemoteProtocolError("a change writes to a document for another device")
         if isinstance(cell, Counter) and any(other != origin for other in cell.totals_by_origin):
             raise RemoteProtocolError("a change counts for another device")
         if isinstance(cell, ObservedSet):

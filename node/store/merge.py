@@ -206,12 +206,15 @@ def check_values(table: ReplicatedTable, layout: Layout, rows: Sequence[Sequence
     `rows` are (id, generation, payloads of `layout`…); the types of declared columns were checked by the decoder.
     """
     type_by_column = {column.name: column.type for column in table.columns}
+    nil_by_column = dict(zip(table.column_names, table.shown_for_nil, strict=True))
     by_column = list(zip(*rows, strict=True))[2:]
     for (name, code), values in zip(layout, by_column, strict=True):
         strategy = strategy_of(code)
         if not strategy.stamped:
             if strategy.name == "text":
                 _check_texts([value for value in values if type(value) is str])
+            elif name in nil_by_column and "{}" in values and nil_by_column[name] is not None:
+                raise RemoteProtocolError("a document that says nothing is spelled as nil")
             continue
         kind = type_by_column.get(name)
         if kind is None:

@@ -63,12 +63,14 @@ def _written_cells(table: ReplicatedTable, row: TouchedRow, old: StoredRow, stam
     assert row.before is not None
     assert row.after is not None
     for index, (name, strategy) in enumerate(zip(table.column_names, table.strategies, strict=True)):
-        if row.before[index] == row.after[index]:
+        written = row.after[index]
+        if row.before[index] == written:
             continue
         if strategy.name == "immutable":
             raise ConstraintError(f"The column {name} of {table.name} is set once and cannot be changed.")
         state = old.row.cell_by_column.get(name)
-        value: Any = parse_literal(row.after[index])
+        says_nothing = strategy.name == "document" and written == table.shown_for_nil[index]
+        value: Any = None if says_nothing else parse_literal(written)
         cell = strategy.delta(state, value, stamp, Place(table.name, RowId(row.row_id), old.row.generation, name))
         if (
             isinstance(cell, ObservedSet)

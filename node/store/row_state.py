@@ -215,6 +215,7 @@ def _cells(table: ReplicatedTable, state: RowState, hidden: Mapping[str, Any]) -
     stamps: dict[str, bytes] = {}
     payloads: dict[str, object] = {}
     unknown: dict[str, tuple[int, object]] = {}
+    nil_by_column = dict(zip(table.column_names, table.shown_for_nil, strict=True))
     for name, cell in state.cell_by_column.items():
         stamp = own_stamp(cell)
         if stamp is not None and stamp != state.born:
@@ -225,7 +226,7 @@ def _cells(table: ReplicatedTable, state: RowState, hidden: Mapping[str, Any]) -
             unknown[name] = (code, strategy_of(code).to_wire(cell))
         elif not state.alive:
             payloads[name] = strategy.to_wire(cell)
-        elif (payload := payload_beside(strategy, cell)) is not None:
+        elif (payload := payload_beside(strategy, cell, nil_by_column[name])) is not None:
             payloads[name] = payload
     missing = [name for name in table.column_names if name not in state.cell_by_column] if state.alive else []
     if not (stamps or payloads or missing or hidden or unknown):

@@ -10,6 +10,8 @@ _PAGES = Table(
         Column(name="title", type="TEXT", strategy="lww", default="''"),
         Column(name="body", type="TEXT", strategy="text", default="''"),
         Column(name="margin", type="TEXT", strategy="text", default="''"),
+        Column(name="settings", type="TEXT", strategy="document", default="'{}'"),
+        Column(name="weather", type="TEXT", strategy="document"),
         Column(name="begun_at", type="TEXT", strategy="min"),
         Column(name="lowest", type="INTEGER", strategy="min"),
         Column(name="tags", type="TEXT", strategy="set", default="'[]'"),
