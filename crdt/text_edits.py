@@ -3,17 +3,21 @@
 First the common ends are cut off; what is left is compared line by line, each changed stretch of lines word by word,
 each changed word character by character where the two are alike. Each comparison is Indel's (longest common
 subsequence, Hyyrö's bit-parallel algorithm in rapidfuzz), whose time and memory grow with the product of the two
-lengths; where that is beyond `COMPARED_MAX` the stretch is replaced whole. Words stay whole unless they are alike:
+lengths. Beyond `COMPARED_MAX` the texts are first cut into windows at stretches that stand once in each; a window that
+is still beyond it is replaced whole. Words stay whole unless they are alike:
 shared letters of unrelated words would let two concurrent rewrites be mixed letter by letter.
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 #: Cells of one comparison's bit matrix: 64 million are 8 MB and some 10 ms.
 COMPARED_MAX = 64_000_000
 _ALIKE = 0.5
+_ANCHOR_PARTS = 6
+_WINDOW_PARTS = 2_000
 _WORD = re.compile(r"\w+|\s+|[^\w\s]")
 
 
@@ -100,27 +104,79 @@ def _differing(old: str, new: str, split: Callable[[str], Sequence[str]]) -> Ite
 
 
 def _aligned(old: str, new: str, split: Callable[[str], Sequence[str]]) -> Iterator[tuple[int, str, str]]:
-    from rapidfuzz.distance import Indel
-
     old_parts, new_parts = split(old), split(new)
-    if len(old_parts) * len(new_parts) > COMPARED_MAX:
-        yield 0, old, new
-        return
     # The library compares parts by their hash alone: numbers are given out instead, which cannot collide.
     numbers: dict[str, int] = {}
     old_numbers = [numbers.setdefault(part, len(numbers)) for part in old_parts]
     new_numbers = [numbers.setdefault(part, len(numbers)) for part in new_parts]
-    at = 0
-    counted = 0
+    at = counted = was_from = is_from = 0
+    for was_to, is_to in _windows(old_numbers, new_numbers):
+        for was, was_end, is_now, is_end in _changed(old_numbers[was_from:was_to], new_numbers[is_from:is_to]):
+            at += sum(map(len, old_parts[counted : was_from + was]))
+            counted = was_from + was
+            was_text = "".join(old_parts[was_from + was : was_from + was_end])
+            yield at, was_text, "".join(new_parts[is_from + is_now : is_from + is_end])
+        was_from, is_from = was_to, is_to
+
+
+def _changed(old: Sequence[int], new: Sequence[int]) -> Iterator[tuple[int, int, int, int]]:
+    """Yield (old begin, old end, new begin, new end) of each stretch that differs."""
+    from rapidfuzz.distance import Indel
+
+    if len(old) * len(new) > COMPARED_MAX:
+        yield 0, len(old), 0, len(new)
+        return
     was_from = is_from = 0
-    for operation in [*Indel.opcodes(old_numbers, new_numbers), None]:
-        if operation is not None and operation.tag != "equal":
+    for operation in Indel.opcodes(old, new):
+        if operation.tag != "equal":
             continue
-        was_to = operation.src_start if operation else len(old_parts)
-        is_to = operation.dest_start if operation else len(new_parts)
-        if was_to > was_from or is_to > is_from:
-            at += sum(map(len, old_parts[counted:was_from]))
-            counted = was_from
-            yield at, "".join(old_parts[was_from:was_to]), "".join(new_parts[is_from:is_to])
-        if operation is not None:
-            was_from, is_from = operation.src_end, operation.dest_end
+        if operation.src_start > was_from or operation.dest_start > is_from:
+            yield was_from, operation.src_start, is_from, operation.dest_start
+        was_from, is_from = operation.src_end, operation.dest_end
+    if len(old) > was_from or len(new) > is_from:
+        yield was_from, len(old), is_from, len(new)
+
+
+def _windows(old: Sequence[int], new: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield where to cut two sequences into windows that can be compared each for itself, the two ends last.
+
+    They are cut where a stretch of `_ANCHOR_PARTS` parts stands exactly once in each, in the longest row of such
+    anchors that has the same order in both (as in Cohen's patience diff).
+    """
+    if len(old) * len(new) > COMPARED_MAX:
+        cut_old = cut_new = 0
+        for was, is_now in _rising(_anchors(old, new)):
+            if max(was - cut_old, is_now - cut_new) >= _WINDOW_PARTS:
+                cut_old, cut_new = was, is_now
+                yield was, is_now
+    yield len(old), len(new)
+
+
+def _anchors(old: Sequence[int], new: Sequence[int]) -> list[tuple[int, int]]:
+    """Return (position in old, position in new) of the stretches that stand once in each, in order of the old ones."""
+    places: list[dict[tuple[int, ...], int]] = []
+    for numbers in (old, new):
+        place: dict[tuple[int, ...], int] = {}
+        for at, stretch in enumerate(zip(*(numbers[shift:] for shift in range(_ANCHOR_PARTS)), strict=False)):
+            place[stretch] = -1 if stretch in place else at
+        places.append(place)
+    in_old, in_new = places
+    return [(at, in_new[stretch]) for stretch, at in in_old.items() if at >= 0 and in_new.get(stretch, -1) >= 0]
+
+
+def _rising(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the longest row of pairs whose second numbers rise (by patience sorting), their first ones rising too."""
+    ends: list[int] = []
+    index_at_end: list[int] = []
+    before: list[int] = []
+    for index, (_, second) in enumerate(pairs):
+        pile = bisect_left(ends, second)
+        before.append(index_at_end[pile - 1] if pile else -1)
+        ends[pile : pile + 1] = [second]
+        index_at_end[pile : pile + 1] = [index]
+    row: list[tuple[int, int]] = []
+    index = index_at_end[-1] if index_at_end else -1
+    while index >= 0:
+        row.append(pairs[index])
+        index = before[index]
+    return row[::-1]

@@ -81,15 +81,19 @@ def unpack_spans(packed: Sequence[int], actors: bytes, shown: str) -> list[Run]:
 
 
 def _find(runs: list[Run], near: int, actor: bytes | None, counter: int) -> int:
-    """Return the index of the run that holds a character, looked for from `near` to the end and then from the start."""
-    for index in range(near, len(runs)):
-        run = runs[index]
-        if run[0] == actor and run[1] <= counter < run[1] + run[2]:
-            return index
-    for index in range(min(near, len(runs))):
-        run = runs[index]
-        if run[0] == actor and run[1] <= counter < run[1] + run[2]:
-            return index
+    """Return the index of the run that holds a character, looked for from `near` outwards: one edit follows another."""
+    above, below, end = near, near - 1, len(runs)
+    while above < end or below >= 0:
+        if above < end:
+            run = runs[above]
+            if run[1] <= counter < run[1] + run[2] and run[0] == actor:
+                return above
+            above += 1
+        if below >= 0:
+            run = runs[below]
+            if run[1] <= counter < run[1] + run[2] and run[0] == actor:
+                return below
+            below -= 1
     raise MergeError("a change of a text names a character that is not there")
 
 

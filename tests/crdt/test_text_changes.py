@@ -1,0 +1,231 @@
+"""Changes of texts are read strictly, and written and ordered exactly as Automerge does."""
+
+from collections.abc import Callable
+from hashlib import sha256
+from itertools import product
+from time import perf_counter
+from typing import Any
+
+import pytest
+from automerge.core import ROOT, Document, ObjType, ScalarType
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crdt import document, text_edits
+from crdt.errors import MergeError
+from crdt.strategies import text
+from crdt.text_chunk import (
+    BASE_ACTOR,
+    MAGIC,
+    ChangeHash,
+    Deletion,
+    Insertion,
+    TextChange,
+    parse_chunk,
+    read_chunk,
+    write_chunk,
+)
+from crdt.text_columns import spell_runs, unsigned
+from crdt.text_edits import Edit
+from crdt.text_spans import Run, apply_change, operations_of, shown_text
+from tests.support.replayed_texts import insert_by_automerge
+from tests.support.texts import CHUNK, LAKE, OAK, OLD, PLACE, merged, stamp
+
+ALPHABET = "ab \né🌳"
+laws = settings(max_examples=120, derandomize=True, deadline=None)
+
+
+def forged(change: TextChange) -> bytes:
+    return write_chunk(change).raw
+
+
+def sealed(contents: bytes) -> bytes:
+    """Return a chunk of these contents with the right length, hash and checksum."""
+    whole = MAGIC + bytes(4) + b"\x01" + unsigned(len(contents)) + contents
+    return MAGIC + sha256(whole[8:]).digest()[:4] + whole[8:]
+
+
+def test_a_change_with_any_bit_flipped_is_refused() -> None:
+    for position in range(len(CHUNK)):
+        flipped = CHUNK[:position] + bytes([CHUNK[position] ^ 1 << position % 8]) + CHUNK[position + 1 :]
+        with pytest.raises(MergeError):
+            text.from_wire([flipped], stamp(2), PLACE)
+
+
+def test_a_change_with_any_bit_flipped_under_a_mended_checksum_is_refused_or_only_a_change() -> None:
+    contents = CHUNK[11:] if CHUNK[9] >= 128 else CHUNK[10:]
+    refused = 0
+    for position, bit in product(range(len(contents)), range(8)):
+        raw = sealed(contents[:position] + bytes([contents[position] ^ 1 << bit]) + contents[position + 1 :])
+        try:
+            change = parse_chunk(raw)
+            text.join(OAK, text.from_wire([raw], stamp(2), PLACE))
+        except MergeError:
+            refused += 1
+            continue
+        assert write_chunk(change).raw == raw
+    assert refused > 300
+
+
+@pytest.mark.parametrize("length", [0, 1, 8, 9, 20, len(CHUNK) - 1])
+def test_a_change_cut_short_or_drawn_out_is_refused(length: int) -> None:
+    for raw in (CHUNK[:length], CHUNK + CHUNK[:length] if length else CHUNK + b"\0"):
+        with pytest.raises(MergeError):
+            text.from_wire([raw], stamp(2), PLACE)
+
+
+def test_changes_out_of_order_twice_or_of_the_base_are_refused() -> None:
+    wire = text.to_wire(merged(OAK, OLD, LAKE))
+    assert isinstance(wire, list)
+    for payload in (wire[::-1], [*wire, wire[-1]], [document.BASE.raw], [], [7], None, [wire]):
+        with pytest.raises(MergeError):
+            text.from_wire(payload, stamp(2), PLACE)
+
+
+def test_a_text_that_was_only_inserted_has_one_spelling() -> None:
+    raw = next(iter(text.without(merged(OAK, OLD, LAKE), [*LAKE.chunks]).chunks.values()))
+    insertion = insert_by_automerge(OAK.shown, text.inserter(PLACE, OAK.shown))
+    assert insertion == raw
+    with pytest.raises(MergeError, match="travels as it is"):
+        text.from_wire([insertion], stamp(1), PLACE)
+
+
+def test_deflated_changes_are_refused_before_anything_is_inflated() -> None:
+    made = document.edit([document.BASE.raw], [document.BASE.hash], b"d" * 16, [Edit(0, 0, "deflate me " * 100)])
+    deflated = MAGIC + made[4:8] + b"\x02" + made[9:]
+    with pytest.raises(MergeError, match="uncompressed"):
+        text.from_wire([deflated], stamp(2), PLACE)
+
+
+def test_a_run_length_bomb_is_refused_in_no_time() -> None:
+    bomb = TextChange(b"b" * 16, (document.BASE.hash,), 5, (Deletion(BASE_ACTOR, 1, 1 << 40),))
+    began = perf_counter()
+    with pytest.raises(MergeError, match="operations"):
+        text.from_wire([forged(bomb)], stamp(2), PLACE)
+    many = TextChange(b"b" * 16, (document.BASE.hash,), 1 << 30, (Deletion(b"c" * 16, 1, 1 << 22),))
+    with pytest.raises(MergeError, match="not there"):
+        text.from_wire([forged(many)], stamp(2), PLACE)
+    assert perf_counter() - began < 0.5
+
+
+HOSTILE: dict[str, tuple[Insertion | Deletion, ...]] = {
+    "a character that is not there": (Insertion(b"z" * 16, 9, "x"),),
+    "a character of its own that comes later": (Insertion(b"h" * 16, 9, "x"),),
+    "itself": (Insertion(b"h" * 16, 2, "x"),),
+    "a deletion of the text itself": (Deletion(BASE_ACTOR, 1, 1),),
+    "a deletion of what it has yet to write": (Deletion(b"h" * 16, 3, 1), Insertion(None, 0, "x")),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_a_change_is_refused_that_names(case: str) -> None:
+    raw = forged(TextChange(b"h" * 16, (document.BASE.hash,), 2, HOSTILE[case]))
+    with pytest.raises(MergeError):
+        text.from_wire([raw], stamp(2), PLACE)
+
+
+def test_a_second_change_of_one_author_is_refused() -> None:
+    one, other = (
+        text.from_wire(
+            [forged(TextChange(b"h" * 16, (document.BASE.hash,), 2, (Insertion(None, 0, t),)))], stamp(2), PLACE
+        )
+        for t in ("one", "other")
+    )
+    with pytest.raises(MergeError, match="one author"):
+        text.join(one, other)
+
+
+def test_other_operations_of_automerge_are_refused() -> None:
+    made = Document.load(document.BASE.raw)
+    made.set_actor(b"o" * 16)
+    body = b"\x10\x10nuthatch-text-v1\x00\x01"
+    steps: list[Callable[[Any], object]] = [
+        lambda tx: tx.put(ROOT, "text", ScalarType.Str, "gone"),
+        lambda tx: tx.put(ROOT, "other", ScalarType.Int, 7),
+        lambda tx: tx.put_object(ROOT, "text", ObjType.Text),
+        lambda tx: tx.insert(body, 0, ScalarType.Int, 7),
+        lambda tx: tx.insert(body, 0, ScalarType.Str, "two"),
+        lambda tx: tx.insert(body, 0, ScalarType.Str, ""),
+        lambda tx: tx.insert_object(body, 0, ObjType.Map),
+        lambda tx: tx.delete(ROOT, "text"),
+    ]
+    for step in steps:
+        made = Document.load(document.BASE.raw)
+        made.set_actor(b"o" * 16)
+        with made.transaction() as transaction:
+            step(transaction)
+        change = made.get_last_local_change()
+        assert change is not None
+        with pytest.raises(MergeError):
+            text.from_wire([change.raw_bytes], stamp(2), PLACE)
+
+
+def test_damaged_bytes_given_to_automerge_become_merge_errors() -> None:
+    for parts in ([b"garbage"], [document.BASE.raw[:-3]], [CHUNK], [document.BASE.raw, CHUNK]):
+        with pytest.raises(MergeError):
+            document.edit(parts, [document.BASE.hash], b"x" * 16, [Edit(0, 0, "x")])
+
+
+@st.composite
+def splices(draw: st.DrawFn, length: int) -> list[Edit]:
+    found, position = [], 0
+    for _ in range(draw(st.integers(1, 3))):
+        if position > length:
+            break
+        at = draw(st.integers(position, length))
+        removed = draw(st.integers(0, min(4, length - at)))
+        inserted = draw(st.text(alphabet=ALPHABET, max_size=4))
+        if removed or inserted:
+            found.append(Edit(at, removed, inserted))
+        position = at + removed + 1
+    return found
+
+
+@laws
+@given(data=st.data())
+def test_changes_are_written_read_and_ordered_exactly_as_automerge_does(data: st.DataObject) -> None:
+    known: dict[bytes, TextChange] = {}
+    raw_by_name: dict[bytes, bytes] = {}
+    replicas: list[tuple[frozenset[bytes], list[Run]]] = [(frozenset(), []) for _ in range(3)]
+    for number in range(data.draw(st.integers(1, 9))):
+        index = data.draw(st.integers(0, 2))
+        names, spans = replicas[index]
+        other = data.draw(st.integers(0, 5))
+        if other < 3:
+            for name in [name for name in known if name in replicas[other][0] - names]:
+                spans, names = apply_change(spans, known[name]), names | {name}
+            replicas[index] = names, spans
+        parts = [document.BASE.raw, *(raw for name, raw in raw_by_name.items() if name in names)]
+        automerge = replayed(parts)
+        shown = automerge.text(b"\x10\x10nuthatch-text-v1\x00\x01")
+        assert shown_text(spans) == shown
+        edits = data.draw(splices(len(shown)))
+        if not edits:
+            continue
+        heads, actor = (
+            sorted(map(ChangeHash, automerge.get_heads())),
+            bytes([data.draw(st.integers(0, 255)), number]) * 8,
+        )
+        raw = document.edit(parts, heads, actor, edits)
+        change = parse_chunk(raw)
+        last = max((known[name].start + size(known[name]) for name in names), default=2)
+        mine = TextChange(actor, tuple(heads), last, operations_of(spans, edits))
+        assert write_chunk(mine).raw == raw == write_chunk(change).raw
+        known[read_chunk(raw).hash], raw_by_name[read_chunk(raw).hash] = change, raw
+        replicas[index] = names | {read_chunk(raw).hash}, apply_change(spans, change)
+        assert shown_text(replicas[index][1]) == text_edits.apply(shown, edits)
+
+
+def size(change: TextChange) -> int:
+    return sum(len(one.text) if isinstance(one, Insertion) else one.length for one in change.operations)
+
+
+def replayed(parts: list[bytes]) -> Document:
+    return Document.load(b"".join(parts))
+
+
+@laws
+@given(runs=st.lists(st.tuples(st.integers(1, 5), st.none() | st.integers(0, 200)), max_size=8))
+def test_a_column_is_spelled_as_if_value_by_value(runs: list[tuple[int, int | None]]) -> None:
+    one_by_one = [(1, value) for count, value in runs for _ in range(count)]
+    assert spell_runs(runs, unsigned) == spell_runs(one_by_one, unsigned)

@@ -1,0 +1,37 @@
+"""What a person changed is found: exactly, by whole words, within bounds."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from crdt import text_edits
+from crdt.text_edits import Edit
+
+ALPHABET = "ab \né🌳"
+WORDS = st.text(alphabet=ALPHABET, max_size=12)
+laws = settings(max_examples=120, derandomize=True, deadline=None)
+
+
+@laws
+@given(old=WORDS, new=WORDS, bound=st.sampled_from([1, 20, text_edits.COMPARED_MAX]))
+@example(old="", new="a", bound=1)
+def test_edits_lead_from_one_text_to_the_other(old: str, new: str, bound: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text_edits, "COMPARED_MAX", bound)
+        patch.setattr(text_edits, "_ANCHOR_PARTS", 2)
+        patch.setattr(text_edits, "_WINDOW_PARTS", 2)
+        found = text_edits.edits(old, new)
+    assert text_edits.apply(old, found) == new
+    assert all(one.position + one.removed < other.position for one, other in pairwise(found))
+
+
+def test_an_edit_touches_no_more_than_the_words_that_changed() -> None:
+    old = "The quick brown fox\njumps over the lazy dog\nand sleeps\n"
+    new = "The quick red fox\njumps over the lazy dogs\nand sleeps\n"
+    assert text_edits.edits(old, new) == [Edit(10, 5, "red"), Edit(43, 0, "s")]
+
+
+def test_unrelated_words_are_replaced_whole_so_that_rewrites_are_not_mixed_by_letters() -> None:
+    assert text_edits.edits("a tall tree", "a great tree") == [Edit(2, 4, "great")]
