@@ -1,6 +1,6 @@
 """Up to where the change log can be dropped: what every device that counts has said, under its signature, to hold."""
 
-from crdt.identifiers import DeviceId
+from crdt.identifiers import DeviceId, origin_device
 from sync.frontier import EMPTY_FRONTIER, Frontier, ReplicaView
 from sync.roster import RosterState
 from sync.statements import read_frontiers
@@ -25,5 +25,23 @@ def stable_frontiers(
             continue
         beat = roster.beat_by_device.get(other)
         said = read_frontiers(beat.frontiers) if beat is not None else {}
-        stable = {stream: frontier.meet(said.get(stream, EMPTY_FRONTIER)) for stream, frontier in stable.items()}
+        stable = {
+            stream: _without_forks(frontier, said.get(stream, EMPTY_FRONTIER), device_id)
+            for stream, frontier in stable.items()
+        }
     return {stream: frontier for stream, frontier in stable.items() if frontier.entries}
+
+
+def _without_forks(frontier: Frontier, said: Frontier, device_id: DeviceId) -> Frontier:
+    """Return what both cover, less chains of this device of which the other holds more than was written here.
+
+    This device was set back then: what it wrote since under the same numbers nobody else holds.
+    """
+    met = frontier.meet(said)
+    return Frontier(
+        {
+            origin: entry
+            for origin, entry in met.entries.items()
+            if origin_device(origin) != device_id or said.entry(origin).seq <= frontier.entry(origin).seq
+        }
+    )

@@ -52,8 +52,14 @@ def stable(roster: RosterState, own: Frontier, day: int = 0) -> Frontier:
 
 
 def test_it_is_what_every_active_device_covers() -> None:
-    roster = roster_with((1, 0, frontier(5, 9, 0)), (2, 0, frontier(7, 4, 3)))
+    roster = roster_with((1, 0, frontier(5, 9, 0)), (2, 0, frontier(6, 4, 3)))
     assert stable(roster, frontier(6, 6, 6)) == frontier(5, 4, 0)
+
+
+def test_a_chain_of_this_device_of_which_others_hold_more_is_kept_whole() -> None:
+    """This device was set back: the numbers that it has given since are of other batches than those held elsewhere."""
+    roster = roster_with((1, 0, frontier(7, 5, 5)), (2, 0, frontier(5, 5, 5)))
+    assert stable(roster, frontier(6, 5, 5)) == frontier(0, 5, 5)
 
 
 def test_a_device_that_has_said_nothing_holds_nothing() -> None:
@@ -73,9 +79,9 @@ def test_a_device_that_was_away_for_long_is_not_waited_for() -> None:
 
 
 def test_it_never_exceeds_what_is_held_here_and_skips_numbers_that_name_two_batches() -> None:
-    roster = roster_with((1, 0, frontier(90, 5)), (2, 0, frontier(90, 5)))
-    forked = Frontier({ORIGINS[0]: FrontierEntry(2, bytes(8)), ORIGINS[1]: FrontierEntry(5, b"another!")})
-    assert stable(roster, forked) == Frontier({ORIGINS[0]: FrontierEntry(2, bytes(8))})
+    roster = roster_with((1, 0, frontier(0, 90, 5)), (2, 0, frontier(0, 90, 5)))
+    forked = Frontier({ORIGINS[1]: FrontierEntry(2, bytes(8)), ORIGINS[2]: FrontierEntry(5, b"another!")})
+    assert stable(roster, forked) == Frontier({ORIGINS[1]: FrontierEntry(2, bytes(8))})
 
 
 def test_a_revoked_device_is_not_waited_for() -> None:

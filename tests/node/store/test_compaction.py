@@ -89,3 +89,11 @@ def test_a_frontier_that_claims_what_is_not_held_drops_nothing_more(here: Replic
     origin = here.store.origin
     here.store.compact({FILES: Frontier({origin: FrontierEntry(2**31 - 1, bytes(8))})}, ALL)
     assert here.store.read_batches(FILES, here.store.log_base(FILES), ALL)[0].seq == 11
+
+
+def test_a_chain_of_which_others_hold_another_version_is_kept_whole(here: Replica, there: Replica) -> None:
+    write_much(here, there)
+    origin, at = here.store.origin, here.store.view().stream(FILES).frontier.entry(here.store.origin)
+    other_version = {FILES: Frontier({origin: FrontierEntry(at.seq - 1, b"another!")})}
+    assert here.store.compact(other_version, ALL) == 0
+    assert len(here.batches(FILES)) == 12

@@ -8,7 +8,10 @@ import pytest
 from crdt.identifiers import Origin, origin_device
 from node.store.change_log import StoredBatch
 from node.store.incarnations import Cause
+from node.store.re_authoring import Renaming
 from node.store.receiving import Fork
+from node.store.rewriting import Rewriting
+from sync.errors import RemoteProtocolError
 from sync.frontier import EMPTY_FRONTIER
 from sync.streams import Stream
 from tests.support.realm import (
@@ -220,3 +223,35 @@ def test_the_same_device_may_be_set_back_again(realm: Realm) -> None:
     for replica in realm.replicas:
         assert replica.query("SELECT uses FROM drill_items") == [(15,)]
         check_digests(replica)
+
+
+def expect_both_pasts(realm: Realm) -> None:
+    """Fork a row that holds every kind of name, settle it, and check what all devices show."""
+    device, witness, _ = realm.replicas
+    fork(
+        realm,
+        before=[insert_item(1, tags='["old"]', uses=1)],
+        lost=[update(1, "uses = uses + 2, tags = '[\"lost\",\"old\"]', title = 'lost'")],
+        after=[update(1, "uses = uses + 4, tags = '[\"new\",\"old\"]', title = 'new'")],
+    )
+    settle(device, witness)
+    realm.exchange()
+    shown = {replica.query("SELECT tags, uses, title FROM drill_items")[0] for replica in realm.replicas}
+    assert shown == {('["lost","new","old"]', 7, "new")}
+
+
+def test_every_kind_of_name_is_brought_along(realm: Realm) -> None:
+    expect_both_pasts(realm)
+
+
+@pytest.mark.parametrize("blind_to", ["counters", "dots", "stamps"])
+def test_a_renaming_that_leaves_something_out_is_noticed(
+    realm: Realm, monkeypatch: pytest.MonkeyPatch, blind_to: str
+) -> None:
+    """Planted bugs: what keeps its old name meets the other past's under the same one."""
+    if blind_to == "counters":
+        monkeypatch.setattr(Rewriting, "_steps", lambda self, words, batch: {})
+    else:
+        monkeypatch.setattr(Renaming, blind_to.removesuffix("s"), lambda self, name: name)
+    with pytest.raises((AssertionError, RemoteProtocolError)):
+        expect_both_pasts(realm)
