@@ -12,7 +12,7 @@ from node.errors import StorageError
 from node.store import database, incarnation_mark
 from node.store.authoring import Author
 from node.store.chain_upkeep import ChainUpkeep
-from node.store.change_log import Progress
+from node.store.change_log import ChangeLog, Progress
 from node.store.database import Database
 from node.store.incarnation_guard import IncarnationGuard
 from node.store.incarnations import Cause, mint
@@ -22,6 +22,8 @@ from node.store.schema_registry import FORMAT_VERSION, create_internal_tables
 from node.store.store import Store
 from simulations.crash_images import device
 from simulations.mutants.registry import replaced
+from sync.frontier import Frontier
+from sync.streams import Stream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +89,20 @@ def _in_two_transactions() -> Iterator[None]:
         persist(self)
 
     with replaced(Progress, "persist", late):
+        yield
+
+
+@contextmanager
+def _base_after_batches() -> Iterator[None]:
+    """Commit that batches are gone, then from where on the log is whole."""
+    raise_base = ChangeLog.raise_base
+
+    def late(self: ChangeLog, stream: Stream, frontier: Frontier) -> None:
+        self._database.change("COMMIT")
+        self._database.change("BEGIN IMMEDIATE")
+        raise_base(self, stream, frontier)
+
+    with replaced(ChangeLog, "raise_base", late):
         yield
 
 
@@ -225,6 +241,13 @@ PLANTED_BUGS = (
         scenario="received",
         checks=("integrity", "atomicity"),
         plant=_in_two_transactions,
+    ),
+    PlantedBug(
+        name="base-after-batches",
+        says="a compaction commits that batches are gone before it says so",
+        scenario="compaction",
+        checks=("atomicity",),
+        plant=_base_after_batches,
     ),
     PlantedBug(
         name="migration-in-pieces",

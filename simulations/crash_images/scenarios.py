@@ -126,6 +126,14 @@ def _take_out(device: Device, _: Material) -> None:
     device.store.take_out({"drill_items": [number.to_bytes(16, "big") for number in (1, 12)]})
 
 
+def _compact(batches_max: int) -> Callable[[Device, Material], None]:
+    def run(device: Device, _: Material) -> None:
+        stable = {stream: state.frontier for stream, state in device.store.view().streams.items()}
+        assert device.store.compact(stable, batches_max)
+
+    return run
+
+
 def _maintain(device: Device, _: Material) -> None:
     while device.store.maintain():
         continue
@@ -241,6 +249,20 @@ FORGETTING = Scenario(
     ),
 )
 
+COMPACTION = Scenario(
+    name="compaction",
+    prepare=_peer_ahead,
+    steps=(
+        Step(says="batches of the peer", run=_receive(0, 50)),
+        Step(says="drop a few batches", run=_compact(3)),
+        Step(says="a write between", run=_OTHER_WRITE),
+        Step(says="drop the rest", run=_compact(100)),
+        Step(says="all once more", run=_receive(0, 50)),
+        Step(says="close and open", run=_reopen, commits_once=False),
+        Step(says="a write after", run=_OTHER_WRITE),
+    ),
+)
+
 FORK = Scenario(
     name="fork",
     prepare=_set_back,
@@ -263,4 +285,4 @@ REPAIR = Scenario(
     ),
 )
 
-SCENARIOS = (LOCAL, SMALL_CACHE, RECEIVED, SNAPSHOT, CREATION, MIGRATION, FORGETTING, FORK, REPAIR)
+SCENARIOS = (LOCAL, SMALL_CACHE, RECEIVED, SNAPSHOT, CREATION, MIGRATION, FORGETTING, COMPACTION, FORK, REPAIR)
