@@ -84,6 +84,7 @@ def open_home(config: NodeConfig, *, passphrase: str) -> Iterator[Service]:
     home.require()
     with home.locked():
         keys = unlock_key_file(home.key_file, passphrase=passphrase)
+        home.finish()
         clock, entropy = SystemClock(), SystemEntropy()
         with closing(open_service(home, keys, clock, entropy)) as service:
             yield service
@@ -96,13 +97,12 @@ def creating(home: Home) -> Iterator[None]:
     with home.locked():
         # Once more under the lock: another process may have made a home here meanwhile.
         home.require_free()
+        home.begin()
         try:
             yield
+            home.finish()
         except BaseException:
-            for path in sorted(home.directory.glob(f"{home.store_file.name}*")):
-                path.unlink()
-            home.owner_key_file.unlink(missing_ok=True)
-            home.key_file.unlink(missing_ok=True)
+            home.clear()
             raise
 
 

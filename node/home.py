@@ -40,6 +40,11 @@ class Home:
         return self.directory / "store.db"
 
     @property
+    def unfinished_file(self) -> Path:
+        """Stands while a home is being made: without a key file beside it, all that lies here belongs to nobody yet."""
+        return self.directory / "unfinished"
+
+    @property
     def lock_file(self) -> Path:
         """The file whose lock says who owns this home."""
         return self.directory / "lock"
@@ -63,14 +68,38 @@ class Home:
     def require_free(self) -> None:
         """Raise `RefusedError` if anything of a device is here.
 
-        Half a home counts as well: a store whose key file is missing may wait for that file to be restored.
+        Half a home counts as well: a store whose key file is missing may wait for that file to be restored. What a
+        power cut left of a home that was being made does not.
         """
+        if self._is_unfinished():
+            return
         for path in (self.key_file, self.owner_key_file, self.store_file):
             if path.exists():
                 raise RefusedError(
                     f"{self.directory} already holds a device ({path.name} is there); nothing was changed. "
                     "Choose another --home."
                 )
+
+    def _is_unfinished(self) -> bool:
+        return self.unfinished_file.exists() and not self.key_file.exists()
+
+    def begin(self) -> None:
+        """Clear away what an earlier attempt left, and note that a home is being made; raises `StorageError`."""
+        if self._is_unfinished():
+            self.clear()
+        write_private_file(self.unfinished_file, b"")
+
+    def clear(self) -> None:
+        """Take away all of a home that was not finished."""
+        names = (f"{self.store_file.name}*", f".{self.key_file.name}.*", f".{self.owner_key_file.name}.*")
+        for path in sorted(path for name in names for path in self.directory.glob(name)):
+            path.unlink()
+        for path in (self.owner_key_file, self.key_file, self.unfinished_file):
+            path.unlink(missing_ok=True)
+
+    def finish(self) -> None:
+        """Note that the home is whole, its key file written."""
+        self.unfinished_file.unlink(missing_ok=True)
 
     def create_directory(self) -> None:
         """Make the directory for a new device; raises `RefusedError` if there is one already, `StorageError`."""

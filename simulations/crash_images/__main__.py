@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from simulations.crash_images.lane import Lane
+from simulations.crash_images.lane import Lane, Tally
 from simulations.crash_images.planted_bugs import PLANTED_BUGS
 from simulations.crash_images.recorder import compile_recorder, why_not_here
 from simulations.crash_images.scenario import Scenario
@@ -24,7 +24,9 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             if options.bugs:
                 return _hunt(lane, options)
-            return max(_verify(lane, options), _try_faults(lane, options), _lie(lane, options))
+            return max(
+                _verify(lane, options), _make_homes(lane, options), _try_faults(lane, options), _lie(lane, options)
+            )
         finally:
             lane.close()
 
@@ -34,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=42, help="the first seed (default 42)")
     parser.add_argument("--seeds", type=int, default=1, help="how many seeds, one after the other (default 1)")
     parser.add_argument("--draws", type=int, default=1, help="how often each way of surviving is drawn (default 1)")
+    parser.add_argument("--homes", type=int, default=60, help="images of a home that is being made (default 60)")
     parser.add_argument("--trials", type=int, default=400, help="failing disks tried in each scenario (default 400)")
     parser.add_argument("--lies", type=float, default=0.2, help="share of a lying disk's falls looked at (default 0.2)")
     parser.add_argument("--scenario", choices=[scenario.name for scenario in SCENARIOS], help="only this one")
@@ -64,6 +67,18 @@ def _verify(lane: Lane, options: argparse.Namespace) -> int:
     return 1 if findings else 0
 
 
+def _make_homes(lane: Lane, options: argparse.Namespace) -> int:
+    return _conclude(lane.make_homes(options.seed, options.homes), "images of a home that was being made", options)
+
+
+def _conclude(tally: Tally, what: str, options: argparse.Namespace) -> int:
+    for finding in tally.findings:
+        print(f"seed {options.seed}: {finding}")
+    verdict = f"{len(tally.findings)} violations" if tally.findings else "no violation"
+    print(f"{verdict} in {tally.images.total()} {what}", flush=True)
+    return 1 if tally.findings else 0
+
+
 def _try_faults(lane: Lane, options: argparse.Namespace) -> int:
     began = time.monotonic()
     reports = lane.try_faults(_scenarios(options), options.seed, options.trials)
@@ -79,13 +94,7 @@ def _try_faults(lane: Lane, options: argparse.Namespace) -> int:
 
 
 def _lie(lane: Lane, options: argparse.Namespace) -> int:
-    began = time.monotonic()
-    tally = lane.lie(options.seed, options.lies)
-    for finding in tally.findings:
-        print(f"seed {options.seed}: {finding}")
-    verdict = f"{len(tally.findings)} violations" if tally.findings else "no violation"
-    print(f"{verdict} in {tally.images.total()} falls of a lying disk, {time.monotonic() - began:.1f} s")
-    return 1 if tally.findings else 0
+    return _conclude(lane.lie(options.seed, options.lies), "falls of a lying disk", options)
 
 
 def _hunt(lane: Lane, options: argparse.Namespace) -> int:

@@ -254,7 +254,7 @@ class Trials:
                 raise Violation("truth", "the step says that it succeeded, and the store does not hold it")
             if said and found != fingerprints[trial.step - 1]:
                 raise Violation("clean error", "the step failed, and the store is not as it was")
-            check_integrity(device)
+            check_integrity(device.store)
         for number in range(trial.step + (not said), len(fingerprints)):
             device.turn_to(number)
             step = self._scenario.steps[number - 1]
@@ -263,7 +263,7 @@ class Trials:
                 step.run(device, self._undisturbed.material)
             except StorageError as error:
                 raise Violation("recovery", f"the step {step.says!r} fails on a disk that works: {error}") from error
-        check_integrity(device)
+        check_integrity(device.store)
         if device.fingerprint() != fingerprints[-1]:
             raise Violation("recovery", "the steps done again lead to another store than without the fault")
 

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 from simulations.crash_images.faults import FaultReport, try_faults
+from simulations.crash_images.home_creation import record_home, verify_homes
 from simulations.crash_images.images import Image, images
 from simulations.crash_images.lying_disk import LIED_TO, lies, verify_lies
 from simulations.crash_images.planted_bugs import PlantedBug
@@ -24,6 +25,7 @@ from simulations.violation import Violation
 _IMAGES_PER_TASK = 20
 _TRIALS_OF_A_HUNT = 400
 _LIES_OF_A_HUNT = 0.05
+_HOMES_OF_A_HUNT = 8
 
 Item = TypeVar("Item")
 
@@ -59,6 +61,16 @@ class Lane:
             tally.findings += self._verify(recording, found)
         return tally
 
+    def make_homes(self, seed: int, images_max: int, bug: str = "") -> Tally:
+        """Cut the power while a home is made, in `images_max` ways; slow on purpose, as each unlocks a passphrase."""
+        recording = record_home(self._library, seed, bug)
+        found = SeededStream(seed, "homes").sample(list(images(recording, seed)), images_max)
+        parts = [found[worker :: self._workers] for worker in range(self._workers)]
+        tally = Tally(images=Counter({recording.scenario: len(found)}))
+        for findings in self._pool.map(verify_homes, [recording] * len(parts), parts, [bug] * len(parts)):
+            tally.findings += findings
+        return tally
+
     def try_faults(self, scenarios: Sequence[Scenario], seed: int, trials_max: int) -> dict[str, FaultReport]:
         """Let the disk fail in up to `trials_max` ways in each of the scenarios; returns reports by scenario."""
         with ThreadPoolExecutor(self._workers) as threads:
@@ -83,6 +95,8 @@ class Lane:
                 return next(iter(try_faults(self._library, scenario, seed, _TRIALS_OF_A_HUNT, bug.name).findings), None)
             case "lying disk":
                 return next(iter(self.lie(seed, share * _LIES_OF_A_HUNT, bug.name).findings), None)
+            case "power cut in init":
+                return next(iter(self.make_homes(seed, _HOMES_OF_A_HUNT, bug.name).findings), None)
             case "power cut":
                 return self._hunt_images(bug, seed, share)
 

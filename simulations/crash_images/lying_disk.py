@@ -127,8 +127,8 @@ class LieVerifier:
             raise Violation("incarnation", f"the store writes on as {cause.value!r}, not as {expected.value!r}")
 
     def _check_agreement(self, device: Device, peer: Device, lie: Lie) -> None:
-        check_integrity(device)
-        check_integrity(peer)
+        check_integrity(device.store)
+        check_integrity(peer.store)
         if device.store.view() != peer.store.view():
             raise Violation("convergence", "the two devices do not come to hold the same")
         rows = _rows(device)

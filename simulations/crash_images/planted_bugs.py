@@ -9,6 +9,7 @@ from typing import Literal
 from node.clock import Clock
 from node.entropy import Entropy
 from node.errors import StorageError
+from node.home import Home
 from node.store import database, incarnation_mark
 from node.store.authoring import Author
 from node.store.chain_upkeep import ChainUpkeep
@@ -36,7 +37,7 @@ class PlantedBug:
     checks: tuple[str, ...]
     plant: Callable[[], AbstractContextManager[None]]
     #: What must happen for it to show.
-    shows_by: Literal["power cut", "failing disk", "lying disk"] = "power cut"
+    shows_by: Literal["power cut", "power cut in init", "failing disk", "lying disk"] = "power cut"
 
 
 def _pragma(before: str, after: str) -> AbstractContextManager[None]:
@@ -276,6 +277,14 @@ PLANTED_BUGS = (
         scenario="creation",
         checks=("opening",),
         plant=lambda: replaced(device, "create_store", _create_in_place),
+    ),
+    PlantedBug(
+        name="half-a-home-in-the-way",
+        says="what a power cut left of a home is taken for one whose key file is lost",
+        scenario="home",
+        checks=("going on",),
+        plant=lambda: replaced(Home, "_is_unfinished", lambda self: False),
+        shows_by="power cut in init",
     ),
     PlantedBug(
         name="failed-commit-not-taken-back",

@@ -1,5 +1,6 @@
 """Runs a scenario under the recorder and keeps what was done, in order, and what the store held after each step."""
 
+import logging
 import sys
 from dataclasses import dataclass
 from functools import cache
@@ -113,6 +114,7 @@ def _check_complete(recording: Recording, found: Files) -> None:
 def main(arguments: list[str]) -> None:
     """Record one scenario: its name, the seed, the file for the recording, the name of a planted bug."""
     name, seed, answer, bug = arguments
+    logging.getLogger("node").setLevel(logging.CRITICAL)
     with TemporaryDirectory(prefix="nuthatch-recorded-", dir=scratch_directory()) as home, planted(bug):
         recording = _record_here(SCENARIO_BY_NAME[name], int(seed), Path(home).resolve())
     Path(answer).write_bytes(msgspec.msgpack.encode(recording))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from node.errors import NewerStoreError, StorageError
+from node.store.store import Store
 from simulations.crash_images.device import STORE_NAME, Device
 from simulations.crash_images.directory import write_files
 from simulations.crash_images.images import Image
@@ -51,7 +52,7 @@ class Verifier:
         device = self._device(image, image.begun)
         try:
             self._open(device, image)
-            check_integrity(device)
+            check_integrity(device.store)
             done = self._steps_done(device.fingerprint(), image)
             if (cause := device.store.last_minted().cause.value) != self._recording.causes[done]:
                 raise Violation("incarnation", f"a power cut is taken for a store that was replaced: {cause}")
@@ -98,7 +99,7 @@ class Verifier:
                 raise Violation("going on", f"the step {step.says!r} fails afterwards: {error}") from error
         if device.fingerprint() != self._recording.fingerprints[-1]:
             raise Violation("going on", "the steps done again lead to another store than without the power cut")
-        check_integrity(device)
+        check_integrity(device.store)
 
     def _check_older_program(self, image: Image) -> None:
         """Open the image of a migration with the program that wrote the store before."""
@@ -116,25 +117,25 @@ class Verifier:
             device.close()
 
 
-def check_integrity(device: Device) -> None:
+def check_integrity(store: Store) -> None:
     """Check the file's pages and indexes, and each stream's digest and number of rows against its rows."""
     try:
-        _check_integrity(device)
+        _check_integrity(store)
     except StorageError as error:
         raise Violation("integrity", f"the store cannot be read: {error}") from error
 
 
-def _check_integrity(device: Device) -> None:
-    found = device.database.query("PRAGMA integrity_check")
+def _check_integrity(store: Store) -> None:
+    found = store._parts.database.query("PRAGMA integrity_check")
     if found != [("ok",)]:
         raise Violation("integrity", f"the file is damaged: {found[0][0]}")
-    view = device.store.view()
+    view = store.view()
     rows = dict.fromkeys(Stream, 0)
-    for table in device.store.catalogue.tables:
-        rows[table.stream] += device.store.query(f"SELECT count(*) FROM {table.name}")[0][0]
+    for table in store.catalogue.tables:
+        rows[table.stream] += store.query(f"SELECT count(*) FROM {table.name}")[0][0]
     for stream in Stream:
         state = view.stream(stream)
-        if device.store.recompute_digest(stream) != state.digest:
+        if store.recompute_digest(stream) != state.digest:
             raise Violation("integrity", f"the digest of {stream.name} is not that of its rows")
         if state.rows != rows[stream]:
             raise Violation("integrity", f"{stream.name} has {rows[stream]} rows and counts {state.rows}")

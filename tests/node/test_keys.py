@@ -269,6 +269,22 @@ def test_a_home_that_holds_a_device_is_not_overwritten(tmp_path: Path) -> None:
     assert home.key_file.read_bytes() == b"keys"
 
 
+def test_what_an_unfinished_home_left_is_cleared_away_and_a_store_that_lost_its_key_file_never(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.begin()
+    for path in (home.store_file, home.owner_key_file, tmp_path / f".{home.key_file.name}.0123abcd"):
+        path.write_bytes(b"half")
+    home.require_free()
+    home.begin()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["unfinished"]
+    home.key_file.write_bytes(b"keys")
+    home.finish()
+    home.store_file.write_bytes(b"twenty years")
+    home.key_file.unlink()
+    with pytest.raises(RefusedError, match="already holds a device"):
+        home.require_free()
+
+
 def test_a_second_owner_of_a_home_is_refused_until_the_first_is_done(tmp_path: Path) -> None:
     home = Home(tmp_path)
     with home.locked(), pytest.raises(StoreLockedError, match="Another process"), home.locked():

@@ -16,6 +16,7 @@ from simulations.kernel.streams import SeededStream
 SEED = 42
 SHARE = 0.03
 TRIALS_EACH = 8
+HOMES = 4
 LIES_SHARE = 0.01
 #: All of them are planted by `make crash-images`.
 QUICKLY_NOTICED = (
@@ -52,6 +53,11 @@ def test_a_disk_that_fails_at_any_operation_is_reported_and_worked_with_once_it_
     reports = lane.try_faults((LOCAL, RECEIVED, SNAPSHOT, CREATION, MIGRATION), SEED, TRIALS_EACH)
     assert [finding for report in reports.values() for finding in report.findings] == []
     assert sum(report.errors for report in reports.values()) > 10
+
+
+@needs_recorder
+def test_a_power_cut_while_a_home_is_made_leaves_a_device_or_a_free_place(lane: Lane) -> None:
+    assert lane.make_homes(SEED, HOMES).findings == []
 
 
 @needs_recorder
