@@ -74,10 +74,11 @@ def render_conflict(value: ConflictReport) -> RenderableType:
         Text.assemble(_heading(value), "\n", (f"{value.table} {value.id}", "dim"), "\n"),
         versions,
     ]
-    if isinstance(value.shown.value, str) and isinstance(value.other.value, str):
+    shown, other = value.shown.value, value.other.value
+    if isinstance(shown, str) and isinstance(other, str) and shown != other:
         parts += [Text("\nfrom the other version to the one shown", style="dim")]
-        parts += [text_difference(value.other.value, value.shown.value)]
-    return Group(*parts, Text("\n"), _standing(value))
+        parts += [text_difference(other, shown)]
+    return Group(*parts, Text(), _standing(value))
 
 
 def render_resolved(value: Resolved) -> RenderableType:

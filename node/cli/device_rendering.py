@@ -56,8 +56,11 @@ def render_status(value: StatusReport) -> RenderableType:
     ]
     if value.streams:
         parts.append(_scrubbed(value))
-    if value.conflicts or value.held:
-        parts.append(Text(f"\n{value.conflicts:,} conflicts kept, {value.held:,} batches held back", style="yellow"))
+    if value.conflicts:
+        count = f"{value.conflicts:,} conflict{'' if value.conflicts == 1 else 's'}"
+        parts.append(Text.assemble((f"\n{count} to look at: ", "yellow"), ("nuthatch conflicts", "bold")))
+    if value.held:
+        parts.append(Text(f"\n{value.held:,} batches held back", style="yellow"))
     parts += [Text(f"\n{notice}", style="yellow") for notice in value.notices]
     return Group(*parts)
 

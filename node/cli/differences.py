@@ -1,7 +1,7 @@
 """Draws what became of a text: taken out red, put in green, and of long texts only the surroundings."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from difflib import SequenceMatcher
 
 from rich.text import Text
@@ -13,14 +13,23 @@ _TOKENS = re.compile(r"\w+|\s+|[^\w\s]")
 _WORDS_MAX = 1_500
 _CONTEXT_CHARACTERS = 40
 _SHOWN_CHARACTERS = 1_200
+# Less than this part of the longer text must stay for a word-by-word drawing to be read easily: one in …
+_ALIKE_MIN = 3
 OLD, NEW, GAP = "red strike", "green", "dim"
 
 
 def text_difference(old: str, new: str) -> Text:
-    """Return both texts in one: what only the old one has is struck through, what only the new one has is green."""
+    """Return both texts in one: what only the old one has is struck through, what only the new one has is green.
+
+    Where little is left of the old text, it is shown before the new one instead of within it.
+    """
     drawn = Text(overflow="fold")
-    for kind, piece in _pieces(_tokens(old), _tokens(new)):
-        drawn.append(plain(piece), style=kind)
+    steps = _steps(_tokens(old), _tokens(new))
+    if sum(len(piece) for style, piece in steps if not style) * _ALIKE_MIN < max(len(old), len(new)):
+        steps = [(OLD, old), ("", " → "), (NEW, new)]
+    for number, (style, piece) in enumerate(steps):
+        shown = piece if style else _context(piece, first=number == 0, last=number == len(steps) - 1)
+        drawn.append(plain(shown), style=style)
         if len(drawn) > _SHOWN_CHARACTERS:
             drawn.truncate(_SHOWN_CHARACTERS)
             return drawn.append(" …", style=GAP)
@@ -32,15 +41,20 @@ def _tokens(text: str) -> list[str]:
     return words if len(words) <= _WORDS_MAX else text.splitlines(keepends=True)
 
 
-def _pieces(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[str, str]]:
-    steps = SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
-    for number, (step, old_start, old_end, new_start, new_end) in enumerate(steps):
-        if step == "equal":
-            yield "", _context("".join(old[old_start:old_end]), first=number == 0, last=number == len(steps) - 1)
-        if step in ("delete", "replace"):
-            yield OLD, "".join(old[old_start:old_end])
-        if step in ("insert", "replace"):
-            yield NEW, "".join(new[new_start:new_end])
+def _steps(old: Sequence[str], new: Sequence[str]) -> list[tuple[str, str]]:
+    """Return (style, text) of what stayed, went and came; a gap between two changed words belongs to both."""
+    steps: list[tuple[str, str]] = []
+    went = came = ""
+    for kind, old_start, old_end, new_start, new_end in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        before, after = "".join(old[old_start:old_end]), "".join(new[new_start:new_end])
+        if kind == "equal" and (not before.isspace() or not (went or came)):
+            steps += [(style, text) for style, text in ((OLD, went), (NEW, came)) if text]
+            steps.append(("", before))
+            went = came = ""
+        else:
+            went += before
+            came += after
+    return steps + [(style, text) for style, text in ((OLD, went), (NEW, came)) if text]
 
 
 def _context(text: str, *, first: bool, last: bool) -> str:

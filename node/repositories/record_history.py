@@ -17,6 +17,8 @@ from node.store.store import Store
 _ONE_WAY = frozenset({"immutable", "max", "min"})
 _ENTRIES_MAX = 100_000
 VERSION_BYTES = 5
+# What a person said about a conflict is told where the conflict is, not among the records.
+_RESOLUTIONS = "conflict_resolutions"
 _LABEL_COLUMNS = ("title", "name", "content", "text", "key", "kind")
 
 Fields = Mapping[str, tuple[object, object]]
