@@ -24,8 +24,11 @@ def test_every_nuthatch_command_and_option_exists() -> None:
     invocations = re.findall(r"^nuthatch (?:--home \S+ )?(\w+)(.*)", _commands(), flags=re.MULTILINE)
     assert invocations
     for command, rest in invocations:
+        # A command of a command is a word in lower case; arguments are in capitals.
+        inner = re.match(r" ([a-z]+)\b", rest) if command == "conflicts" else None
+        path = [command, inner[1]] if inner else [command]
         shown = subprocess.run(
-            [sys.executable, "-m", "node", command, "--help"],
+            [sys.executable, "-m", "node", *path, "--help"],
             capture_output=True,
             text=True,
             check=True,
@@ -33,7 +36,7 @@ def test_every_nuthatch_command_and_option_exists() -> None:
             env={"PATH": "", "COLUMNS": "300", "NO_COLOR": "1"},
         ).stdout
         for option in re.findall(r"--[\w-]+", rest.split("#")[0]):
-            assert option in shown, f"`nuthatch {command}` has no {option}"
+            assert option in shown, f"`nuthatch {' '.join(path)}` has no {option}"
 
 
 def test_every_linked_file_exists() -> None:
