@@ -1,5 +1,6 @@
 """Performs what sessions ask of this device's replica and realm: reads, seals, applies, each call one durable step."""
 
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from sync.effects import (
     AdoptSnapshot,
     ApplyBatches,
     ApplyPage,
+    ApplyRepair,
     ApplyStatements,
     Effect,
     ForkFound,
@@ -23,6 +25,9 @@ from sync.effects import (
     ReadBatches,
     ReadChain,
     ReadPage,
+    ReadRepair,
+    SplitRanges,
+    SumRanges,
 )
 from sync.envelope import seal_envelope
 from sync.errors import LocalProtocolError
@@ -39,6 +44,8 @@ from sync.snapshot import Manifest, RowKey
 from sync.stable_frontier import stable_frontiers
 from sync.statements import Beat, sign_statement, state_frontiers, statement_hash
 from sync.streams import Stream
+
+logger = logging.getLogger(__name__)
 
 # Several peers usually lack the same batches at the same moment; a few sealed bundles serve them all.
 _SEALED_BUNDLES_MAX = 4
@@ -115,6 +122,20 @@ class Replication:
                 return session.page_applied(number, view=self.store.view())
             case PlaceSnapshot(manifest=manifest):
                 return session.snapshot_placed(self._place(manifest, session))
+            case SplitRanges(stream=stream, ranges=ranges, fresh=fresh):
+                self._add_up(stream, fresh=fresh)
+                parts = self.store.ranges().split(stream, ranges)
+                return session.ranges_split(parts, view=self.store.view())
+            case SumRanges(stream=stream, ranges=ranges, fresh=fresh):
+                self._add_up(stream, fresh=fresh)
+                sums = self.store.ranges().sums(stream, ranges)
+                return session.ranges_summed(sums, view=self.store.view())
+            case ReadRepair(stream=stream, ranges=ranges, bytes_max=bytes_max):
+                manifest, raw, rest = self.store.read_repair(stream, ranges, bytes_max)
+                return session.repair_read(manifest, envelope=self._seal([raw]), rest=rest)
+            case ApplyRepair(number=number, manifest=manifest, page=page_raw):
+                self.store.apply_repair(page_raw, manifest, self._peer(session), self.membership.roster)
+                return session.page_applied(number, view=self.store.view())
             case AdoptSnapshot(number=number, manifest=manifest):
                 self.store.adopt_snapshot(manifest)
                 self._receiver_by_stream.pop(manifest.stream, None)
@@ -149,6 +170,12 @@ class Replication:
             batches = self.store.read_batches(stream, effect.after, effect.bytes_max)
             bundle = self._bundle(batches) if batches else None
         return session.batches_read(stream, log_base=log_base, bundle=bundle)
+
+    def _add_up(self, stream: Stream, *, fresh: bool) -> None:
+        """See that the digest is the sum of the rows' hashes, before they are compared with a peer's."""
+        if fresh and self.store.recompute_digest(stream) != self.store.view().stream(stream).digest:
+            logger.error("the digest was not the sum of the rows", extra={"stream": stream.title})
+            self.store.add_up([stream])
 
     def _place(self, manifest: Manifest, session: Session) -> RowKey | None:
         """Return where a snapshot begins; one session at a time receives a stream, or it would come twice."""

@@ -298,6 +298,16 @@ class Runtime:
             Notice(text=f"The rows of {stream.title} differ from those on {name} although both hold the same changes.")
         )
 
+    def repaired(self, link: Link, stream: Stream) -> None:
+        """Tell, once: what differed must not have, and is whole again."""
+        logger.error("replicas differed and were made equal", extra={"peer": link.device_label, "stream": stream.title})
+        name = self._peers.name(link.peer) if link.peer is not None else link.address
+        self._on_event(
+            Notice(
+                text=f"Rows of {stream.title} differed from those on {name}; they were compared and are equal again."
+            )
+        )
+
     def arrived(self, link: Link, news: effects.StreamReadable | effects.StreamComplete) -> None:
         """Tell that a stream of the peer can be read, or is complete."""
         event = StreamReadable if isinstance(news, effects.StreamReadable) else StreamComplete

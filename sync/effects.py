@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from crdt.identifiers import DeviceId, Origin
 from sync.frontier import Frontier
 from sync.identifiers import BatchHash
+from sync.row_ranges import RowRange
 from sync.snapshot import Manifest, RowKey
 from sync.streams import Stream
 
@@ -86,6 +87,42 @@ class AdoptSnapshot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SplitRanges:
+    """Cut ranges of rows and answer with Session.ranges_split; `fresh`: first see that the digest is the rows' sum."""
+
+    stream: Stream
+    ranges: tuple[RowRange, ...] = field(repr=False)
+    fresh: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SumRanges:
+    """Sum up ranges of rows and answer with Session.ranges_summed; `fresh`: first see that the digest is their sum."""
+
+    stream: Stream
+    ranges: tuple[RowRange, ...] = field(repr=False)
+    fresh: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadRepair:
+    """Read rows of these ranges, but none that fails its own hash, seal them and answer with Session.repair_read."""
+
+    stream: Stream
+    ranges: tuple[RowRange, ...] = field(repr=False)
+    bytes_max: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyRepair:
+    """Join this raw page, put it in the place of rows that fail their own hash, answer with Session.page_applied."""
+
+    number: int
+    manifest: Manifest = field(repr=False)
+    page: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApplyStatements:
     """Store these roster statements durably, evaluate the roster, and answer with Session.statements_applied."""
 
@@ -138,7 +175,14 @@ class ClockDiffers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diverged:
-    """Both replicas hold the same batches of a stream but different rows: a defect that a person must hear of."""
+    """Both replicas hold the same batches of a stream but different rows, and comparing the rows did not help."""
+
+    stream: Stream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repaired:
+    """Rows of a stream differed although both replicas held the same batches; they were exchanged and are equal."""
 
     stream: Stream
 
@@ -176,12 +220,17 @@ Effect = (
     | ApplyBatches
     | ApplyPage
     | AdoptSnapshot
+    | SplitRanges
+    | SumRanges
+    | ReadRepair
+    | ApplyRepair
     | ApplyStatements
     | ReadChain
     | ForkFound
     | PeerStatus
     | ClockDiffers
     | Diverged
+    | Repaired
     | StreamReadable
     | StreamComplete
     | Close

@@ -53,6 +53,10 @@ PADDING_FLOOR_BYTES: Final = KIBIBYTE
 # commits, and a receiver never holds more than this for a peer (one oversize envelope excepted).
 WINDOW_BYTES: Final = 2 * MEBIBYTE
 
+# Of a comparison of rows by ranges: ranges in one question (sixteen of sixteen each), and questions in one session.
+RANGES_MAX: Final = 256
+REPAIR_ASKS_MAX: Final = 512
+
 # A certificate with its names takes some 300 bytes; a key epoch for 20 devices some 3 KiB.
 STATEMENT_BYTES_MAX: Final = 16 * KIBIBYTE
 # What a peer that is not on the roster may deliver before the link is closed: enough to prove that it belongs.

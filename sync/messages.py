@@ -12,8 +12,9 @@ from crdt.identifiers import ORIGIN_BYTES, SEQUENCE_MAX
 from sync.errors import UNDECODABLE, LocalProtocolError, RemoteProtocolError
 from sync.frontier import Frontier, StreamState
 from sync.identifiers import HASH_BYTES
-from sync.limits import CHAIN_PROBES_MAX, ENVELOPE_BYTES_MAX
-from sync.snapshot import SNAPSHOT_ID_BYTES, Manifest, RowKey
+from sync.limits import CHAIN_PROBES_MAX, ENVELOPE_BYTES_MAX, RANGES_MAX
+from sync.row_ranges import RangeSum, RowRange
+from sync.snapshot import REPAIR_ID, SNAPSHOT_ID_BYTES, Manifest, RowKey
 from sync.streams import Stream
 
 PROTOCOL_VERSION = 1
@@ -28,6 +29,7 @@ Envelope = Annotated[bytes, msgspec.Meta(min_length=1, max_length=ENVELOPE_BYTES
 SnapshotId = Annotated[bytes, msgspec.Meta(min_length=SNAPSHOT_ID_BYTES, max_length=SNAPSHOT_ID_BYTES)]
 OriginBytes = Annotated[bytes, msgspec.Meta(min_length=ORIGIN_BYTES, max_length=ORIGIN_BYTES)]
 SequenceNumber = Annotated[int, msgspec.Meta(ge=1, le=SEQUENCE_MAX)]
+Ranges = Annotated[list[RowRange], msgspec.Meta(min_length=1, max_length=RANGES_MAX)]
 #: A frontier as it travels; Frontier.from_wire checks lengths and order.
 WireFrontier = list[tuple[bytes, int, bytes]]
 
@@ -155,6 +157,42 @@ class SnapshotDecline(msgspec.Struct, frozen=True, array_like=True, forbid_unkno
     snapshot_id: SnapshotId
 
 
+class RangesAsk(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=13):
+    """Asks what the receiver holds in some ranges of a stream; `fresh` where they are the first, of all its rows."""
+
+    stream: Stream
+    ranges: Ranges
+    fresh: bool
+
+
+class RangesAnswer(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=14):
+    """Answers RangesAsk, range by range."""
+
+    stream: Stream
+    sums: Annotated[list[RangeSum], msgspec.Meta(max_length=RANGES_MAX)]
+
+
+class RowsAsk(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=15):
+    """Asks for all rows of some ranges, as pages."""
+
+    stream: Stream
+    ranges: Ranges
+
+
+class RepairPage(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=16):
+    """An envelope of one page of rows, read at this frontier; numbered together with the bundles."""
+
+    number: EnvelopeNumber
+    stream: Stream
+    frontier: WireFrontier
+    envelope: Envelope
+
+    def manifest(self) -> Manifest:
+        """Return what the page is of, else raise RemoteProtocolError."""
+        frontier = Frontier.from_wire([list(entry) for entry in self.frontier])
+        return Manifest(stream=self.stream, snapshot_id=REPAIR_ID, frontier=frontier, rows=0)
+
+
 Message = (
     Hello
     | State
@@ -168,6 +206,10 @@ Message = (
     | SnapshotEnd
     | SnapshotFrom
     | SnapshotDecline
+    | RangesAsk
+    | RangesAnswer
+    | RowsAsk
+    | RepairPage
     | ChainAsk
     | ChainAnswer
 )
@@ -201,7 +243,17 @@ def position_of(stream: Stream, state: StreamState, known: StreamState) -> Posit
     return Position(stream=stream, entries=entries, digest=state.digest, rows=state.rows)
 
 
+def repair_page(number: int, manifest: Manifest, envelope: bytes) -> RepairPage:
+    """Return the message that carries a page of rows for a repair."""
+    return RepairPage(number=number, stream=manifest.stream, frontier=_entries(manifest), envelope=envelope)
+
+
+def _entries(manifest: Manifest) -> WireFrontier:
+    return [(bytes(origin), entry.seq, entry.prefix) for origin, entry in sorted(manifest.frontier.entries.items())]
+
+
 def snapshot_begin(manifest: Manifest) -> SnapshotBegin:
     """Return the message that announces a snapshot."""
-    entries = [(bytes(origin), entry.seq, entry.prefix) for origin, entry in sorted(manifest.frontier.entries.items())]
-    return SnapshotBegin(stream=manifest.stream, snapshot_id=manifest.snapshot_id, frontier=entries, rows=manifest.rows)
+    return SnapshotBegin(
+        stream=manifest.stream, snapshot_id=manifest.snapshot_id, frontier=_entries(manifest), rows=manifest.rows
+    )

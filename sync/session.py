@@ -26,6 +26,7 @@ from sync.identifiers import BatchHash
 from sync.limits import CLOCK_AHEAD_MILLISECONDS_MAX, SESSION_SECONDS_MAX, STATEMENTS_FROM_UNKNOWN_BYTES_MAX
 from sync.membership import Membership
 from sync.messages import MESSAGE_BYTES_MAX, PROTOCOL_VERSION, Hello, Message, State, Statements
+from sync.row_ranges import RangeSum, RowRange
 from sync.session_exchange import Exchange, Step
 from sync.session_handshake import SessionHandshake, SessionSecrets
 from sync.session_positions import Pending
@@ -217,6 +218,18 @@ class Session:
     def snapshot_placed(self, after: RowKey | None) -> list[Effect]:
         """Answer to PlaceSnapshot: up to which row it is here already; None: another session is receiving it."""
         return self._take(self._exchange.snapshot_placed(after))
+
+    def ranges_split(self, parts: Sequence[tuple[RowRange, RangeSum]], *, view: ReplicaView) -> list[Effect]:
+        """Answer to SplitRanges: the parts with what is held in each."""
+        return self._take(self._exchange.ranges_split(parts, view))
+
+    def ranges_summed(self, sums: Sequence[RangeSum], *, view: ReplicaView) -> list[Effect]:
+        """Answer to SumRanges."""
+        return self._take(self._exchange.ranges_summed(sums, view))
+
+    def repair_read(self, manifest: Manifest, *, envelope: bytes, rest: tuple[RowRange, ...]) -> list[Effect]:
+        """Answer to ReadRepair: the sealed page, what it is of, and the ranges that are left."""
+        return self._take(self._exchange.repair_read(manifest, envelope, rest))
 
     def batches_applied(
         self,

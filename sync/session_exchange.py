@@ -7,7 +7,7 @@ session's. Rules 2 and 3 of `sync.session` are kept here.
 from collections.abc import Collection, Mapping, Sequence
 
 from crdt.identifiers import DeviceId, Origin, origin_device
-from sync.effects import Diverged, Effect, PeerStatus, ReadChain
+from sync.effects import Diverged, Effect, PeerStatus, ReadChain, Repaired
 from sync.envelope import open_envelope
 from sync.errors import RemoteProtocolError
 from sync.frontier import Frontier, ReplicaView
@@ -19,7 +19,11 @@ from sync.messages import (
     ChainAnswer,
     ChainAsk,
     Message,
+    RangesAnswer,
+    RangesAsk,
+    RepairPage,
     Resend,
+    RowsAsk,
     SnapshotBegin,
     SnapshotDecline,
     SnapshotEnd,
@@ -28,16 +32,20 @@ from sync.messages import (
     State,
     StatementHashes,
 )
+from sync.row_ranges import RangeSum, RowRange
 from sync.session_arrivals import Arrivals
 from sync.session_chains import Chains
 from sync.session_positions import Pending, Positions
 from sync.session_receiving import HeldBatch, Receiving
+from sync.session_repair import Repair
 from sync.session_roster import RosterExchange
 from sync.session_sending import SealedBundle, Sending
 from sync.session_status import explain
 from sync.snapshot import Manifest, RowKey
 from sync.streams import Stream
 
+#: Rows that still differ so long after it was noticed have not been mended by comparing them.
+UNREPAIRED_MILLISECONDS = 20_000
 #: A message to send or an effect to perform. Messages stand before effects that are answered: they are encrypted in
 #: the order of the list, and what an answer sends comes after.
 Step = Message | Effect
@@ -62,6 +70,8 @@ class Exchange:
         self._status = PeerStatus(in_sync=False, why="")
         self._diverged: frozenset[Stream] = frozenset()
         self._told_diverged: frozenset[Stream] = frozenset()
+        self._differs_since: dict[Stream, int] = {}
+        self._repair = Repair()
 
     def pending(self) -> Mapping[Stream, Pending]:
         """Return how many batches each stream still lacks at either end; empty before the session is open."""
@@ -126,6 +136,18 @@ class Exchange:
                 return [self._receiving.snapshot_page(message.number, self._open_envelope(message.envelope))]
             case SnapshotEnd():
                 return [self._receiving.snapshot_end(message)]
+            case RangesAsk():
+                return [self._repair.asked(message)]
+            case RangesAnswer():
+                steps, leaves = self._repair.answered(message)
+                if leaves:
+                    self._sending.repair(message.stream, leaves)
+                return [*steps, *self.proceed()]
+            case RowsAsk():
+                self._sending.repair(message.stream, self._repair.wanted(message))
+                return self.proceed()
+            case RepairPage():
+                return [self._receiving.repair_page(message, self._open_envelope(message.envelope))]
             case ChainAsk():
                 return [*self._suspect_own(message), *self.report(), self._chains.asked(message)]
             case ChainAnswer():
@@ -151,6 +173,20 @@ class Exchange:
     def snapshot_placed(self, after: RowKey | None) -> list[Step]:
         """Answer to PlaceSnapshot."""
         return [self._receiving.snapshot_placed(after), *self.proceed()]
+
+    def ranges_split(self, parts: Sequence[tuple[RowRange, RangeSum]], view: ReplicaView) -> list[Step]:
+        """Answer to SplitRanges."""
+        self.view = view
+        return [*self._tell_positions(), *self._repair.split(parts), *self.proceed()]
+
+    def ranges_summed(self, sums: Sequence[RangeSum], view: ReplicaView) -> list[Step]:
+        """Answer to SumRanges."""
+        self.view = view
+        return [*self._tell_positions(), self._repair.summed(sums), *self.proceed()]
+
+    def repair_read(self, manifest: Manifest, envelope: bytes, rest: tuple[RowRange, ...]) -> list[Step]:
+        """Answer to ReadRepair."""
+        return [*self._sending.repair_read(manifest, envelope, rest), *self.proceed()]
 
     def batches_applied(
         self,
@@ -207,14 +243,33 @@ class Exchange:
         # Two versions of a chain make rows differ; that is found out and told in its own words.
         diverged = frozenset(stream for stream in diverged if not self._chains.concerns(stream))
         # Positions of both ends cross on the wire: only what differs at two ticks in a row is a finding.
-        found = (diverged & self._diverged) - self._told_diverged
-        self._diverged = diverged
-        self._told_diverged |= found
-        steps += [Diverged(stream=stream) for stream in sorted(found)]
+        lasting, self._diverged = diverged & self._diverged, diverged
+        steps += self._repair_or_tell(lasting, now_milliseconds)
         if self._receiving.wants_resend():
             steps.append(Resend())
         self._sending.time_passed()
         return [*steps, *self.proceed(), *self.retry()]
+
+    def _repair_or_tell(self, lasting: frozenset[Stream], now_milliseconds: int) -> list[Step]:
+        """Compare the rows of streams that differ; tell of those that are equal again, and of those that stay apart."""
+        steps: list[Step] = []
+        mended = [
+            stream
+            for stream in self._differs_since
+            if self.view.stream(stream).agrees_with(self._positions.peer(stream))
+        ]
+        for stream in mended:
+            del self._differs_since[stream]
+            steps.append(Repaired(stream=stream))
+        for stream in sorted(lasting):
+            since = self._differs_since.setdefault(stream, now_milliseconds)
+            if now_milliseconds - since >= UNREPAIRED_MILLISECONDS and stream not in self._told_diverged:
+                self._told_diverged |= {stream}
+                steps.append(Diverged(stream=stream))
+            equal = self.view.stream(stream).frontier == self._positions.peer(stream).frontier
+            if equal and self._peer is not None and self.membership.device_id < self._peer:
+                steps += self._repair.begin(stream)
+        return steps
 
     # What follows from the state
 
@@ -237,6 +292,7 @@ class Exchange:
                 self._opened,
                 blocked,
                 self._chains.explain(self.membership.device_id),
+                self._told_diverged,
             ),
         )
         return [self._status] if self._status != before else []

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sync.effects import AdoptSnapshot, ApplyBatches, ApplyPage, PlaceSnapshot
+from sync.effects import AdoptSnapshot, ApplyBatches, ApplyPage, ApplyRepair, PlaceSnapshot
 from sync.errors import LocalProtocolError, RemoteProtocolError
 from sync.limits import HELD_BATCHES_BYTES_MAX
-from sync.messages import SnapshotBegin, SnapshotDecline, SnapshotEnd, SnapshotFrom
+from sync.messages import RepairPage, SnapshotBegin, SnapshotDecline, SnapshotEnd, SnapshotFrom
 from sync.snapshot import Manifest, RowKey
 
 
@@ -128,6 +128,13 @@ class Receiving:
         ):
             raise RemoteProtocolError("the peer ended a snapshot that it did not send whole")
         return AdoptSnapshot(number=message.number, manifest=manifest)
+
+    def repair_page(self, message: RepairPage, items: Sequence[bytes]) -> ApplyRepair:
+        """Take an opened page of rows. Raises RemoteProtocolError if it is out of order or malformed."""
+        self._next(message.number)
+        if len(items) != 1:
+            raise RemoteProtocolError("the peer sent several pages in one envelope")
+        return ApplyRepair(number=message.number, manifest=message.manifest(), page=items[0])
 
     def _next(self, number: int) -> None:
         if number != self._last_number + 1:

@@ -1,14 +1,16 @@
 """What one end of a session sends, and when: streams by priority, within a window, snapshots where the log ends."""
 
 from collections import Counter, deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from sync.effects import OpenSnapshot, ReadBatches, ReadPage
+from sync.effects import OpenSnapshot, ReadBatches, ReadPage, ReadRepair
 from sync.errors import LocalProtocolError, RemoteProtocolError
 from sync.frontier import EMPTY_FRONTIER, Frontier, ReplicaView
-from sync.limits import BUNDLE_BYTES_TARGET, WINDOW_BYTES
-from sync.messages import Bundle, Message, SnapshotDecline, SnapshotFrom, SnapshotPage
+from sync.limits import BUNDLE_BYTES_TARGET, PAGE_BYTES_TARGET, WINDOW_BYTES
+from sync.messages import Bundle, Message, SnapshotDecline, SnapshotFrom, SnapshotPage, repair_page
+from sync.row_ranges import RowRange
 from sync.session_positions import Positions
 from sync.session_snapshot import OutgoingSnapshot
 from sync.snapshot import Manifest, RowKey
@@ -26,7 +28,8 @@ NEWCOMER_BATCHES_MAX = 64
 # having them once more.
 SNAPSHOTS_PER_STREAM_MAX = 3
 
-_Asked = TypeVar("_Asked", ReadBatches, OpenSnapshot, ReadPage)
+_Asked = TypeVar("_Asked", ReadBatches, OpenSnapshot, ReadPage, ReadRepair)
+_Reading = ReadBatches | OpenSnapshot | ReadPage | ReadRepair
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,13 +53,14 @@ class Sending:
         self._in_flight: deque[tuple[int, int]] = deque()
         self._in_flight_bytes = 0
         self._last_number = 0
-        self._asked: ReadBatches | OpenSnapshot | ReadPage | None = None
+        self._asked: _Reading | None = None
         self._goal = EMPTY_FRONTIER
         self._snapshot: OutgoingSnapshot | None = None
         self._snapshots: Counter[Stream] = Counter()
         self._declined: set[Stream] = set()
+        self._repairs: deque[tuple[Stream, tuple[RowRange, ...]]] = deque()
 
-    def next_read(self, view: ReplicaView, positions: Positions) -> ReadBatches | OpenSnapshot | ReadPage | None:
+    def next_read(self, view: ReplicaView, positions: Positions) -> _Reading | None:
         """Return what to read next, if anything is to be sent now and fits the window."""
         if self._asked is not None or self._window_full():
             return None
@@ -66,7 +70,10 @@ class Sending:
     def _window_full(self) -> bool:
         return len(self._in_flight) >= ENVELOPES_IN_FLIGHT_MAX or self._in_flight_bytes >= WINDOW_BYTES
 
-    def _choose(self, view: ReplicaView, positions: Positions) -> ReadBatches | OpenSnapshot | ReadPage | None:
+    def _choose(self, view: ReplicaView, positions: Positions) -> _Reading | None:
+        if self._repairs:
+            repaired, ranges = self._repairs[0]
+            return ReadRepair(stream=repaired, ranges=ranges, bytes_max=PAGE_BYTES_TARGET)
         for stream in STREAMS_BY_PRIORITY:
             if self._snapshot is not None and self._snapshot.stream is stream:
                 if (reading := self._snapshot.next_read()) is not None:
@@ -127,6 +134,18 @@ class Sending:
         if next_cursor is None:
             messages.append(snapshot.end(self._number(b"")))
         return messages
+
+    def repair(self, stream: Stream, ranges: Sequence[RowRange]) -> None:
+        """Send the rows of these ranges."""
+        self._repairs.append((stream, tuple(ranges)))
+
+    def repair_read(self, manifest: Manifest, envelope: bytes, rest: tuple[RowRange, ...]) -> list[Message]:
+        """Take a sealed page of rows and the ranges that are left; return the messages to send."""
+        asked = self._answer(ReadRepair)
+        self._repairs.popleft()
+        if rest:
+            self._repairs.appendleft((asked.stream, rest))
+        return [repair_page(self._number(envelope), manifest, envelope)]
 
     def time_passed(self) -> None:
         """What was declined or had to wait may be offered once more."""

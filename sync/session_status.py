@@ -1,5 +1,7 @@
 """Says in one plain line whether two replicas agree, and sums up one of them in 32 bytes for the other."""
 
+from collections.abc import Collection
+
 import msgspec
 
 from sync.crypto import hash256
@@ -32,10 +34,12 @@ def explain(
     opened: bool,
     blocked: str | None,
     forked: str | None,
+    unrepaired: Collection[Stream],
 ) -> PeerStatus:
     """Return whether both ends agree and, if not, the most telling reason; the worst comes first.
 
-    `blocked` says why nothing is sent, `forked` what is known of a chain of which two versions exist.
+    `blocked` says why nothing is sent, `forked` what is known of a chain of which two versions exist;
+    `unrepaired` are streams whose rows were compared in vain.
     """
     if not opened:
         return PeerStatus(in_sync=False, why="comparing what both devices hold")
@@ -47,7 +51,8 @@ def explain(
     outgoing = sum(count.outgoing for count in pending.values())
     if diverged:
         names = ", ".join(stream.title for stream in sorted(diverged))
-        return _apart(f"the rows of {names} differ although both hold the same changes; this is a defect, report it")
+        end = "comparing them" if diverged.isdisjoint(unrepaired) else "this is a defect, report it"
+        return _apart(f"the rows of {names} differ although both hold the same changes; {end}")
     if receiving.refused is not None:
         return _apart(f"a change was refused: {receiving.refused}")
     if receiving.held_reason is not None:

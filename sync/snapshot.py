@@ -27,6 +27,8 @@ from sync.packing import pack, unpack
 from sync.streams import Stream
 
 SNAPSHOT_ID_BYTES = 16
+#: Stands in pages that belong to no snapshot but repair rows; a snapshot's own id is random.
+REPAIR_ID = bytes(SNAPSHOT_ID_BYTES)
 TABLE_NAME_CHARACTERS_MAX = 128
 
 #: (layout index, born, spelled row, ((column index, stamp), …))

@@ -22,7 +22,7 @@ from sync.frontier import EMPTY_FRONTIER, Frontier
 from sync.limits import CLOCK_AHEAD_MILLISECONDS_MAX
 from sync.replica import UNKNOWN_AUTHOR, Verdict, admit
 from sync.roster import RosterState
-from sync.snapshot import Manifest, open_page
+from sync.snapshot import REPAIR_ID, Manifest, open_page
 from sync.streams import Stream
 
 ABANDONED = "its author wrote it again under another name, after its store had gone back or was cloned"
@@ -206,7 +206,7 @@ class Receiving:
         now_milliseconds: int,
         disturbed: Disturbed,
     ) -> dict[str, int]:
-        """Join a page of the snapshot that `manifest` announced; return its rows by table.
+        """Join a page of the snapshot that `manifest` announced, or of a repair; return its rows by table.
 
         `disturbed` grows by what may change the derived state.
         """
@@ -222,7 +222,8 @@ class Receiving:
             )
         except NewerSchemaError as error:
             raise RemoteProtocolError(f"a snapshot page cannot be read: {_NEWER}") from error
-        self._partials.advance(page, manifest)
+        if manifest.snapshot_id != REPAIR_ID:
+            self._partials.advance(page, manifest)
         progress.touch(manifest.stream, applied.moved)
         stamps = (stamp for _, born, _, own in page.rows for stamp in (born, *(stamp for _, stamp in own)))
         latest = stamp_hlc(Stamp(max(stamps, default=b"")))

@@ -15,6 +15,7 @@ from node.store.catalogue import Catalogue, ReplicatedTable
 from node.store.change_log import ChangeLog
 from node.store.database import Database
 from node.store.row_state import RowStates
+from sync.snapshot import Page
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +55,15 @@ class Verification:
             if hash_row(table, prove_row(RowId(row_id), state.row)) != state.hash
         ]
         return found + [row_id for row_id in row_ids if row_id not in stored and self._stands(declared, row_id)]
+
+    def damaged_of(self, page: Page) -> dict[str, list[bytes]]:
+        """Return, by table, those rows of a page that stand here and are not what their hashes say."""
+        row_ids_by_table: dict[str, list[bytes]] = {}
+        for key in page.row_keys():
+            if key.table in self._catalogue.table_by_name and key.is_sound():
+                row_ids_by_table.setdefault(key.table, []).append(key.row_id)
+        found = {table: self.damaged(table, row_ids) for table, row_ids in row_ids_by_table.items()}
+        return {table: row_ids for table, row_ids in found.items() if row_ids}
 
     def note_listed(self, table: str, row_ids: Sequence[bytes]) -> None:
         """Remember that rows were handed out, to be verified by and by."""

@@ -23,6 +23,7 @@ from sync.effects import (
     Effect,
     PeerIdentified,
     PeerStatus,
+    Repaired,
     SendFrame,
     StreamComplete,
     StreamReadable,
@@ -69,6 +70,9 @@ class LinkHost(Protocol):
 
     def diverged(self, link: "Link", stream: Stream) -> None:
         """Both replicas hold the same batches of a stream and yet different rows."""
+
+    def repaired(self, link: "Link", stream: Stream) -> None:
+        """Rows differed although both replicas held the same batches; they were compared and are equal."""
 
     def arrived(self, link: "Link", news: StreamReadable | StreamComplete) -> None:
         """The first rows that the peer had ahead of us are here, or all of them."""
@@ -197,6 +201,8 @@ class Link:
                 self._host.clock_differs(self, ahead_milliseconds)
             case Diverged(stream=stream):
                 self._host.diverged(self, stream)
+            case Repaired(stream=stream):
+                self._host.repaired(self, stream)
             case StreamReadable() | StreamComplete():
                 self._host.arrived(self, effect)
             case _:

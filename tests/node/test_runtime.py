@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from node.requests import PeerChanged
+from node.requests import Notice, PeerChanged
 from node.runtime import REPLACED
 from sync.statements import Beat, decode_statement
 from tests.support.nodes import Node, live_realm, make_node, running, until
@@ -214,3 +214,20 @@ async def test_a_stopped_node_leaves_no_task_and_no_port_behind(tmp_path: Path) 
         second.runtime.dial(first.runtime.listen_address)
         await until(second.in_sync_with_all)
     await until(lambda: asyncio.all_tasks() == before)
+
+
+async def test_rows_that_a_node_lost_behind_its_back_are_brought_back_and_told(tmp_path: Path) -> None:
+    realm = live_realm(2)
+    first, second = make_node(realm, 0, tmp_path), make_node(realm, 1, tmp_path)
+    async with running(first, second):
+        second.runtime.dial(first.runtime.listen_address)
+        first.remember(*(f"note {number}" for number in range(40)))
+        await until(lambda: first.in_sync_with_all() and second.in_sync_with_all() and len(second.texts()) == 40)
+        lost = [row[0] for row in second.store.query("SELECT id FROM memories LIMIT 3")]
+        second.store.take_out({"memories": lost})
+        assert len(second.texts()) == 37
+        await until(lambda: "comparing them" in first.why(second))
+        await until(lambda: first.in_sync_with_all() and second.in_sync_with_all())
+        assert first.store.view() == second.store.view()
+        assert len(second.texts()) == 40
+        await until(lambda: any(isinstance(event, Notice) for event in (*first.events, *second.events)))

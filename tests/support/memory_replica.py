@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import pairwise
 
 import msgspec
 
+from crdt.digest import EMPTY_DIGEST, move_digest, sum_hashes
 from crdt.identifiers import DeviceId, Origin, make_origin
 from sync.frontier import EMPTY_FRONTIER, Frontier, FrontierEntry, ReplicaView, StreamState
 from sync.identifiers import BatchHash
+from sync.row_ranges import FAN_OUT, RangeSum, RowRange
 from sync.session_receiving import HeldBatch
 from sync.snapshot import START, Manifest, RowKey
 from sync.streams import Stream
@@ -53,6 +56,8 @@ class MemoryReplica:
         self.rows_received = 0
         self.placed_count = 0
         self.busy = False
+        self.ranges_read = 0
+        self.silent = False
         self.adopts = True
 
     def write(self, stream: Stream, payload: bytes) -> None:
@@ -141,9 +146,9 @@ class MemoryReplica:
         """Lose a batch from the log, which a sound log never does: the next one then arrives too early."""
         self._contents[stream].log.pop(0)
 
-    def corrupt(self, stream: Stream) -> None:
+    def corrupt(self, stream: Stream, payload: bytes = b"rotten bit") -> None:
         """Change a row behind the log's back."""
-        self._contents[stream].payloads.add(b"rotten bit")
+        self._contents[stream].payloads.add(payload)
 
     def manifest(self, stream: Stream) -> Manifest:
         """Return the manifest of a snapshot taken now."""
@@ -183,3 +188,32 @@ class MemoryReplica:
             return
         contents.frontier = contents.frontier.join(frontier)
         contents.base = contents.base.join(frontier)
+
+    def _in_range(self, stream: Stream, whole: RowRange) -> list[bytes]:
+        keys = {key_of(payload): payload for payload in self._contents[stream].payloads}
+        return [keys[key] for key in sorted(keys) if whole.first <= key and (whole.end == START or key < whole.end)]
+
+    def sum(self, stream: Stream, whole: RowRange) -> RangeSum:
+        """Return what is held in a range."""
+        payloads = self._in_range(stream, whole)
+        hashes = (blake2b(payload, digest_size=32).digest() for payload in payloads)
+        return RangeSum(move_digest(EMPTY_DIGEST, added=sum_hashes(hashes), removed=0), len(payloads))
+
+    def split(self, stream: Stream, ranges: Sequence[RowRange]) -> list[tuple[RowRange, RangeSum]]:
+        """Cut ranges into sixteen."""
+        parts: list[RowRange] = []
+        for whole in ranges:
+            keys = [key_of(payload) for payload in self._in_range(stream, whole)]
+            bounds = [whole.first, *keys[-(-len(keys) // FAN_OUT) or 1 :: -(-len(keys) // FAN_OUT) or 1], whole.end]
+            parts += [RowRange(first, end) for first, end in pairwise(bounds)]
+        return [(part, self.sum(stream, part)) for part in parts]
+
+    def read_ranges(self, stream: Stream, ranges: Sequence[RowRange]) -> tuple[Manifest, bytes, tuple[RowRange, ...]]:
+        """Return the payloads of the first range, and the other ranges."""
+        page = msgspec.msgpack.encode([] if self.silent else self._in_range(stream, ranges[0]))
+        self.ranges_read += 1
+        return self.manifest(stream), page, tuple(ranges[1:])
+
+    def join_rows(self, stream: Stream, page: bytes) -> None:
+        """Join payloads."""
+        self._contents[stream].payloads.update(msgspec.msgpack.decode(page, type=list[bytes]))

@@ -9,6 +9,7 @@ from sync.effects import (
     AdoptSnapshot,
     ApplyBatches,
     ApplyPage,
+    ApplyRepair,
     ApplyStatements,
     ClockDiffers,
     Close,
@@ -22,9 +23,13 @@ from sync.effects import (
     ReadBatches,
     ReadChain,
     ReadPage,
+    ReadRepair,
+    Repaired,
     SendFrame,
+    SplitRanges,
     StreamComplete,
     StreamReadable,
+    SumRanges,
 )
 from sync.envelope import seal_envelope
 from sync.errors import RemoteProtocolError
@@ -125,6 +130,16 @@ class End:
             case AdoptSnapshot(number=number, manifest=manifest):
                 replica.adopt(manifest)
                 return session.snapshot_adopted(number, view=replica.view())
+            case SplitRanges(stream=stream, ranges=ranges):
+                return session.ranges_split(replica.split(stream, ranges), view=replica.view())
+            case SumRanges(stream=stream, ranges=ranges):
+                return session.ranges_summed([replica.sum(stream, one) for one in ranges], view=replica.view())
+            case ReadRepair(stream=stream, ranges=ranges):
+                manifest, page, rest = replica.read_ranges(stream, ranges)
+                return session.repair_read(manifest, envelope=self.seal([page]), rest=rest)
+            case ApplyRepair(number=number, manifest=manifest, page=page):
+                replica.join_rows(manifest.stream, page)
+                return session.page_applied(number, view=replica.view())
             case ApplyStatements(statements=statements):
                 self.statements.extend(raw for raw in statements if raw not in self.statements)
                 return session.statements_applied(self.membership())
@@ -133,7 +148,7 @@ class End:
             case ReadChain():
                 hashes, wanted = replica.chain(effect.stream, effect.origin, effect.seqs, effect.batch)
                 return session.chain_read(effect, hashes=hashes, envelope=self.seal([wanted]) if wanted else b"")
-            case Diverged() | StreamReadable() | StreamComplete() | ForkFound():
+            case Diverged() | Repaired() | StreamReadable() | StreamComplete() | ForkFound():
                 return []
 
     def _bundle(self, effect: ReadBatches) -> SealedBundle | None:

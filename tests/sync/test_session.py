@@ -4,7 +4,6 @@ from sync.effects import (
     ApplyBatches,
     ApplyStatements,
     ClockDiffers,
-    Diverged,
     OpenSnapshot,
     PeerIdentified,
     ReadBatches,
@@ -211,20 +210,6 @@ def test_a_refused_batch_is_named_and_stops_nothing_else() -> None:
     assert pair.responder.status().why == "a change was refused: it asked for it"
     assert not pair.initiator.status().in_sync
     assert pair.initiator.status().why == "1 change to send"
-
-
-def test_equal_frontiers_with_different_rows_are_reported_as_a_defect_once() -> None:
-    pair = make_pair(REALM, replica_with(0, Stream.MEMORIES, b"one")).connect()
-    pair.responder.replica.corrupt(Stream.MEMORIES)
-    pair.responder.changed()
-    pair.settle()
-    assert not pair.initiator.status().in_sync
-    assert "this is a defect" in pair.initiator.status().why
-    for elapsed_seconds in (1.0, 2.0, 3.0):
-        pair.initiator.tick(elapsed_seconds)
-    assert [effect for effect in pair.initiator.effects if isinstance(effect, Diverged)] == [
-        Diverged(stream=Stream.MEMORIES)
-    ]
 
 
 def test_clocks_that_differ_by_more_than_a_day_are_reported_before_any_data() -> None:
