@@ -124,17 +124,17 @@ class Replication:
                 return session.snapshot_placed(self._place(manifest, session))
             case SplitRanges(stream=stream, ranges=ranges, fresh=fresh):
                 self._add_up(stream, fresh=fresh)
-                parts = self.store.ranges().split(stream, ranges)
+                parts = self.store.pages().ranges.split(stream, ranges)
                 return session.ranges_split(parts, view=self.store.view())
             case SumRanges(stream=stream, ranges=ranges, fresh=fresh):
                 self._add_up(stream, fresh=fresh)
-                sums = self.store.ranges().sums(stream, ranges)
+                sums = self.store.pages().ranges.sums(stream, ranges)
                 return session.ranges_summed(sums, view=self.store.view())
             case ReadRepair(stream=stream, ranges=ranges, bytes_max=bytes_max):
-                manifest, raw, rest = self.store.read_repair(stream, ranges, bytes_max)
+                manifest, raw, rest = self.store.pages().read_repair(stream, ranges, bytes_max)
                 return session.repair_read(manifest, envelope=self._seal([raw]), rest=rest)
             case ApplyRepair(number=number, manifest=manifest, page=page_raw):
-                self.store.apply_repair(page_raw, manifest, self._peer(session), self.membership.roster)
+                self.store.apply_page(page_raw, manifest, self._peer(session), self.membership.roster)
                 return session.page_applied(number, view=self.store.view())
             case AdoptSnapshot(number=number, manifest=manifest):
                 self.store.adopt_snapshot(manifest)

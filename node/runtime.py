@@ -282,31 +282,27 @@ class Runtime:
         """Tell the person: a device with a wrong clock writes what others must hold back."""
         days = abs(ahead_milliseconds) / 86_400_000
         direction = "ahead of" if ahead_milliseconds > 0 else "behind"
-        name = self._peers.name(link.peer) if link.peer is not None else link.address
         if link.peer is not None:
             self._peers.clock_differs(link.peer, ahead_milliseconds)
         logger.warning("clocks differ", extra={"peer": link.device_label, "ahead_milliseconds": ahead_milliseconds})
-        self._on_event(
-            Notice(text=f"The clock of {name} is {days:.1f} days {direction} this device's; set the wrong one right.")
-        )
+        text = f"is {days:.1f} days {direction} this device's; set the wrong one right."
+        self._tell(f"The clock of {self._name(link)} {text}")
 
     def diverged(self, link: Link, stream: Stream) -> None:
         """Tell loudly: equal batches made different rows, which must not happen."""
         logger.error("replicas differ", extra={"peer": link.device_label, "stream": stream.title})
-        name = self._peers.name(link.peer) if link.peer is not None else link.address
-        self._on_event(
-            Notice(text=f"The rows of {stream.title} differ from those on {name} although both hold the same changes.")
-        )
+        self._tell(f"The rows of {stream.title} and those on {self._name(link)} differ after the same changes.")
 
     def repaired(self, link: Link, stream: Stream) -> None:
         """Tell, once: what differed must not have, and is whole again."""
         logger.error("replicas differed and were made equal", extra={"peer": link.device_label, "stream": stream.title})
-        name = self._peers.name(link.peer) if link.peer is not None else link.address
-        self._on_event(
-            Notice(
-                text=f"Rows of {stream.title} differed from those on {name}; they were compared and are equal again."
-            )
-        )
+        self._tell(f"Rows of {stream.title} differed from those on {self._name(link)}; they are equal again.")
+
+    def _tell(self, text: str) -> None:
+        self._on_event(Notice(text=text))
+
+    def _name(self, link: Link) -> str:
+        return self._peers.name(link.peer) if link.peer is not None else link.address
 
     def arrived(self, link: Link, news: effects.StreamReadable | effects.StreamComplete) -> None:
         """Tell that a stream of the peer can be read, or is complete."""
@@ -393,7 +389,7 @@ class Runtime:
     def _verify_listed(self) -> None:
         """Verify what was lately listed on this device, a little at a time."""
         if self._replication.store.verify_listed(VERIFIED_PER_TICK):
-            self._on_event(Notice(text="A record on this device's disk is damaged: run nuthatch doctor --repair."))
+            self._tell("A record on this device's disk is damaged: run nuthatch doctor --repair.")
 
     @staticmethod
     def _guarded(act: Callable[[], None]) -> None:

@@ -211,9 +211,10 @@ def _parts(
     foreign = ForeignTables(database, catalogue, create_table)
     incoming = Incoming(foreign, merge)
     partials = SnapshotPartials(database)
+    verification = Verification(database, catalogue, states, log)
     receiving = Receiving(
         database=database, catalogue=catalogue, origins=origins, incoming=incoming, log=log,
-        partials=partials, rewriting=rewriting, author=author,
+        partials=partials, rewriting=rewriting, verification=verification, author=author, index_text=options.full_text,
     )  # fmt: skip
     derived = Derived(
         database=database, catalogue=catalogue, capture=capture, origins=origins, states=states, merge=merge,
@@ -225,5 +226,5 @@ def _parts(
         authoring=authoring, receiving=receiving, rewriting=rewriting, derived=derived, merge=merge, foreign=foreign,
         reader=reader, partials=partials, history=history, forgetting=forgetting, guard=guard,
         full_text=options.full_text, forks=ForkLog(database, origins, log, author.realm_id),
-        verification=Verification(database, catalogue, states, log),
+        verification=verification,
     )  # fmt: skip

@@ -14,15 +14,17 @@ from node.store.database import Database
 from node.store.disturbed import Disturbed
 from node.store.incoming import Applied, Incoming, RowsByTable
 from node.store.origins import Origins
+from node.store.repair import take_out
 from node.store.rewriting import Rewriting
 from node.store.snapshot_partials import SnapshotPartials
+from node.store.verification import Verification
 from sync.batch import Batch, BatchHeader, UnknownAuthor, open_batch
 from sync.errors import RemoteProtocolError
 from sync.frontier import EMPTY_FRONTIER, Frontier
 from sync.limits import CLOCK_AHEAD_MILLISECONDS_MAX
 from sync.replica import UNKNOWN_AUTHOR, Verdict, admit
 from sync.roster import RosterState
-from sync.snapshot import REPAIR_ID, Manifest, open_page
+from sync.snapshot import REPAIR_ID, Manifest, Page, open_page
 from sync.streams import Stream
 
 ABANDONED = "its author wrote it again under another name, after its store had gone back or was cloned"
@@ -76,7 +78,18 @@ class ApplyReport:
 class Receiving:
     """The passage of peers' batches into the store."""
 
-    __slots__ = ("_author", "_catalogue", "_database", "_incoming", "_log", "_origins", "_partials", "_rewriting")
+    __slots__ = (
+        "_author",
+        "_catalogue",
+        "_database",
+        "_incoming",
+        "_index_text",
+        "_log",
+        "_origins",
+        "_partials",
+        "_rewriting",
+        "_verification",
+    )
 
     def __init__(
         self,
@@ -88,9 +101,13 @@ class Receiving:
         log: ChangeLog,
         partials: SnapshotPartials,
         rewriting: Rewriting,
+        verification: Verification,
         author: Author,
+        index_text: bool,
     ) -> None:
         """Receive for the replica of `author`."""
+        self._verification = verification
+        self._index_text = index_text
         self._database = database
         self._catalogue = catalogue
         self._origins = origins
@@ -216,13 +233,15 @@ class Receiving:
         page = open_page(raw, self._author.realm_id, sender, public)
         if page.header.snapshot_id != manifest.snapshot_id or page.header.stream != manifest.stream:
             raise RemoteProtocolError("a page belongs to another snapshot")
+        if repairing := manifest.snapshot_id == REPAIR_ID:
+            self._replace_damaged(page, progress)
         try:
             applied = self._incoming.apply_page(
                 page, progress.state(manifest.stream).frontier.vector(), manifest.frontier.vector()
             )
         except NewerSchemaError as error:
             raise RemoteProtocolError(f"a snapshot page cannot be read: {_NEWER}") from error
-        if manifest.snapshot_id != REPAIR_ID:
+        if not repairing:
             self._partials.advance(page, manifest)
         progress.touch(manifest.stream, applied.moved)
         stamps = (stamp for _, born, _, own in page.rows for stamp in (born, *(stamp for _, stamp in own)))
@@ -235,6 +254,11 @@ class Receiving:
         self._count(applied, counts)
         self._note(applied.rows_by_table, disturbed)
         return counts
+
+    def _replace_damaged(self, page: Page, progress: Progress) -> None:
+        """Take out rows that fail their own hash, and of which `page` holds another device's copy."""
+        if damaged := self._verification.damaged_of(page):
+            take_out(self._database, self._catalogue, progress, damaged, index_text=self._index_text)
 
     def adopt(self, manifest: Manifest, progress: Progress) -> set[Origin]:
         """Take over what a snapshot may claim all of whose pages were applied; return whose batches are new here."""

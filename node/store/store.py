@@ -8,7 +8,6 @@ from hashlib import blake2b
 
 from crdt.hybrid_clock import HybridClock
 from crdt.identifiers import DeviceId, HybridTime, Origin, RowId, make_origin, uuid7
-from crdt.row import Layout
 from crdt.values import Scalar
 from node.clock import Clock
 from node.entropy import Entropy
@@ -27,16 +26,15 @@ from node.store.inspection import Inspection
 from node.store.name_clashes import NameClash, earliest_named, name_clashes
 from node.store.receiving import ApplyReport
 from node.store.repair import add_up, take_out
-from node.store.row_ranges import RowRanges
 from node.store.row_state import IDS, ids_blob
+from node.store.signed_pages import SignedPages
 from node.store.statements import check_parameters, examine
 from node.store.store_parts import ChangeNotice, Pending, SnapshotPage, StoreParts
 from node.store.transaction import Transaction
 from sync.frontier import Frontier, ReplicaView
 from sync.identifiers import RealmId
 from sync.roster import RosterState
-from sync.row_ranges import RowRange
-from sync.snapshot import REPAIR_ID, START, Manifest, PageRow, RowKey, make_page, open_page
+from sync.snapshot import START, Manifest, RowKey
 from sync.streams import Stream
 
 #: One piece of upkeep: some 20 ms of work.
@@ -240,12 +238,11 @@ class Store:
 
     def snapshot_manifest(self, stream: Stream) -> Manifest:
         """Return what a snapshot begun now is of."""
-        return Manifest(
-            stream=stream,
-            snapshot_id=self._entropy.take(16),
-            frontier=self.view().stream(stream).frontier,
-            rows=self.view().stream(stream).rows,
-        )
+        return self.pages().manifest(stream, self._entropy.take(16))
+
+    def pages(self) -> SignedPages:
+        """Return what makes pages of rows for a peer, and compares ranges of them."""
+        return SignedPages(self._parts, self._author)
 
     def place_snapshot(self, manifest: Manifest) -> RowKey:
         """Return up to which row an earlier attempt at a snapshot of this stream has come, START if there was none."""
@@ -254,29 +251,10 @@ class Store:
 
     def read_page(self, manifest: Manifest, index: int, cursor: RowKey | None, bytes_max: int) -> SnapshotPage:
         """Return the signed page `index` of a snapshot, of the rows that follow `cursor` (None: of the first rows)."""
-        after = cursor or START
-        vector = self.view().stream(manifest.stream).frontier.vector()
-        draft = self._parts.reader.read(manifest.stream, vector, after, bytes_max)
-        raw = self._signed(manifest, index, after, draft.layouts, draft.rows)
-        return SnapshotPage(raw=raw, next_cursor=draft.next_cursor)
-
-    def _signed(
-        self,
-        manifest: Manifest,
-        index: int,
-        after: RowKey,
-        layouts: tuple[tuple[str, Layout], ...],
-        rows: Sequence[PageRow],
-    ) -> bytes:
-        author = self._author
-        sender = DeviceId(author.device_id)
-        return make_page(
-            sender=sender, manifest=manifest, index=index, after=after, layouts=layouts, rows=rows,
-            realm_id=author.realm_id, sign_seed=author.sign_seed,
-        )  # fmt: skip
+        return self.pages().read(manifest, index, cursor or START, bytes_max)
 
     def apply_page(self, raw: bytes, manifest: Manifest, sender: DeviceId, roster: RosterState) -> int:
-        """Join a page that `sender` made and return its number of rows.
+        """Join a page that `sender` made and return its number of rows; one that repairs also replaces damaged rows.
 
         Raises RemoteProtocolError, and then nothing was changed.
         """
@@ -381,36 +359,6 @@ class Store:
         parts = self._parts
         with self._committing(local=False) as pending:
             take_out(parts.database, parts.catalogue, pending.progress, row_ids_by_table, index_text=parts.full_text)
-
-    def ranges(self) -> RowRanges:
-        """Return what compares ranges of rows with another replica's."""
-        return RowRanges(self._parts.database, self._parts.catalogue, self._parts.states)
-
-    def read_repair(
-        self, stream: Stream, ranges: Sequence[RowRange], bytes_max: int
-    ) -> tuple[Manifest, bytes, tuple[RowRange, ...]]:
-        """Return what a page of rows of these ranges is of, the signed page, and the ranges that are left."""
-        frontier = self.view().stream(stream).frontier
-        draft = self.ranges().read(stream, ranges, frontier.vector(), bytes_max)
-        manifest = Manifest(stream=stream, snapshot_id=REPAIR_ID, frontier=frontier, rows=0)
-        return manifest, self._signed(manifest, 0, START, draft.layouts, draft.rows), draft.rest
-
-    def apply_repair(self, raw: bytes, manifest: Manifest, sender: DeviceId, roster: RosterState) -> int:
-        """Join a page of a repair, put in the place of those rows that fail their own hash; return its number of rows.
-
-        Raises RemoteProtocolError, and then nothing was changed.
-        """
-        parts = self._parts
-        with self._committing(local=False) as pending:
-            public = roster.sign_public(sender)
-            page = open_page(raw, self.realm_id, sender, public) if public is not None else None
-            if page is not None and (damaged := parts.verification.damaged_of(page)):
-                take_out(parts.database, parts.catalogue, pending.progress, damaged, index_text=parts.full_text)
-            counts = parts.receiving.apply_page(
-                raw, manifest, sender, roster, pending.progress, self._clock.now_milliseconds(), pending.disturbed
-            )
-            pending.changes_by_table.update(counts)
-        return sum(counts.values())
 
     def add_up(self, streams: Iterable[Stream]) -> None:
         """Make digests and row counts of `streams` what their rows give, all of which a scrub found whole."""

@@ -41,8 +41,8 @@ def repair(here: Replica, there: Replica) -> int:
         replica.store.add_up([FILES])
     waiting, leaves = [EVERYTHING], list[RowRange]()
     while waiting:
-        parts = here.store.ranges().split(FILES, waiting)
-        theirs = there.store.ranges().sums(FILES, [part for part, _ in parts])
+        parts = here.store.pages().ranges.split(FILES, waiting)
+        theirs = there.store.pages().ranges.sums(FILES, [part for part, _ in parts])
         differing = [(part, ours) for (part, ours), other in zip(parts, theirs, strict=True) if ours != other]
         leaves += [part for part, ours in differing if ours.rows <= FAN_OUT]
         waiting = [part for part, ours in differing if ours.rows > FAN_OUT]
@@ -50,8 +50,8 @@ def repair(here: Replica, there: Replica) -> int:
     for source, destination in ((here, there), (there, here)):
         rest = tuple(leaves)
         while rest:
-            manifest, raw, rest = source.store.read_repair(FILES, rest, 2_000)
-            destination.store.apply_repair(raw, manifest, source.device_id, destination.roster)
+            manifest, raw, rest = source.store.pages().read_repair(FILES, rest, 2_000)
+            destination.store.apply_page(raw, manifest, source.device_id, destination.roster)
             pages += 1
     return pages
 
@@ -68,13 +68,13 @@ def assert_equal(here: Replica, there: Replica) -> None:
 
 def test_equal_rows_have_equal_sums_whatever_the_cut(pair: tuple[Replica, Replica]) -> None:
     here, there = pair
-    parts = here.store.ranges().split(FILES, [EVERYTHING])
+    parts = here.store.pages().ranges.split(FILES, [EVERYTHING])
     assert 2 < len(parts) <= FAN_OUT
     assert parts[0][0].first == START
     assert parts[-1][0].end == START
     assert sum(held.rows for _, held in parts) == ROWS + 1
-    assert there.store.ranges().sums(FILES, [part for part, _ in parts]) == [held for _, held in parts]
-    whole = there.store.ranges().sums(FILES, [EVERYTHING])[0]
+    assert there.store.pages().ranges.sums(FILES, [part for part, _ in parts]) == [held for _, held in parts]
+    whole = there.store.pages().ranges.sums(FILES, [EVERYTHING])[0]
     assert whole.hashes == there.store.view().stream(FILES).digest
     assert repair(here, there) == 0
 
@@ -128,13 +128,13 @@ def test_a_damaged_row_that_a_page_brings_is_replaced_and_not_joined(pair: tuple
     here, there = pair
     vandalise(there, "UPDATE drill_items SET title = 'rot' WHERE id = x'00000000000000000000000000000002'")
     only = RowRange(RowKey("drill_items", row_id(2)), RowKey("drill_items", row_id(3)))
-    manifest, raw, rest = here.store.read_repair(FILES, [only], 10_000)
+    manifest, raw, rest = here.store.pages().read_repair(FILES, [only], 10_000)
     assert rest == ()
-    there.store.apply_repair(raw, manifest, here.device_id, there.roster)
+    there.store.apply_page(raw, manifest, here.device_id, there.roster)
     assert_equal(here, there)
-    manifest, raw, _ = there.store.read_repair(FILES, [only], 10_000)
+    manifest, raw, _ = there.store.pages().read_repair(FILES, [only], 10_000)
     vandalise(there, "UPDATE drill_items SET title = 'rot' WHERE id = x'00000000000000000000000000000002'")
-    _, empty, _ = there.store.read_repair(FILES, [only], 10_000)
+    _, empty, _ = there.store.pages().read_repair(FILES, [only], 10_000)
     assert len(empty) < len(raw)
 
 
@@ -149,18 +149,18 @@ def test_a_wrong_digest_over_sound_rows_is_added_up_again(pair: tuple[Replica, R
 
 def test_a_page_of_a_repair_is_signed_for_nothing_else(pair: tuple[Replica, Replica]) -> None:
     here, there = pair
-    manifest, raw, _ = here.store.read_repair(FILES, [EVERYTHING], 10**6)
+    manifest, raw, _ = here.store.pages().read_repair(FILES, [EVERYTHING], 10**6)
     with pytest.raises(RemoteProtocolError):
-        there.store.apply_repair(raw, manifest, there.device_id, there.roster)
+        there.store.apply_page(raw, manifest, there.device_id, there.roster)
     snapshot = here.store.snapshot_manifest(FILES)
     with pytest.raises(RemoteProtocolError):
         there.store.apply_page(raw, snapshot, here.device_id, there.roster)
     other = Manifest(stream=Stream.MEDIA, snapshot_id=manifest.snapshot_id, frontier=manifest.frontier, rows=0)
     with pytest.raises(RemoteProtocolError):
-        there.store.apply_repair(raw, other, here.device_id, there.roster)
+        there.store.apply_page(raw, other, here.device_id, there.roster)
     _, forged = Forger(there).page([], [])
     with pytest.raises(RemoteProtocolError):
-        here.store.apply_repair(forged, manifest, there.device_id, here.roster)
+        here.store.apply_page(forged, manifest, there.device_id, here.roster)
     assert_equal(here, there)
 
 
