@@ -209,11 +209,10 @@ def _parts(
     )
     merge = Merge(database, states, forgetting, plain_edits, index_text=options.full_text)
     foreign = ForeignTables(database, catalogue, create_table)
-    incoming = Incoming(foreign, merge)
     partials = SnapshotPartials(database)
     verification = Verification(database, catalogue, states, log)
     receiving = Receiving(
-        database=database, catalogue=catalogue, origins=origins, incoming=incoming, log=log,
+        database=database, catalogue=catalogue, origins=origins, incoming=Incoming(foreign, merge), log=log,
         partials=partials, rewriting=rewriting, verification=verification, author=author, index_text=options.full_text,
     )  # fmt: skip
     derived = Derived(
