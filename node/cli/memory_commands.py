@@ -82,6 +82,10 @@ def edit(
     context: Context,
     record_id: RecordId,
     text: Annotated[str, Option("--text", metavar="TEXT|-", help="The new text; - reads standard input.")],
+    base: Annotated[
+        str | None,
+        Option(metavar="VERSION", help="The version that you edited (show --json); what came since is kept."),
+    ] = None,
     passphrase_file: PassphraseFile = None,
 ) -> None:
     """Give a memory or a message a new text."""
@@ -91,7 +95,7 @@ def edit(
     invocation = invocation_of(context)
     edited = invocation.perform(
         passphrase_file,
-        lambda caller: caller.call(EDIT, EditRequest(id=record_id, text=_text_of(text, invocation))),
+        lambda caller: caller.call(EDIT, EditRequest(id=record_id, text=_text_of(text, invocation), base=base)),
     )
     invocation.output.show(edited, render_edited)
 

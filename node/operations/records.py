@@ -81,15 +81,18 @@ async def show(service: Service, request: ShowRequest) -> Shown:
                 column.name: list(strings_from_json(value)) if column.strategy == "set" else to_json_value(value)
                 for column, value in zip(table.columns, rows[0], strict=True)
             }
-            return Shown(id=row_id_to_text(row_id), table=table.name, fields=fields)
+            version = service.store.inspection.version(table.name, row_id)
+            if version is not None:
+                return Shown(id=row_id_to_text(row_id), table=table.name, fields=fields, version=version)
     raise _unknown(request.id)
 
 
 async def edit(service: Service, request: EditRequest) -> Edited:
     """Give a memory or a message a new text."""
     row_id = read_record_id(request.id)
-    found = service.memories.edit(row_id, MemoryEdit(content=request.text)) or service.conversations.edit_message(
-        row_id, MessageEdit(content=request.text)
+    text = request.text if request.base is None else _rebased(service, row_id, request.text, request.base)
+    found = service.memories.edit(row_id, MemoryEdit(content=text)) or service.conversations.edit_message(
+        row_id, MessageEdit(content=text)
     )
     if not found:
         table = _table_of(service, row_id)
@@ -97,6 +100,15 @@ async def edit(service: Service, request: EditRequest) -> Edited:
             raise _unknown(request.id)
         raise UsageError(f"A row of {table.name} has no text to edit; change its columns with `nuthatch sql`.")
     return Edited(id=row_id_to_text(row_id))
+
+
+def _rebased(service: Service, row_id: RowId, text: str, base: str) -> str:
+    """Return the text that is left when an edit taken at version `base` is merged; nothing is awaited in between."""
+    for table in ("memories", "messages"):
+        merged = service.store.inspection.rebased(table, row_id, "content", base, text)
+        if merged is not None:
+            return merged
+    return text
 
 
 async def forget(service: Service, request: ForgetRequest) -> Forgotten:

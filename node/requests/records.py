@@ -77,18 +77,20 @@ class ShowRequest(Request, frozen=True, kw_only=True):
 
 
 class Shown(Response, frozen=True, kw_only=True):
-    """A record with all its columns; bytes appear as `{"$base64": …}`."""
+    """A record with all its columns; bytes appear as `{"$base64": …}`. An edit may name the `version` that it is of."""
 
     id: str
     table: str
     fields: dict[str, object]
+    version: str
 
 
 class EditRequest(Request, frozen=True, kw_only=True):
-    """Give a memory or message a new text."""
+    """Give a memory or message a new text; one that was made of version `base` keeps what came since."""
 
     id: str
     text: str
+    base: str | None = None
 
 
 class Edited(Response, frozen=True, kw_only=True):

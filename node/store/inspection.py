@@ -6,7 +6,8 @@ from crdt.identifiers import RowId, Stamp, make_stamp
 from crdt.row import RowState
 from node.store.conflict_log import KeptConflict, read_conflicts
 from node.store.references import rows_to_go
-from node.store.row_state import IDS, ids_blob
+from node.store.row_state import IDS, StoredRow, ids_blob
+from node.store.row_version import read_version, rebased, version_of
 from node.store.store_parts import StoreParts
 
 
@@ -30,10 +31,27 @@ class Inspection:
 
     def row_state(self, table: str, row_id: bytes) -> RowState | None:
         """Return a row's state, alive or dead, None for a row that was never seen."""
+        stored = self._stored(table, row_id)
+        return None if stored is None else stored.row
+
+    def version(self, table: str, row_id: bytes) -> str | None:
+        """Return the version of a row that stands, as `edit` takes it; None where none does."""
+        stored = self._stored(table, row_id)
+        return version_of(stored) if stored is not None and stored.row.alive else None
+
+    def rebased(self, table: str, row_id: bytes, column: str, version: str, new_value: str) -> str | None:
+        """Return what an edit of a text, taken at `version`, leaves of the text as it stands; None for no such row.
+
+        Raises UsageError for what is no version, ConstraintError for one that the edit cannot be taken at.
+        """
+        seen = read_version(version)
+        stored = self._stored(table, row_id)
+        return rebased(stored, column, seen, new_value) if stored is not None and stored.row.alive else None
+
+    def _stored(self, table: str, row_id: bytes) -> StoredRow | None:
         replicated = self._parts.catalogue.table_by_name[table]
         vector = self._parts.log.view().stream(replicated.stream).frontier.vector()
-        stored = self._parts.states.read(replicated, [row_id], vector).get(row_id)
-        return None if stored is None else stored.row
+        return self._parts.states.read(replicated, [row_id], vector).get(row_id)
 
     def newest_rows(self, table: str, limit: int) -> list[tuple[RowId, Stamp]]:
         """Return the rows that came to a table last and stand, newest first, and the stamps of their births."""

@@ -153,6 +153,17 @@ async def test_a_memory_is_remembered_found_listed_shown_edited_and_forgotten(ca
         await caller.call(FORGET, ForgetRequest(id=made.id))
 
 
+async def test_an_edit_of_the_version_that_was_read_keeps_what_came_since(caller: Caller) -> None:
+    made = await remember(caller, "Jays cache acorns.")
+    read = await caller.call(SHOW, ShowRequest(id=made))
+    await caller.call(EDIT, EditRequest(id=made, text="Jays cache acorns. Mice find them."))
+    await caller.call(EDIT, EditRequest(id=made, text="Blue jays cache acorns.", base=read.version))
+    shown = await caller.call(SHOW, ShowRequest(id=made))
+    assert shown.fields["content"] == "Blue jays cache acorns. Mice find them."
+    with pytest.raises(UsageError, match="no version"):
+        await caller.call(EDIT, EditRequest(id=made, text="x", base="yesterday"))
+
+
 @pytest.mark.parametrize("query", ["C++ \"what's up?", "foo-bar AND", "NEAR(", "*", "", "\0", "🐦"])
 async def test_any_text_is_a_query(caller: Caller, query: str) -> None:
     await remember(caller, "foo-bar in C++")

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from node.errors import ConstraintError
+from node.errors import ConstraintError, UsageError
+from node.store.cells_at_rest import CHANGES_APART_MAX
+from node.store.row_state import split_cells
 from sync.streams import Stream
 from tests.node.store.test_scrub import scrub
 from tests.support.diary import DIARY
@@ -270,3 +272,66 @@ def test_edited_texts_pass_a_scrub(realm: Realm, here: Replica, there: Replica) 
     for replica in realm.replicas:
         assert scrub(replica).sound
         replica.store.require_whole("diary_pages", [row_id(1), row_id(2)])
+
+
+def test_an_edit_taken_at_an_old_version_keeps_what_came_since(realm: Realm, here: Replica, there: Replica) -> None:
+    here.write(page(1, FOX))
+    first = here.store.inspection.version("diary_pages", row_id(1))
+    assert first is not None
+    there.pull(here)
+    assert there.store.inspection.version("diary_pages", row_id(1)) == first
+    there.write(write_body(1, FOX + " He slept."))
+    here.pull(there)
+    here.write(write_body(1, "Once: " + FOX + " He slept."))
+    edited = FOX.replace("fox", "vixen")
+    merged = here.store.inspection.rebased("diary_pages", row_id(1), "body", first, edited)
+    assert merged == "Once: " + edited + " He slept."
+    # What the reader saw last is written as it is.
+    last = here.store.inspection.version("diary_pages", row_id(1))
+    assert last not in (None, first)
+    assert here.store.inspection.rebased("diary_pages", row_id(1), "body", str(last), "short") == "short"
+
+
+def test_a_version_of_another_life_another_row_or_of_later_is_refused(here: Replica, there: Replica) -> None:
+    here.write(page(1, FOX), page(2, "another"))
+    there.pull(here)
+    version = here.store.inspection.version("diary_pages", row_id(1))
+    of_another = here.store.inspection.version("diary_pages", row_id(2))
+    here.write(write_body(1, FOX + "!"))
+    later = here.store.inspection.version("diary_pages", row_id(1))
+    there.write(write_body(1, FOX + "?"))
+
+    def rebase(replica: Replica, token: object) -> object:
+        return replica.store.inspection.rebased("diary_pages", row_id(1), "body", str(token), "x")
+
+    for token in (later, of_another):
+        with pytest.raises(ConstraintError, match="not arrived"):
+            rebase(there, token)
+    with pytest.raises(UsageError, match="no version"):
+        rebase(here, "not-a-version")
+    here.write(("DELETE FROM diary_pages WHERE id = ?", [row_id(1)]))
+    assert rebase(here, version) is None
+    here.write(page(1, FOX))
+    with pytest.raises(ConstraintError, match="written anew"):
+        rebase(here, version)
+
+
+def test_many_changes_of_a_text_are_kept_as_one_document_and_still_travel(
+    realm: Realm, here: Replica, there: Replica, third: Replica
+) -> None:
+    here.write(page(1, FOX))
+    there.pull(here)
+    text = FOX
+    for number in range(2 * CHANGES_APART_MAX + 3):
+        text += f" {number}"
+        here.write(write_body(1, text))
+    cells = split_cells(here.store._parts.database.query("SELECT cells FROM _row_diary_pages")[0][0])
+    *_, saved, apart, _, _ = cells.payloads["body"]
+    assert saved != b""
+    assert len(apart) < CHANGES_APART_MAX
+    there.write(write_body(1, "Look: " + FOX))
+    third.pull_snapshot(here, STREAM)
+    here.reopen()
+    assert same_everywhere(realm) == "Look: " + text
+    for replica in realm.replicas:
+        assert scrub(replica).sound
