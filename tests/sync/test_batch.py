@@ -27,6 +27,7 @@ ORIGIN = make_origin(DEVICE, b"i" * 8)
 OTHER = make_origin(b"e" * 32, b"i" * 8)
 REALM = RealmId(b"r" * 32)
 LAYOUT = (("body", 1), ("kind", 2))
+EARLIER = make_origin(DEVICE, b"earlier!")
 HLC = HybridTime(1_795_000_000_000 << 16)
 
 
@@ -219,6 +220,11 @@ OUT_OF_BOUNDS: dict[str, dict[str, object]] = {
     "seq 0": {"seq": 0},
     "seq too great": {"seq": SEQUENCE_MAX + 1, "deps": ((ORIGIN, SEQUENCE_MAX),), "prev": b"p" * 32},
     "first with a predecessor": {"prev": b"p" * 32},
+    "stands for another device": {"stands_for": ((OTHER, 1, bytes(32)),)},
+    "stands for itself": {"stands_for": ((ORIGIN, 1, bytes(32)),)},
+    "stands for number 0": {"stands_for": ((EARLIER, 0, bytes(32)),)},
+    "stands for half a hash": {"stands_for": ((EARLIER, 1, bytes(16)),)},
+    "stands for too much": {"stands_for": tuple((EARLIER, seq, bytes(32)) for seq in range(1, 18))},
     "second without one": {"seq": 2, "deps": ((ORIGIN, 1),)},
     "second that did not see the first": {"seq": 2, "prev": b"p" * 32, "deps": ()},
     "short predecessor": {"seq": 2, "prev": b"p" * 31, "deps": ((ORIGIN, 1),)},
@@ -261,6 +267,14 @@ def test_a_transaction_larger_than_a_batch_is_refused_at_its_writer() -> None:
     too_many = [(0, b"", bytes(32))] * (CHANGES_PER_BATCH_MAX + 1)
     with pytest.raises(LocalProtocolError, match="100,001 rows"):
         make_batch(draft(changes=too_many), salts=bytes(16 * len(too_many)), realm_id=REALM, sign_seed=SEED)
+
+
+def test_a_batch_may_stand_for_one_that_its_device_wrote_under_another_name_and_for_forgotten_changes() -> None:
+    stood_for = ((EARLIER, 7, BatchHash(b"h" * 32)),)
+    batch = opened(made(stands_for=stood_for, forgotten=(b"f" * 32,)))
+    assert batch.header.stands_for == stood_for
+    assert batch.header.count == 3
+    assert batch.changes[-1] == b"f" * 32
 
 
 def test_the_largest_batch_with_its_header_fits_what_a_receiver_takes() -> None:

@@ -1,16 +1,20 @@
 """A device set back without a trace finds its own fork in a session, and both pasts end up on every device."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from crdt.identifiers import Origin, origin_device
 from node.store.change_log import StoredBatch
+from node.store.incarnation_mark import mark_path
 from node.store.incarnations import Cause
+from node.store.opening import StoreOptions
 from node.store.re_authoring import Renaming
 from node.store.receiving import Fork
 from node.store.rewriting import Rewriting
+from node.store.whereabouts import locate
 from sync.errors import RemoteProtocolError
 from sync.frontier import EMPTY_FRONTIER
 from sync.streams import Stream
@@ -133,6 +137,40 @@ def test_what_others_wrote_upon_the_abandoned_end_is_admitted_everywhere(realm: 
     assert witness.query("SELECT title, body FROM drill_items WHERE id = ?", row_id(4)) == [
         ("new", "upon the abandoned end")
     ]
+
+
+def test_a_clone_beside_its_original_goes_on_under_another_name_and_both_are_heard(
+    realm: Realm, tmp_path: Path
+) -> None:
+    original, witness, _ = realm.replicas
+    original.write(insert_item(1, uses=1))
+    realm.exchange()
+    original.store.close()
+    place = locate(original.path)
+    (tmp_path / "clone").mkdir()
+    for path in (original.path, mark_path(original.path)):
+        (tmp_path / "clone" / path.name).write_bytes(path.read_bytes())
+    original.store = original.open(original.path)
+    clone = replace(
+        original, path=tmp_path / "clone" / original.path.name, seed=99, options=StoreOptions(locate=lambda _: place)
+    )
+    assert clone.store.origin == original.store.origin, "the guard noticed"
+    original.write(insert_item(2, title="on the original"), update(1, "uses = uses + 2"))
+    clone.write(insert_item(3, title="on the clone"), update(1, "uses = uses + 4"))
+    witness.pull(original)
+    settle(clone, witness)
+    assert clone.store.origin != original.store.origin
+    realm.replicas.append(clone)
+    realm.exchange()
+    original.write(update(1, "uses = uses + 8"))
+    clone.write(update(1, "uses = uses + 16"))
+    realm.exchange()
+    for replica in realm.replicas:
+        assert replica.query("SELECT title, uses FROM drill_items ORDER BY id") == [
+            ("", 31),
+            ("on the original", 0),
+            ("on the clone", 0),
+        ]
 
 
 def test_what_was_deleted_in_either_past_stays_deleted(realm: Realm) -> None:
