@@ -90,16 +90,14 @@ class Home:
         write_private_file(self.unfinished_file, b"")
 
     def clear(self) -> None:
-        """Take away all of a home that was not finished."""
+        """Take away all of a home that was not finished; raises `StorageError`."""
         names = (f"{self.store_file.name}*", f".{self.key_file.name}.*", f".{self.owner_key_file.name}.*")
-        for path in sorted(path for name in names for path in self.directory.glob(name)):
-            path.unlink()
-        for path in (self.owner_key_file, self.key_file, self.unfinished_file):
-            path.unlink(missing_ok=True)
+        beside = sorted(path for name in names for path in self.directory.glob(name))
+        _remove(*beside, self.owner_key_file, self.key_file, self.unfinished_file)
 
     def finish(self) -> None:
-        """Note that the home is whole, its key file written."""
-        self.unfinished_file.unlink(missing_ok=True)
+        """Note that the home is whole, its key file written; raises `StorageError`."""
+        _remove(self.unfinished_file)
 
     def create_directory(self) -> None:
         """Make the directory for a new device; raises `RefusedError` if there is one already, `StorageError`."""
@@ -140,6 +138,14 @@ class Home:
             yield
         finally:
             os.close(descriptor)
+
+
+def _remove(*paths: Path) -> None:
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(f"The file {path} cannot be removed: {error.strerror}.") from error
 
 
 def write_private_file(path: Path, content: bytes) -> None:

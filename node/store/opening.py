@@ -64,28 +64,33 @@ def create_store(
     """Create the store file at `path` under a fresh incarnation; raises StorageError where one stands already."""
     if path.exists():
         raise StorageError(f"There is a store at {path.name} already; it was left as it is.")
+    try:
+        _lay_out(path, key, author, clock, entropy)
+    except OSError as error:
+        raise StorageError(f"The store {path.name} cannot be made: {error.strerror}.") from error
+    return open_store(
+        path, key=key, author=author, components=components, clock=clock, entropy=entropy, options=options
+    )
+
+
+def _lay_out(path: Path, key: bytes, author: Author, clock: Clock, entropy: Entropy) -> None:
     unfinished = path.with_name(path.name + ".new")
     for leftover in (unfinished, *(Path(f"{unfinished}{suffix}") for suffix in ("-wal", "-shm"))):
         leftover.unlink(missing_ok=True)
     database = Database(unfinished, key)
-    database.begin()
-    create_internal_tables(database)
-    meta = {
-        "format": FORMAT_VERSION.to_bytes(4, "big"),
-        "realm": author.realm_id,
-        "device": author.device_id,
-    }
-    database.change_many("INSERT INTO _meta VALUES (?, ?)", list(meta.items()))
-    mint(database, entropy, clock, Cause.CREATED)
-    database.commit()
-    database.checkpoint()
-    database.close()
+    try:
+        database.begin()
+        create_internal_tables(database)
+        meta = {"format": FORMAT_VERSION.to_bytes(4, "big"), "realm": author.realm_id, "device": author.device_id}
+        database.change_many("INSERT INTO _meta VALUES (?, ?)", list(meta.items()))
+        mint(database, entropy, clock, Cause.CREATED)
+        database.commit()
+        database.checkpoint()
+    finally:
+        database.close()
     # A store comes into being whole or not at all: a kill before this line leaves nothing under its name.
     mark_path(path).unlink(missing_ok=True)
     unfinished.rename(path)
-    return open_store(
-        path, key=key, author=author, components=components, clock=clock, entropy=entropy, options=options
-    )
 
 
 def open_store(
