@@ -127,6 +127,9 @@ class Conflicts:
         return None
 
     def _state(self, kept: KeptConflict) -> ConflictState | None:
+        if kept.table not in self._store.catalogue.table_by_name:
+            # Of a newer version's table: its devices can show and settle it.
+            return None
         row = self._store.inspection.row_state(kept.table, kept.row_id)
         shown = None if row is None else row.cell_by_column.get(kept.column)
         if not isinstance(shown, Register):
@@ -148,7 +151,9 @@ class Conflicts:
         )
 
     def _require_writable(self, kept: KeptConflict, choice: str) -> None:
-        column = self._columns(kept.table)[kept.column]
+        column = self._columns(kept.table).get(kept.column)
+        if column is None:
+            raise UsageError(f"A newer version of Nuthatch wrote {kept.column}; update this device to change it.")
         if column.strategy == "immutable":
             raise UsageError(
                 f"{kept.column} is set once and cannot be changed. Keep what is shown, or write a new record."

@@ -77,7 +77,8 @@ class RecordHistory:
 
     def label(self, table: str, row_id: RowId) -> str | None:
         """Return a text by which a person recognises a record, if it stands and has one."""
-        names = [column.name for column in self._store.catalogue.table_by_name[table].columns]
+        declared = self._store.catalogue.table_by_name.get(table)
+        names = () if declared is None else declared.column_names
         label = next((name for name in _LABEL_COLUMNS if name in names), None)
         if label is None:
             return None
@@ -114,10 +115,13 @@ class RecordHistory:
         counted: dict[str, int] = {}
         for entry in entries:
             for column, (old, new) in (entry.differences or {}).items():
-                strategy = table.strategy_by_column[column].name
-                if strategy == "counter":
+                known = table.strategy_by_column.get(column)
+                if known is None:
+                    # A newer version's column: only its devices can write it.
+                    continue
+                if known.name == "counter":
                     counted[column] = counted.get(column, 0) + _integer(old) - _integer(new)
-                elif strategy not in _ONE_WAY:
+                elif known.name not in _ONE_WAY:
                     values[column] = old
         sets = [f"{column} = ?" for column in values] + [f"{column} = {column} + ?" for column in counted]
         if not sets:
