@@ -94,7 +94,7 @@ def _check_strategies(table: ReplicatedTable, row: RowState) -> None:
 
 
 def _disturb(table: ReplicatedTable, rows: dict[RowId, RowState], disturbed: Disturbed) -> None:
-    disturbed.rows.update((table.name, row_id) for row_id in rows)
+    disturbed.note(table.name, rows)
     disturbed.dead.update((table.name, row_id) for row_id, row in rows.items() if not row.alive)
     for reference in table.references:
         named = disturbed.named.setdefault((table.name, reference), set())

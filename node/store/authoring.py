@@ -141,7 +141,8 @@ class Authoring:
                 self._append(progress, stream, drafted, hlc, group)
             for name, count in drafted.changes_by_table.items():
                 counts[name] = counts.get(name, 0) + count
-            disturbed.rows.update(drafted.disturbed.rows)
+            for name, row_ids in drafted.disturbed.rows.items():
+                disturbed.note(name, row_ids)
             disturbed.dead.update(drafted.disturbed.dead)
         return disturbed
 

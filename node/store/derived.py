@@ -91,7 +91,8 @@ class Derived:
             gone = graph.gone_among(reference.table, sorted(parents))
             seeds |= {key for key in graph.referring((reference.table, row_id) for row_id in gone) if key[0] == name}
         if self._database.query("SELECT EXISTS (SELECT 1 FROM _derived)")[0][0]:
-            seeds |= graph.derived_among(disturbed.rows) | graph.watching(disturbed.rows)
+            for name, row_ids in disturbed.rows.items():
+                seeds |= graph.derived_among(name, row_ids) | graph.watching((name, row_id) for row_id in row_ids)
         return seeds
 
     def _is_own(self, origin: int) -> bool:

@@ -15,11 +15,11 @@ from node.store.schema import Reference
 class Disturbed:
     """What a transaction did that may change what is derived.
 
-    `rows` may themselves be derived or have others derived on their account; `dead` are those of them that were
+    `rows`, by table, may themselves be derived or have others derived on their account; `dead` are those that were
     deleted; `named` are the rows that arrived rows refer to, by the referring table and reference.
     """
 
-    rows: set[RowKey] = field(default_factory=set)
+    rows: dict[str, list[bytes]] = field(default_factory=dict)
     dead: set[RowKey] = field(default_factory=set)
     named: dict[tuple[str, Reference], set[bytes]] = field(default_factory=dict)
 
@@ -30,7 +30,7 @@ class Disturbed:
         if not table.references and not is_parent:
             return
         for layout, rows in groups:
-            self.rows.update((table.name, row[0]) for row in rows)
+            self.note(table.name, [row[0] for row in rows])
             self.dead.update((table.name, row[0]) for row in rows if row[1] % 2 == 0)
             index_by_column = {name: index for index, (name, _) in enumerate(layout, start=2)}
             for reference in table.references:
@@ -39,9 +39,13 @@ class Disturbed:
                     named = {row[index] for row in rows if row[1] % 2 == 1} - {None}
                     self.named.setdefault((table.name, reference), set()).update(named)
 
+    def note(self, table: str, row_ids: Iterable[bytes]) -> None:
+        """Take in rows whose derived state may change."""
+        self.rows.setdefault(table, []).extend(row_ids)
+
     def note_written(self, table: ReplicatedTable, row_id: bytes, old: StoredRow, new: RowState) -> None:
         """Take in a row that a local transaction changed, if others may hang on that."""
         if new.generation != old.row.generation or old.hidden:
-            self.rows.add((table.name, row_id))
+            self.note(table.name, (row_id,))
         if not new.alive:
             self.dead.add((table.name, row_id))

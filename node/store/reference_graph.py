@@ -108,16 +108,13 @@ class ReferenceGraph:
             )
         }
 
-    def derived_among(self, keys: Iterable[RowKey]) -> set[RowKey]:
-        """Return those of `keys` that are out of their tables or show a derived reference."""
-        return {
-            (name, row[0])
-            for name, row_ids in _by_table(keys).items()
-            for row in self._database.query(
-                f"SELECT DISTINCT w.row_id FROM {IDS} JOIN _derived w ON w.table_name = ?3 AND w.row_id = k",
-                (ids_blob(row_ids), len(row_ids), name),
-            )
-        }
+    def derived_among(self, name: str, row_ids: Sequence[bytes]) -> set[RowKey]:
+        """Return those of `row_ids` of a table that are out of it or show a derived reference."""
+        rows = self._database.query(
+            f"SELECT DISTINCT w.row_id FROM {IDS} JOIN _derived w ON w.table_name = ?3 AND w.row_id = k",
+            (ids_blob(row_ids), len(row_ids), name),
+        )
+        return {(name, row[0]) for row in rows}
 
     def gone_among(self, name: str, row_ids: Sequence[bytes]) -> list[bytes]:
         """Return those of `row_ids` that were seen here and are not in the table `name`."""

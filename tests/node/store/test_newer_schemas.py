@@ -4,6 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from node.errors import StorageError
 from node.store.schema import Column, Component, Migration, Reference, Table
@@ -230,3 +232,61 @@ def test_a_comment_still_finds_its_place_beside_rows_of_two_versions(realm: Real
     realm.exchange()
     for replica in realm.replicas:
         assert ids(replica, "drill_comments") == []
+
+
+_STEPS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 11)), min_size=6, max_size=30)
+
+
+@settings(max_examples=8, deadline=None, derandomize=True)
+@given(steps=_STEPS)
+def test_whenever_each_device_is_updated_all_come_to_hold_and_show_the_same(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[int, int]]
+) -> None:
+    realm = open_realm(tmp_path_factory.mktemp("versions"), devices=4)
+    first = realm.replicas[0]
+    first.write(item(1), item(2))
+    realm.exchange()
+    update(first)
+    for device, choice in steps:
+        _step(realm, realm.replicas[device], choice)
+    realm.exchange()
+    views = [replica.store.view() for replica in realm.replicas]
+    for replica in realm.replicas:
+        if replica.components != (NEWER,):
+            update(replica)
+        check_digests(replica)
+        assert shown(replica) == shown(first)
+    assert [replica.store.view() for replica in realm.replicas] == views
+    realm.close()
+
+
+def _step(realm: Realm, replica: Replica, choice: int) -> None:
+    """Write what the device's version can write, hand something on, or update the device."""
+    number = 50 + replica.seed
+    newer = replica.components == (NEWER,)
+    match choice:
+        case 0 | 1 | 2:
+            other = realm.replicas[(realm.replicas.index(replica) + choice + 1) % len(realm.replicas)]
+            replica.pull(other)
+        case 3:
+            replica.write(("INSERT OR IGNORE INTO drill_items (id, tags) VALUES (?, '[\"t\"]')", [row_id(number)]))
+        case 4:
+            replica.write(("UPDATE drill_items SET title = title || ?, uses = uses + 1", [str(replica.seed)]))
+        case 5:
+            replica.write(delete("drill_items", 1))
+        case 6 if newer:
+            values = [f"mood {number}", f'["w{number}"]', float(replica.seed)]
+            replica.write(("UPDATE drill_items SET mood = ?, words = ?, votes = votes + 2, peak = ?", values))
+        case 7 if newer:
+            shelves = "INSERT OR IGNORE INTO drill_shelves (id, item_id, marks)"
+            replica.write((f"{shelves} SELECT ?, id, '[\"m\"]' FROM drill_items LIMIT 1", [row_id(100 + number)]))
+        case 8 if newer:
+            replica.write("UPDATE drill_shelves SET label = label || 'x', uses = uses + 1")
+        case 9 if newer:
+            replica.write("UPDATE drill_items SET shelf_id = (SELECT id FROM drill_shelves LIMIT 1)")
+        case 10 if newer:
+            replica.write("DELETE FROM drill_shelves WHERE uses > 1")
+        case 11 if not newer:
+            update(replica)
+        case _:
+            replica.write(("INSERT OR REPLACE INTO drill_items (id, title) VALUES (?, 'again')", [row_id(1)]))
