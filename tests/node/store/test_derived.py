@@ -14,6 +14,7 @@ from crdt.row import RowState
 from crdt.strategies.register import Register
 from crdt.version_vector import VersionVector
 from node.errors import ConstraintError
+from node.schemas import CORE_COMPONENTS
 from node.store import own_changes
 from node.store.catalogue import ReplicatedTable
 from node.store.database import Row
@@ -220,6 +221,41 @@ def test_an_edit_that_takes_the_reference_shown_for_the_true_one_would_be_notice
 
     monkeypatch.setattr(RowStates, "from_row", as_shown)
     assert not _edited_and_deleted_while_hidden(three)
+
+
+def test_texts_and_documents_of_an_orphan_merge_out_of_sight_and_come_back_whole(tmp_path: Path) -> None:
+    realm = open_realm(tmp_path, devices=4, components=CORE_COMPONENTS)
+    deleting, writing, editing, reading = realm.replicas
+    conversation = ("INSERT INTO conversations (id, title) VALUES (?, 'a talk')", [row_id(1)])
+    message = "INSERT INTO messages (id, conversation_id, content, metadata) VALUES (?, ?, ?, ?)"
+    edit = "UPDATE messages SET content = ?, metadata = ? WHERE id = ?"
+    deleting.write(conversation)
+    realm.exchange()
+    deleting.write(("DELETE FROM conversations WHERE id = ?", [row_id(1)]))
+    writing.write(
+        (message, [row_id(2), row_id(1), "the quick brown fox", '{"a":1}']),
+        (message, [row_id(3), row_id(1), "never edited", None]),
+    )
+    editing.pull(writing)
+    writing.write((edit, ["the very quick brown fox", '{"a":2,"b":1}', row_id(2)]))
+    editing.write((edit, ["the quick brown fox jumps", '{"a":1,"c":1}', row_id(2)]))
+    reading.pull(deleting)
+    reading.pull(writing)
+    reading.pull(editing)
+    assert reading.query("SELECT * FROM messages") == []
+    editing.pull(writing)
+    shown = "SELECT id, content, metadata FROM messages ORDER BY id"
+    whole = editing.query(shown)
+    assert whole[0][1:] == ("the very quick brown fox jumps", '{"a":2,"b":1,"c":1}')
+    reading.write(conversation)
+    assert reading.query(shown) == whole
+    check_digests(reading)
+    editing.pull(deleting)
+    assert editing.query(shown) == []
+    editing.pull(reading)
+    assert editing.query(shown) == whole
+    assert editing.store.view() == reading.store.view()
+    realm.close()
 
 
 _EDITS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 11)), min_size=3, max_size=16)
