@@ -21,6 +21,7 @@ from node.requests import RowsChanged
 from node.search.recall import Recall
 from node.store.store import Store
 from node.store.store_parts import ChangeNotice
+from sync.errors import RemoteProtocolError
 from sync.membership import Membership, open_membership
 from sync.streams import Stream
 
@@ -102,16 +103,20 @@ class Service:
 
     @property
     def membership(self) -> Membership:
-        """The members of the realm; evaluated anew when statements have come."""
+        """The members of the realm, evaluated anew when statements came; raises StorageError where they are damaged."""
         statements = self.store.statements()
         if self._membership is None or self._statements_evaluated != statements:
             self._statements_evaluated = statements
-            self._membership = open_membership(
-                realm_id=self.keys.realm_id,
-                device_id=self.keys.device_id,
-                seal_secret=self.keys.device_keys.seal_secret,
-                statements=statements,
-            )
+            try:
+                self._membership = open_membership(
+                    realm_id=self.keys.realm_id,
+                    device_id=self.keys.device_id,
+                    seal_secret=self.keys.device_keys.seal_secret,
+                    statements=statements,
+                )
+            except RemoteProtocolError as error:
+                # They were checked when they came; what does not hold now was changed on the disk.
+                raise StorageError(f"What this device keeps of your realm is damaged: {error}") from error
         return self._membership
 
     @cached_property

@@ -6,9 +6,11 @@ from collections.abc import AsyncGenerator
 from node.doctor.clock_checks import clock_finding, restamp
 from node.doctor.home_checks import home_findings
 from node.doctor.network_checks import network_findings
-from node.doctor.repair import close_to_others, repair
+from node.doctor.opening_checks import refusal_finding
+from node.doctor.repair import close_to_others, drop_damaged_statements, repair
 from node.doctor.scrub_checks import last_scrub_finding, scrub_findings
 from node.doctor.store_checks import pages_finding, store_findings
+from node.errors import StorageError
 from node.requests.doctor import DoctorEvent, DoctorProgress, DoctorRequest, Examined, Finding
 from node.service import Service
 from node.store.damage import ScrubReport
@@ -23,27 +25,44 @@ async def examine(service: Service, request: DoctorRequest) -> AsyncGenerator[Do
     A running node goes on meanwhile: nothing here holds the event loop for more than some ten milliseconds. What is
     repaired is examined again, so that the findings say how things are and not how they were meant to be.
     """
-    mended: list[Finding] = close_to_others(service.home) if request.repair else []
-    mended += restamp(service) if request.restamp else []
+    mended = [*close_to_others(service.home), *drop_damaged_statements(service)] if request.repair else []
+    try:
+        mended += restamp(service) if request.restamp else []
+        rows: list[Finding] = []
+        async for event in _rows(service, request, mended):
+            if isinstance(event, DoctorProgress):
+                yield event
+            else:
+                rows.append(event)
+        findings = [*home_findings(service.home), *store_findings(service)]
+        await asyncio.sleep(0)
+        findings += [pages_finding(service), *rows, clock_finding(service)]
+        findings += await network_findings(service, request.listen)
+    except StorageError as error:
+        # Whatever else could be said rests on what cannot be read.
+        findings = [*home_findings(service.home), pages_finding(service), refusal_finding(error)]
+    yield Examined(findings=[*_as_seen_from_here(service, findings), *mended])
+
+
+async def _rows(
+    service: Service, request: DoctorRequest, mended: list[Finding]
+) -> AsyncGenerator[DoctorProgress | Finding, None]:
+    """Yield how far a scrub is and what it found; what was repaired on the way is added to `mended`."""
+    if not (request.scrub or request.repair):
+        yield last_scrub_finding(service)
+        return
     report = ScrubReport()
-    if request.scrub or request.repair:
+    async for progress in _scrubbed(service, report):
+        yield progress
+    if request.repair and not report.sound:
+        mended += await repair(service, report)
+        report = ScrubReport()
         async for progress in _scrubbed(service, report):
             yield progress
-        if request.repair and not report.sound:
-            mended += await repair(service, report)
-            report = ScrubReport()
-            async for progress in _scrubbed(service, report):
-                yield progress
-        if not report.not_compared:
-            service.store.health().note_scrub(report, service.clock.now_milliseconds())
-        rows = scrub_findings(report)
-    else:
-        rows = [last_scrub_finding(service)]
-    findings = [*home_findings(service.home), *store_findings(service)]
-    await asyncio.sleep(0)
-    findings += [pages_finding(service), *rows, clock_finding(service)]
-    findings += await network_findings(service, request.listen)
-    yield Examined(findings=[*_as_seen_from_here(service, findings), *mended])
+    if not report.not_compared:
+        service.store.health().note_scrub(report, service.clock.now_milliseconds())
+    for finding in scrub_findings(report):
+        yield finding
 
 
 async def _scrubbed(service: Service, report: ScrubReport) -> AsyncGenerator[DoctorProgress, None]:

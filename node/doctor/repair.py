@@ -26,6 +26,15 @@ def close_to_others(home: Home) -> list[Finding]:
     return [notice("mended", f"Others can no longer read {', '.join(closed)}.")] if closed else []
 
 
+def drop_damaged_statements(service: Service) -> list[Finding]:
+    """Take out roster statements that prove nothing any more, for those of other devices to come in their place."""
+    damaged = service.store.health().damaged_statements()
+    if not damaged:
+        return []
+    service.store.health().drop_statements(damaged)
+    return [notice("mended", f"{counted(len(damaged), 'damaged statement')} of your realm taken out.")]
+
+
 async def repair(service: Service, report: ScrubReport) -> list[Finding]:
     """Mend what a scrub found; return what was done and what could not be. A later scrub proves it."""
     done: list[Finding] = []

@@ -16,7 +16,7 @@ NOTICE_MILLISECONDS = 7 * 86_400_000
 
 def store_findings(service: Service) -> list[Finding]:
     """Return what can be told without reading the rows."""
-    return [_layout(service), _write_ahead_log(service), _mark(service), _waiting(service)]
+    return [_layout(service), _members(service), _write_ahead_log(service), _mark(service), _waiting(service)]
 
 
 def pages_finding(service: Service) -> Finding:
@@ -44,6 +44,18 @@ def _layout(service: Service) -> Finding:
         return good("tables", f"All {counted(count, 'table')} are laid out as this version declares them.")
     more = f" And {len(differences) - 1} more differ." if len(differences) > 1 else ""
     return bad("tables", f"{differences[0]}{more}", JOIN_ANEW)
+
+
+def _members(service: Service) -> Finding:
+    damaged = service.store.health().damaged_statements()
+    if damaged:
+        return bad(
+            "members",
+            f"{len(damaged):,} of the statements that say which devices are yours are damaged.",
+            "nuthatch doctor --repair, then connect another device of yours: it sends them again",
+        )
+    count = len(service.membership.roster.active)
+    return good("members", f"The statements that make {counted(count, 'device')} yours are whole.")
 
 
 def _write_ahead_log(service: Service) -> Finding:

@@ -1,7 +1,8 @@
 """What a store can tell of its own condition: pages, layout, time of the last scrub, sizes, and what waits in it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 
 import msgspec
@@ -115,6 +116,22 @@ class StoreHealth:
     def layout_differences(self) -> list[str]:
         """Return how the tables on the disk differ from what this version declares; raises StorageError."""
         return layout_differences(self._parts.database, self._parts.catalogue)
+
+    def damaged_statements(self) -> list[bytes]:
+        """Return the keys of roster statements that are not what they were when they came."""
+        rows = self._parts.database.query("SELECT hash, raw FROM _statement")
+        return [key for key, raw in rows if blake2b(raw, digest_size=32).digest() != key]
+
+    def drop_statements(self, keys: Sequence[bytes]) -> None:
+        """Forget statements that prove nothing any more, so that other devices send them again; raises StorageError."""
+        database = self._parts.database
+        database.begin()
+        try:
+            database.change_many("DELETE FROM _statement WHERE hash = ?", [(key,) for key in keys])
+            database.commit()
+        except BaseException:
+            database.rollback()
+            raise
 
     def latest_stamp(self) -> HybridTime:
         """Return the greatest hybrid time made or applied."""
