@@ -12,7 +12,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from simulations.bench import idle, insert_ratio, latency, random_edits, reconnect, replicate, scale
+from simulations.bench import idle, insert_ratio, join, latency, random_edits, reconnect, replicate, scale
 from simulations.bench.samples import Figure
 
 Measurement = Callable[[], list[Figure]]
@@ -39,6 +39,9 @@ def measurements(*, quick: bool) -> dict[str, Measurement]:
         "scale": lambda: scale.measure(records=20_000 if quick else 1_000_000),
         "random edits": lambda: random_edits.measure(
             records=20_000 if quick else 1_000_000, edits=5_000 if quick else 100_000
+        ),
+        "join": lambda: join.measure(
+            rounds=1 if quick else 3, messages=5_000 if quick else 100_000, memories=2_000 if quick else 24_000
         ),
         "reconnect": lambda: reconnect.measure(rounds=1 if quick else 3, records=2_000 if quick else 100_000),
         "idle": lambda: idle.measure(records=2_000 if quick else 100_000, seconds=2.0 if quick else 60.0),

@@ -1,7 +1,8 @@
 """One measured device as a process of its own: a real encrypted store and the real runtime, driven by JSON lines.
 
-It is told `{"do": "insert", "rows": n}`, `{"do": "settle"}` or `{"do": "state"}` on its standard input and answers each
-with one line; it ends with its input.
+It is told on its standard input, a line each, and answers with one line: `{"do": "insert", "rows": n}`,
+`{"do": "fill", "kind": k, "rows": n}`, `{"do": "join", "peer": a, "kind": k}`, `{"do": "settle"}` or
+`{"do": "state"}`. It ends with its input.
 """
 
 import argparse
@@ -14,9 +15,11 @@ from pathlib import Path
 from node.clock import SystemClock
 from node.collector import settle_collector
 from node.entropy import SystemEntropy
+from node.requests import NodeEvent, StreamReadable
 from node.runtime import PUSH_SECONDS, Runtime
 from node.schemas import CORE_COMPONENTS
 from node.store.opening import StoreOptions, create_store
+from simulations.bench.corpus import texts
 from simulations.bench.messages import begin_conversation, insert_messages, transactions
 from simulations.bench.processes import tell
 from simulations.bench.realm import found_realm
@@ -24,6 +27,8 @@ from sync.streams import Stream
 
 SETTLE_SECONDS_MAX = 120.0
 _LOOK_SECONDS = 0.002
+#: So few a transaction that there is a past of many batches, and a newcomer is sent rows.
+MEMORIES_PER_TRANSACTION = 100
 
 
 class Replica:
@@ -48,8 +53,43 @@ class Replica:
             clock=clock,
             entropy=entropy,
             peers=peers,
+            on_event=self._note,
         )
         self._written = 0
+        self._readable: dict[str, float] = {}
+
+    def _note(self, event: NodeEvent) -> None:
+        if isinstance(event, StreamReadable):
+            self._readable.setdefault(event.stream, time.perf_counter())
+
+    def fill(self, kind: str, rows: int) -> dict[str, object]:
+        """Write what a newcomer will fetch, before anybody is connected."""
+        if kind == "messages":
+            for batch in transactions(begin_conversation(self.store), rows):
+                with self.store.transaction() as transaction:
+                    insert_messages(transaction, batch)
+            return {}
+        contents = texts(rows, seed=1)
+        for first in range(0, rows, MEMORIES_PER_TRANSACTION):
+            with self.store.transaction() as transaction:
+                transaction.insert_rows(
+                    "memories",
+                    ("id", "content", "created_at"),
+                    [
+                        (self.store.new_row_id(), content, "2026-01-01T00:00:00.000Z")
+                        for content in contents[first : first + MEMORIES_PER_TRANSACTION]
+                    ],
+                )
+        return {}
+
+    async def join(self, peer: str, kind: str) -> dict[str, object]:
+        """Fetch everything from a device; the times until the first rows could be read, and until all were here."""
+        started_at = time.perf_counter()
+        self.runtime.dial(peer)
+        await self.settle()
+        stream = "memories" if kind == "memories" else "conversations"
+        readable_seconds = self._readable[stream] - started_at
+        return {"seconds": time.perf_counter() - started_at, "readable_seconds": readable_seconds}
 
     async def insert(self, rows: int) -> dict[str, object]:
         """Insert messages, 1,000 a transaction, pushed while they are written; the time until the peer holds all.
@@ -80,15 +120,20 @@ class Replica:
         return {}
 
     def state(self) -> dict[str, object]:
-        """Return what the conversations hold."""
+        """Return what the conversations hold, and the memories beside them."""
         state = self.store.view().stream(Stream.CONVERSATIONS)
-        return {"rows": state.rows, "digest": state.digest.hex()}
+        memories = self.store.view().stream(Stream.MEMORIES)
+        return {"rows": state.rows, "digest": state.digest.hex(), "memories": memories.digest.hex()}
 
     async def obey(self, command: dict[str, object]) -> dict[str, object]:
         """Do what a line says."""
         match command:
             case {"do": "insert", "rows": int(rows)}:
                 return await self.insert(rows)
+            case {"do": "fill", "kind": str(kind), "rows": int(rows)}:
+                return self.fill(kind, rows)
+            case {"do": "join", "peer": str(peer), "kind": str(kind)}:
+                return await self.join(peer, kind)
             case {"do": "settle"}:
                 return await self.settle()
             case {"do": "state"}:
