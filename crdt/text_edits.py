@@ -18,6 +18,7 @@ COMPARED_MAX = 64_000_000
 _ALIKE = 0.5
 _ANCHOR_PARTS = 6
 _WINDOW_PARTS = 2_000
+_LETTERS = re.compile(r"\w\w")
 _WORD = re.compile(r"\w+|\s+|[^\w\s]")
 
 
@@ -79,7 +80,7 @@ def _by_lines(old: str, new: str) -> Iterator[Edit]:
         for word_at, was_words, is_words in _differing(was, is_now, _WORD.findall):
             position = at + word_at
             if was_words and is_words and _alike(was_words, is_words):
-                for letter_at, was_letters, is_letters in _differing(was_words, is_words, list):
+                for letter_at, was_letters, is_letters in _aligned(was_words, is_words, list):
                     yield Edit(position + letter_at, len(was_letters), is_letters)
             else:
                 yield Edit(position, len(was_words), is_words)
@@ -92,15 +93,26 @@ def _alike(a: str, b: str) -> bool:
 
 
 def _differing(old: str, new: str, split: Callable[[str], Sequence[str]]) -> Iterator[tuple[int, str, str]]:
-    """Yield (position, old stretch, new stretch) of what differs between two texts compared part by part."""
+    """Yield (position, old stretch, new stretch) of what differs between two texts compared part by part.
+
+    The common ends reach no further than to the last whole word: of "an oak" and "an old oak" not "an o", but "an ".
+    """
     start = common_prefix(old, new)
+    while _within_word(old, start) or _within_word(new, start):
+        start -= 1
     end = common_suffix(old, new, min(len(old), len(new)) - start)
+    while _within_word(old, len(old) - end) or _within_word(new, len(new) - end):
+        end -= 1
     old_middle, new_middle = old[start : len(old) - end], new[start : len(new) - end]
     if not old_middle or not new_middle:
         if old_middle or new_middle:
             yield start, old_middle, new_middle
         return
     yield from ((start + at, was, is_now) for at, was, is_now in _aligned(old_middle, new_middle, split))
+
+
+def _within_word(text: str, position: int) -> bool:
+    return 0 < position < len(text) and _LETTERS.match(text, position - 1) is not None
 
 
 def _aligned(old: str, new: str, split: Callable[[str], Sequence[str]]) -> Iterator[tuple[int, str, str]]:

@@ -35,3 +35,9 @@ def test_an_edit_touches_no_more_than_the_words_that_changed() -> None:
 
 def test_unrelated_words_are_replaced_whole_so_that_rewrites_are_not_mixed_by_letters() -> None:
     assert text_edits.edits("a tall tree", "a great tree") == [Edit(2, 4, "great")]
+
+
+def test_an_inserted_word_is_whole_so_that_replacing_its_neighbour_elsewhere_leaves_no_letters_behind() -> None:
+    assert text_edits.edits("an oak", "an old oak") == [Edit(3, 0, "old ")]
+    assert text_edits.edits("an old oak", "an oak") == [Edit(3, 4, "")]
+    assert text_edits.edits("the oak", "the oak and the elm") == [Edit(7, 0, " and the elm")]
