@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from node.store.schema import Column, Component, Migration
+from node.store.cells_at_rest import CHANGES_APART_MAX
+from node.store.schema import Column, Component, Migration, Table
 from simulations.crash_images.device import Device
 from simulations.crash_images.directory import files_in, write_files
 from simulations.crash_images.scenario import Material, Scenario, Step
@@ -124,6 +125,48 @@ def _settle_fork(device: Device, material: Material) -> None:
 
 def _take_out(device: Device, _: Material) -> None:
     device.store.take_out({"drill_items": [number.to_bytes(16, "big") for number in (1, 12)]})
+
+
+_NOTES = (
+    Component(
+        name="drill",
+        version=1,
+        kind="plugin",
+        priority=100,
+        tables=(
+            Table(
+                name="drill_notes",
+                stream=_STREAM,
+                columns=(
+                    Column(name="body", type="TEXT", strategy="text", default="''"),
+                    Column(name="more", type="TEXT", strategy="document"),
+                ),
+                full_text=("body",),
+            ),
+        ),
+    ),
+)
+
+
+def _many_edits(device: Device, peer: Device) -> Material:
+    """Edit a text until its next changes make one document of them, and let the peer edit it apart."""
+    device.write(f"INSERT INTO drill_notes (id, body, more) VALUES (x'{1:032x}', 'a text', '{{\"a\":1}}')")
+    device.write(f"INSERT INTO drill_notes (id, body) VALUES (x'{2:032x}', 'another text')")
+    for number in range(CHANGES_APART_MAX - 3):
+        device.write(f"UPDATE drill_notes SET body = body || ' {number}' {_of(1)}")
+    peer.receive(device.batches(_STREAM))
+    known = len(peer.batches(_STREAM))
+    for number in range(4):
+        peer.write(f"UPDATE drill_notes SET body = 'peer {number} ' || body, more = '{{\"c\":{number}}}'")
+    return Material(batches=peer.batches(_STREAM)[known:])
+
+
+def _edit(words: str) -> Callable[[Device, Material], None]:
+    return _write(f"UPDATE drill_notes SET body = body || '{words}'")
+
+
+def _receive_notes(device: Device, material: Material) -> None:
+    device.receive(material.batches)
 
 
 def _compact(batches_max: int) -> Callable[[Device, Material], None]:
@@ -285,4 +328,19 @@ REPAIR = Scenario(
     ),
 )
 
-SCENARIOS = (LOCAL, SMALL_CACHE, RECEIVED, SNAPSHOT, CREATION, MIGRATION, FORGETTING, COMPACTION, FORK, REPAIR)
+TEXTS = Scenario(
+    name="texts",
+    prepare=_many_edits,
+    steps=(
+        Step(says="edit", run=_edit(" and one more"), components=_NOTES),
+        Step(says="the peer's edits, and the changes become one document", run=_receive_notes, components=_NOTES),
+        Step(says="edit the document", run=_edit(" and more words"), components=_NOTES),
+        Step(says="edit the settings", run=_write("UPDATE drill_notes SET more = '{\"b\":2}'"), components=_NOTES),
+        Step(says="close and open", run=_reopen, components=_NOTES, commits_once=False),
+        Step(says="the peer's edits once more", run=_receive_notes, components=_NOTES),
+        Step(says="forget", run=_write(f"DELETE FROM drill_notes {_of(1)}"), components=_NOTES),
+        Step(says="take the words out of the log", run=_maintain, components=_NOTES, commits_once=False),
+    ),
+)
+
+SCENARIOS = (LOCAL, SMALL_CACHE, RECEIVED, SNAPSHOT, CREATION, MIGRATION, FORGETTING, COMPACTION, FORK, REPAIR, TEXTS)
