@@ -13,7 +13,7 @@ _TOKENS = re.compile(r"\w+|\s+|[^\w\s]")
 _WORDS_MAX = 1_500
 _CONTEXT_CHARACTERS = 40
 _SHOWN_CHARACTERS = 1_200
-# Less than this part of the longer text must stay for a word-by-word drawing to be read easily: one in …
+# At least this part of the shorter text must stay for a word-by-word drawing to be read easily: one in …
 _ALIKE_MIN = 3
 OLD, NEW, GAP = "red strike", "green", "dim"
 
@@ -25,7 +25,7 @@ def text_difference(old: str, new: str) -> Text:
     """
     drawn = Text(overflow="fold")
     steps = _steps(_tokens(old), _tokens(new))
-    if sum(len(piece) for style, piece in steps if not style) * _ALIKE_MIN < max(len(old), len(new)):
+    if sum(len(piece) for style, piece in steps if not style) * _ALIKE_MIN < min(len(old), len(new)):
         steps = [(OLD, old), ("", " → "), (NEW, new)]
     for number, (style, piece) in enumerate(steps):
         shown = piece if style else _context(piece, first=number == 0, last=number == len(steps) - 1)

@@ -66,13 +66,11 @@ class RecordHistory:
 
     def recent(self, limit: int) -> list[Happening]:
         """Return what was done last to any record, newest first."""
-        declared = self._store.catalogue.table_by_name
-        found = [_happening(entry) for entry in self._store.history.recent(limit) if entry.table in declared]
-        for table in self._store.catalogue.tables:
-            found += [
-                _created(table.name, row_id, stamp)
-                for row_id, stamp in self._store.inspection.newest_rows(table.name, limit)
-            ]
+        told = [table.name for table in self._store.catalogue.tables if table.name != _RESOLUTIONS]
+        found = [_happening(entry) for entry in self._store.history.recent(told, limit)]
+        for name in told:
+            newest = self._store.inspection.newest_rows(name, limit)
+            found += [_created(name, row_id, stamp) for row_id, stamp in newest]
         return sorted(found, key=lambda happening: happening.stamp, reverse=True)[:limit]
 
     def label(self, table: str, row_id: RowId) -> str | None:

@@ -149,9 +149,10 @@ class History:
         """
         return self._read("row_id = ? AND", "number DESC", (row_id, limit))
 
-    def recent(self, limit: int) -> list[HistoryEntry]:
-        """Return the entries that were noted last, newest first."""
-        return self._read("", "number DESC", (limit,))
+    def recent(self, tables: Sequence[str], limit: int) -> list[HistoryEntry]:
+        """Return the entries of these tables that were noted last, newest first."""
+        where = f"table_name IN ({', '.join('?' * len(tables))}) AND"
+        return self._read(where, "number DESC", (*tables, limit))
 
     def _read(self, where: str, order: str, parameters: Sequence[object]) -> list[HistoryEntry]:
         rows = self._database.query(

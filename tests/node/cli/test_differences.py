@@ -27,6 +27,10 @@ def test_texts_that_have_little_in_common_stand_side_by_side() -> None:
     )
 
 
+def test_what_was_only_added_is_shown_where_it_was_added() -> None:
+    assert parts(text_difference("Key", "Key of the front door")) == [(NEW, " of the front door")]
+
+
 def test_of_a_long_text_only_the_surroundings_are_shown() -> None:
     words = " ".join(f"word{number}" for number in range(500))
     drawn = text_difference(words, words.replace("word250", "changed"))

@@ -9,6 +9,7 @@ from crdt.identifiers import RowId
 from node.errors import RefusedError, UsageError
 from node.repositories.conflicts import Conflicts, ConflictState
 from node.repositories.memories import Memories, MemoryEdit, NewMemory
+from node.repositories.record_history import RecordHistory
 from node.schemas import CORE_COMPONENTS
 from simulations.kernel.clock import SkewedClock
 from tests.support.realm import Realm, Replica, open_realm
@@ -109,6 +110,14 @@ def test_taking_a_choice_back_leaves_what_was_written_since(realm: Realm, homes:
     there.call_it(memory, "later")
     assert not there.conflicts.reopen(there.conflicts.of_record(memory)[0])
     assert there.title(memory) == "later"
+
+
+def test_the_log_of_records_does_not_tell_of_choices(realm: Realm, homes: list[Home], memory: RowId) -> None:
+    here, _ = homes
+    here.conflicts.resolve(here.only(), choice="other", text=None)
+    history = RecordHistory(here.replica.store, SkewedClock(here.replica.time, 0))
+    assert {happening.table for happening in history.recent(50)} == {"memories"}
+    assert {happening.row_id for happening in history.recent(50)} == {memory}
 
 
 def test_two_people_who_choose_apart_leave_one_choice(realm: Realm, homes: list[Home], memory: RowId) -> None:

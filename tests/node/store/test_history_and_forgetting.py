@@ -41,7 +41,7 @@ def test_an_edit_is_remembered_with_its_author_and_both_values_on_every_device(
         (entry,) = of_item(replica)
         assert entry.differences == {"title": ("a", "b"), "uses": (1, 5)}
         assert entry.stamp[8:40] == there.device_id
-        assert replica.store.history.recent(10) == [entry]
+        assert replica.store.history.recent(["drill_items"], 10) == [entry]
 
 
 def test_an_insert_is_not_copied_into_history(here: Replica, there: Replica) -> None:
