@@ -61,6 +61,9 @@ def render_status(value: StatusReport) -> RenderableType:
         parts.append(Text.assemble((f"\n{count} to look at: ", "yellow"), ("nuthatch conflicts", "bold")))
     if value.held:
         parts.append(Text(f"\n{value.held:,} batches held back", style="yellow"))
+    if value.derived:
+        said = f"\n{value.derived:,} rows hang on what was deleted: out of sight, or shown without it"
+        parts.append(Text(said, style="dim"))
     parts += [Text(f"\n{notice}", style="yellow") for notice in value.notices]
     return Group(*parts)
 

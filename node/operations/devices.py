@@ -94,6 +94,7 @@ def _report(service: Service) -> StatusReport:
         ],
         conflicts=service.conflicts.count(),
         held=links.held() if links else 0,
+        derived=service.store.derived_count(),
         notices=_notices(service),
         scrubbed=None if scrub is None else instant_text(scrub.at_milliseconds),
         damaged=0 if scrub is None else scrub.damaged,

@@ -33,6 +33,8 @@ class StreamReport(Response, frozen=True, kw_only=True):
 class StatusReport(Response, frozen=True, kw_only=True):
     """The state of this device and of its links; `notices` are sentences about what happened to it lately.
 
+    `derived` counts living rows that are out of sight, or show another reference, because of what was deleted.
+
     `scrubbed` is when its rows were last compared with their hashes, None for never, and `damaged` what was found then.
     """
 
@@ -44,6 +46,7 @@ class StatusReport(Response, frozen=True, kw_only=True):
     streams: list[StreamReport]
     conflicts: int
     held: int
+    derived: int
     notices: list[str]
     scrubbed: str | None
     damaged: int

@@ -199,6 +199,10 @@ class Store:
         """Return how many losing versions are kept."""
         return count_conflicts(self._parts.database)
 
+    def derived_count(self) -> int:
+        """Return how many living rows are out of sight or show another reference, because of what was deleted."""
+        return self._parts.derived.count()
+
     def name_clashes(self) -> list[NameClash]:
         """Return the names that several rows bear, with these rows."""
         return name_clashes(self._parts.database, self._parts.catalogue)

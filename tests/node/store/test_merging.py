@@ -3,6 +3,7 @@
 import pytest
 
 from crdt.identifiers import natural_row_id
+from sync.frontier import EMPTY_FRONTIER
 from sync.streams import Stream
 from tests.support.realm import Realm, Replica, check_digests, delete_item, insert_item, open_realm, row_id
 
@@ -267,3 +268,20 @@ def test_batches_are_held_until_what_they_build_on_is_there(realm: Realm, here: 
     assert titles(empty) == [("c",)]
     check_digests(empty)
     empty.store.close()
+
+
+def test_a_batch_from_the_future_waits_and_comes_again_when_its_time_has_come(here: Replica, there: Replica) -> None:
+    there.offset_milliseconds = 2 * 24 * 3600 * 1000
+    there.store.close()
+    there.store = there.open(there.path)
+    there.write(insert_item(1, title="written on a clock far ahead"))
+    (raw,) = there.batches(Stream.FILES)
+    report = here.receive([raw])
+    assert [held.raw for held in report.held] == [raw]
+    assert "clock" in report.held[0].reason
+    here.store.close()
+    here.store = here.open(here.path)
+    assert here.store.view().stream(Stream.FILES).frontier == EMPTY_FRONTIER, "so the peer sends it again"
+    here.time.advance(2 * 24 * 3600 * 1000)
+    here.pull(there)
+    assert here.query("SELECT title FROM drill_items") == [("written on a clock far ahead",)]
