@@ -276,7 +276,7 @@ async def test_a_flipped_bit_anywhere_ends_in_findings_or_a_refusal_and_never_in
     keys = unlock_key_file(home.key_file, passphrase=PASSPHRASE)
     sound = home.store_file.read_bytes()
     outcomes: set[str] = set()
-    for page in range(0, len(sound) // PAGE_BYTES, 5):
+    for page in range(0, len(sound) // PAGE_BYTES, 9):
         home.store_file.write_bytes(sound)
         flip_bits(home.store_file, page, at=PAGE_BYTES - 24)
         try:
