@@ -133,7 +133,8 @@ def _streams(streams: list[StreamReport]) -> Table:
 def _scrubbed(value: StatusReport) -> Text:
     """Say how old the proof is that what lies on the disk is what the digests speak of."""
     if value.damaged:
-        return Text(f"\n{value.damaged:,} places in this store are damaged: nuthatch doctor --repair", style="bold red")
+        places = "One place in this store is" if value.damaged == 1 else f"{value.damaged:,} places in this store are"
+        return Text(f"\n{places} damaged: nuthatch doctor --repair", style="bold red")
     if value.scrubbed is None:
         return Text("\nNever compared with what lies on the disk: nuthatch doctor --scrub", style="dim")
     return Text(f"\nAll rows on the disk were as the digests say on {short_time(value.scrubbed)}.", style="dim")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from crdt.identifiers import ROW_ID_BYTES, RowId, row_id_to_text
 from node.doctor.found import bad, counted, good, notice
 from node.doctor.store_checks import JOIN_ANEW
 from node.repositories.values import instant_text
@@ -33,7 +34,7 @@ _WORDS = (Kind.WORDS_MISSING, Kind.WORDS_SURPLUS, Kind.WORDS_WRONG, Kind.INDEX_U
 
 #: For each family what mends it.
 MEND_BY_FAMILY: Mapping[str, str] = {
-    "rows": f"{REPAIR} while another device of yours is connected: it sends them again",
+    "rows": f"Connect another device of yours, which sends them again, then: {REPAIR}",
     "digests": REPAIR,
     "change log": JOIN_ANEW,
     "search": REPAIR,
@@ -87,6 +88,11 @@ def _sentence(kind: Kind, count: int) -> str:
 
 
 def _places(damage: Iterable[Damage], kind: Kind) -> str:
-    places = [f"{found.where} {found.key.hex()}".strip() for found in damage if found.kind is kind]
+    places = [f"{found.where} {_named(found.key)}".strip() for found in damage if found.kind is kind]
     shown = ", ".join(places[:_PLACES_SHOWN])
     return f": {shown}{' and others' if len(places) > _PLACES_SHOWN else ''}"
+
+
+def _named(key: bytes) -> str:
+    """Return a row's id as `nuthatch show` takes it, and any other key as it is."""
+    return row_id_to_text(RowId(key)) if len(key) == ROW_ID_BYTES else key.hex()
