@@ -58,6 +58,7 @@ class Rewriting:
         "_author",
         "_catalogue",
         "_database",
+        "_followed",
         "_forgetting",
         "_history",
         "_log",
@@ -89,6 +90,7 @@ class Rewriting:
         self._forgetting = forgetting
         self._author = author
         self._take = take_entropy
+        self._followed: tuple[Stream, Origin, int, dict[CounterCell, Totals]] | None = None
 
     def is_abandoned(self, stream: Stream, origin: Origin, seq: int, batch_hash: BatchHash) -> bool:
         """Tell whether its author wrote this very batch again under another origin."""
@@ -163,16 +165,33 @@ class Rewriting:
             raw = self._log.raw_of(stream, old, seq)
             assert raw is not None
             held = open_batch(raw, self._author.realm_id, sign_public)
-            words = self._words_before(stream, old, seq - 1, [held], sign_public)
+            words = self._words_at(progress, held, sign_public)
             steps = self._steps(words, held)
+            self._followed = (stream, old, seq + 1, words)
             self._rename(progress, held, Renaming(old=held.header.stamp, new=batch.header.stamp, step_by_cell=steps))
             last = progress.state(stream).frontier.entry(old).seq
             after = self._last_kept(stream, old, last)
             if after < last:
                 self._retreat(progress, stream, old, after)
+                self._followed = None
+
+    def _words_at(self, progress: Progress, batch: Batch, sign_public: SignPublic) -> dict[CounterCell, Totals]:
+        """Return the totals that a chain had stated before `batch`, for every counter that it moves from there on.
+
+        Batches are followed one after the other, so what was gone through for one serves the next. It depends on the
+        chain alone, which a rollback does not change.
+        """
+        header = batch.header
+        if self._followed is not None and self._followed[:3] == (header.stream, header.origin, header.seq):
+            return self._followed[3]
+        end = self._end_of_chain(progress, header.stream, header.origin, header.seq - 1, sign_public)
+        return self._words_before(header.stream, header.origin, header.seq - 1, end or [batch], sign_public)
 
     def _last_kept(self, stream: Stream, origin: Origin, last: int) -> int:
         """Return the number of the last batch of a chain that was not abandoned."""
+        head = self._log.hash_of(stream, origin, last)
+        if head is not None and not self.is_abandoned(stream, origin, last, head):
+            return last
         rows = self._database.query(
             "SELECT max(b.seq) FROM _batch b WHERE b.stream = ?1 AND b.origin = ?2 AND NOT EXISTS (SELECT 1 FROM"
             " _abandoned a WHERE a.stream = ?1 AND a.origin = ?2 AND a.seq = b.seq AND a.hash = b.hash)",
