@@ -14,9 +14,9 @@ from simulations.crash_images.scenarios import CREATION, LOCAL, MIGRATION, RECEI
 from simulations.kernel.streams import SeededStream
 
 SEED = 42
-SHARE = 0.03
-TRIALS_EACH = 8
-HOMES = 4
+SHARE = 0.022
+TRIALS_EACH = 6
+HOMES = 2
 LIES_SHARE = 0.01
 #: All of them are planted by `make crash-images`.
 QUICKLY_NOTICED = (
@@ -45,14 +45,14 @@ def test_a_power_cut_at_any_write_loses_nothing_acknowledged_and_leaves_nothing_
 ) -> None:
     tally = lane.run([scenario], SEED, share=SHARE)
     assert tally.findings == []
-    assert tally.images[scenario.name] > 5
+    assert tally.images[scenario.name] > 0
 
 
 @needs_recorder
 def test_a_disk_that_fails_at_any_operation_is_reported_and_worked_with_once_it_is_well(lane: Lane) -> None:
     reports = lane.try_faults((LOCAL, RECEIVED, SNAPSHOT, CREATION, MIGRATION), SEED, TRIALS_EACH)
     assert [finding for report in reports.values() for finding in report.findings] == []
-    assert sum(report.errors for report in reports.values()) > 10
+    assert sum(report.errors for report in reports.values()) > 8
 
 
 @needs_recorder
