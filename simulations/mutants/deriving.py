@@ -18,6 +18,8 @@ _COMMENTS = focused(
     jump=0.0,
 )
 _FOLDERS = focused(tables=("drill_folders", "drill_items"), devices=3, steps=60)
+# What hangs three deep, and is deleted in its midst, wants many folders.
+_MANY_FOLDERS = focused(tables=("drill_folders",), devices=3, late_devices=0, steps=160, snapshot=0.0)
 
 
 def _nobody(self: ReferenceGraph, keys: Iterable[RowKey]) -> set[RowKey]:
@@ -95,6 +97,6 @@ DERIVING = (
         says="what hangs on a deleted folder shows no folder at all instead of the one above",
         checks=("capture", *STATE_CHECKS),
         plant=lambda: replaced(Standing, "_ancestor", _no_ancestor),
-        focus=_FOLDERS,
+        focus=_MANY_FOLDERS,
     ),
 )
