@@ -170,11 +170,13 @@ def _open_rows(header: PageHeader, codec: int, packed: bytes) -> list[PageRow]:
         raise RemoteProtocolError("a snapshot page's rows are malformed") from error
     if len(rows) != header.count:
         raise RemoteProtocolError("a snapshot page holds another number of rows than it says")
-    for layout_index, born, _, stamps in rows:
-        if (
-            not 0 <= layout_index < len(header.layouts)
-            or not _is_stamp(born)
-            or not all(_is_stamp(stamp) for _, stamp in stamps)
+    # Most rows were born together and have no stamps of their own: what they share is looked at once.
+    layouts_known = all(0 <= layout_index < len(header.layouts) for layout_index in {row[0] for row in rows})
+    if not layouts_known or not all(_is_stamp(born) for born in {row[1] for row in rows}):
+        raise RemoteProtocolError("a snapshot row is out of bounds")
+    for layout_index, _, _, stamps in rows:
+        if stamps and (
+            not all(_is_stamp(stamp) for _, stamp in stamps)
             or not _ascending([index for index, _ in stamps], len(header.layouts[layout_index][1]))
         ):
             raise RemoteProtocolError("a snapshot row is out of bounds")

@@ -139,17 +139,22 @@ class Incoming:
             if len(seen) != count + len(rows):
                 raise RemoteProtocolError(f"a snapshot page holds a row of {name} twice")
             known = self._merge.known(table, [row[0] for row in rows])
+            whole = layout == table.layout
+            # As a rule all are; a look at whole columns is then spared for each row.
+            spelled = whole and all_plain(table, rows)
             new_by_stamp: dict[bytes, list[int]] = {}
             others: dict[RowId, RowState] = {}
             for position, row in enumerate(rows):
                 born, stamps = page_rows[position][1], page_rows[position][3]
-                plain = layout == table.layout and row[1] == 1 and not stamps and is_plain(table, row)
-                if plain and row[0] not in known:
+                fresh = whole and row[1] == 1 and not stamps and row[0] not in known
+                if fresh and (spelled or is_plain(table, row)):
                     new_by_stamp.setdefault(born, []).append(position)
                     continue
                 row_id, state = _read(table, layout, row, Stamp(born), stamps)
                 others[row_id] = in_context(state, their_vector)
-            for born, group in new_by_stamp.items():
+            # A page comes newest first; the tables grow faster upwards.
+            for born, downwards in reversed(new_by_stamp.items()):
+                group = downwards[::-1]
                 prefix = hash_prefix(name, layout, Stamp(born))
                 moved += self._merge.insert_new(
                     table, [rows[p] for p in group], [hash_body(prefix, page_rows[p][2]) for p in group], Stamp(born)

@@ -244,7 +244,8 @@ class Receiving:
         if not repairing:
             self._partials.advance(page, manifest)
         progress.touch(manifest.stream, applied.moved)
-        stamps = (stamp for _, born, _, own in page.rows for stamp in (born, *(stamp for _, stamp in own)))
+        stamps = {row[1] for row in page.rows}
+        stamps.update(stamp for row in page.rows for _, stamp in row[3])
         latest = stamp_hlc(Stamp(max(stamps, default=b"")))
         if hybrid_milliseconds(latest) > now_milliseconds + CLOCK_AHEAD_MILLISECONDS_MAX:
             # This device's own next stamp exceeds every one it applied; a far one would carry its clock along.
