@@ -3,9 +3,10 @@
 from simulations.mutants.capturing import CAPTURING
 from simulations.mutants.deriving import DERIVING
 from simulations.mutants.forgetting import FORGETTING
+from simulations.mutants.joining import JOINING
 from simulations.mutants.merging import MERGING
 from simulations.mutants.receiving import RECEIVING
 from simulations.mutants.registry import Mutant
 from simulations.mutants.restoring import RESTORING
 
-MUTANTS: tuple[Mutant, ...] = (*MERGING, *CAPTURING, *RECEIVING, *DERIVING, *FORGETTING, *RESTORING)
+MUTANTS: tuple[Mutant, ...] = (*MERGING, *CAPTURING, *RECEIVING, *DERIVING, *FORGETTING, *RESTORING, *JOINING)
