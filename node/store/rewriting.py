@@ -55,6 +55,7 @@ class Rewriting:
     """The renaming of chains in one store, within its open transactions."""
 
     __slots__ = (
+        "_any",
         "_author",
         "_catalogue",
         "_database",
@@ -90,11 +91,13 @@ class Rewriting:
         self._forgetting = forgetting
         self._author = author
         self._take = take_entropy
+        # Nearly every store has abandoned nothing, and asks this for every batch that comes.
+        self._any = bool(database.query("SELECT EXISTS (SELECT 1 FROM _abandoned)")[0][0])
         self._followed: tuple[Stream, Origin, int, dict[CounterCell, Totals]] | None = None
 
     def is_abandoned(self, stream: Stream, origin: Origin, seq: int, batch_hash: BatchHash) -> bool:
         """Tell whether its author wrote this very batch again under another origin."""
-        return self._written_again_as(stream, origin, seq, batch_hash) is not None
+        return self._any and self._written_again_as(stream, origin, seq, batch_hash) is not None
 
     def is_held_anew(self, stream: Stream, frontier: Frontier, origin: Origin, seq: int) -> bool:
         """Tell whether `frontier` covers a batch that stands for the given one, which itself is not there any more."""
@@ -345,6 +348,7 @@ class Rewriting:
     def _note_abandoned(
         self, stream: Stream, old: Origin, seq: int, batch_hash: BatchHash, new: Origin, new_seq: int
     ) -> None:
+        self._any = True
         self._database.change(
             "INSERT OR IGNORE INTO _abandoned VALUES (?, ?, ?, ?, ?, ?)",
             (int(stream), self._origins.number(old), seq, batch_hash, self._origins.number(new), new_seq),
