@@ -98,4 +98,8 @@ def _waiting(service: Service) -> Finding:
             f"{counted(conflicts, 'conflict')} kept both versions.",
             "nuthatch conflicts",
         )
+    derived = service.store.health().derived_rows()
+    if derived:
+        says = f"{counted(derived, 'record')} hung on something that was deleted, and will be as before if it returns."
+        return good("waiting", f"No conflict is open and nothing is held back. {says}")
     return good("waiting", "No conflict is open and nothing is held back.")

@@ -133,6 +133,10 @@ class StoreHealth:
             database.rollback()
             raise
 
+    def derived_rows(self) -> int:
+        """Return how many rows are out of sight, or show another reference than their own, for what was deleted."""
+        return self._parts.derived.count()
+
     def latest_stamp(self) -> HybridTime:
         """Return the greatest hybrid time made or applied."""
         return self._parts.log.clock
