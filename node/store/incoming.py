@@ -90,16 +90,16 @@ class Incoming:
         their_vector: VersionVector,
     ) -> RowsMoved:
         row_ids = [row[0] for row in rows]
-        known = self._merge.known(table, row_ids)
         bulk = layout == table.layout
+        # Only a whole row can be new: the others are edits and ends, and are looked up as such.
+        known = self._merge.known(table, row_ids) if bulk else {}
         if bulk and not known and all(row[1] == 1 for row in rows) and all_plain(table, rows):
             if len(set(row_ids)) != len(row_ids):
                 raise RemoteProtocolError("a batch changes a row twice")
             return self._merge.insert_new(table, rows, hashes, stamp)
-        if not bulk and known:
+        moved = RowsMoved()
+        if not bulk:
             moved, rows = self._merge.edit(table, layout, rows, stamp, their_vector)
-        else:
-            moved = RowsMoved()
         new: list[int] = []
         others: dict[RowId, RowState] = {}
         for position, row in enumerate(rows):
