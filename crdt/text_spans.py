@@ -29,6 +29,9 @@ class Run(NamedTuple):
 
 Spans = Sequence[Run]
 
+#: Some seconds of walking. An edit's operations stand in order of position, so it passes each run but a few times.
+PASSED_RUNS_MAX = 20_000_000
+
 
 def shown_text(spans: Spans) -> str:
     """Return the text that is shown."""
@@ -44,12 +47,13 @@ def apply_change(spans: Spans, change: TextChange) -> list[Run]:
     runs = list(spans)
     number = change.start
     at = 0
+    walk = _Walk()
     for operation in change.operations:
         if isinstance(operation, Insertion):
-            at = _insert(runs, at, change.actor, number, operation)
+            at = _insert(runs, walk, at, change.actor, number, operation)
             number += len(operation.text)
         else:
-            at = _delete(runs, at, operation, number)
+            at = _delete(runs, walk, at, operation, number)
             number += operation.length
     return runs
 
@@ -80,44 +84,56 @@ def unpack_spans(packed: Sequence[int], actors: bytes, shown: str) -> list[Run]:
     return runs
 
 
-def _find(runs: list[Run], near: int, actor: bytes | None, counter: int) -> int:
+class _Walk:
+    """Counts the runs that are passed on the way to the operations' places."""
+
+    def __init__(self) -> None:
+        self._passed = 0
+
+    def passed(self, runs: int) -> None:
+        """Count; raise MergeError where a change goes back and forth as no edit of a text does."""
+        self._passed += runs
+        if self._passed > PASSED_RUNS_MAX:
+            raise MergeError("a change of a text names its characters in no order that an edit could have")
+
+
+def _find(runs: list[Run], walk: _Walk, near: int, actor: bytes | None, counter: int) -> int:
     """Return the index of the run that holds a character, looked for from `near` outwards: one edit follows another."""
     above, below, end = near, near - 1, len(runs)
     while above < end or below >= 0:
         if above < end:
             run = runs[above]
             if run[1] <= counter < run[1] + run[2] and run[0] == actor:
+                walk.passed(2 * (above - near))
                 return above
             above += 1
         if below >= 0:
             run = runs[below]
             if run[1] <= counter < run[1] + run[2] and run[0] == actor:
+                walk.passed(2 * (near - below))
                 return below
             below -= 1
     raise MergeError("a change of a text names a character that is not there")
 
 
-def _insert(runs: list[Run], near: int, actor: bytes, number: int, insertion: Insertion) -> int:
+def _insert(runs: list[Run], walk: _Walk, near: int, actor: bytes, number: int, insertion: Insertion) -> int:
     behind, counter, text = insertion
     if behind is None:
         index = 0
     else:
         if counter >= number:
             raise MergeError("a change of a text writes behind a character that is later than itself")
-        index = _find(runs, near, behind, counter)
+        index = _find(runs, walk, near, behind, counter)
         run = runs[index]
         before = counter - run[1] + 1
         index += 1
-        if before < run[2]:
-            # The rest of the run was written behind the same character: it stays there if its id is the greater one.
-            if (run[1] + before, run[0]) > (number, actor):
-                while index < len(runs) and (runs[index][1], runs[index][0]) > (number, actor):
-                    index += 1
-                runs.insert(index, Run(actor, number, len(text), text, 0))
-                return index
+        # The rest of the run was written behind the same character: it stays there if its id is the greater one.
+        if before < run[2] and (run[1] + before, run[0]) < (number, actor):
             _split(runs, index - 1, before)
+    first = index
     while index < len(runs) and (runs[index][1], runs[index][0]) > (number, actor):
         index += 1
+    walk.passed(index - first)
     runs.insert(index, Run(actor, number, len(text), text, 0))
     return index
 
@@ -130,7 +146,7 @@ def _split(runs: list[Run], index: int, before: int) -> None:
     )
 
 
-def _delete(runs: list[Run], near: int, deletion: Deletion, number: int) -> int:
+def _delete(runs: list[Run], walk: _Walk, near: int, deletion: Deletion, number: int) -> int:
     actor, counter, count, step = deletion
     if step < 0:
         counter += (count - 1) * step
@@ -138,7 +154,7 @@ def _delete(runs: list[Run], near: int, deletion: Deletion, number: int) -> int:
         raise MergeError("a change of a text deletes a character that is later than itself")
     index = near
     while count:
-        index = _find(runs, index, actor, counter)
+        index = _find(runs, walk, index, actor, counter)
         run = runs[index]
         before = counter - run[1]
         here = min(count, run[2] - before)

@@ -355,22 +355,31 @@ def _grown(state: Text, new: Mapping[ChangeHash, bytes]) -> Text:
     spans, last, known, heads = state.spans, state.last, set(state.known), set(state.heads)
     waiting = {**{name: raw for name, raw in state.chunks.items() if name not in known}, **new}
     chunks = {name: raw for name, raw in state.chunks.items() if name in known}
-    more = True
-    while waiting and more:
-        more = False
-        for name, raw in list(waiting.items()):
-            change = _parsed(raw)
-            if not all(dep in known or dep == BASE_HASH for dep in change.deps):
-                continue
-            if any(run[0] == change.actor for run in spans):
-                raise MergeError("two changes of a text have one author")
-            spans = apply_change(spans, change)
-            last = max(last, last_number(change))
-            known.add(name)
-            heads.difference_update(change.deps)
-            heads.add(name)
-            chunks[name] = waiting.pop(name)
-            more = True
+    changes = {name: _parsed(raw) for name, raw in waiting.items()}
+    lacking: dict[ChangeHash, int] = {}
+    built_on: dict[ChangeHash, list[ChangeHash]] = {}
+    for name, change in changes.items():
+        deps = [dep for dep in change.deps if dep not in known and dep != BASE_HASH]
+        lacking[name] = len(deps)
+        for dep in deps:
+            built_on.setdefault(dep, []).append(name)
+    ready = [name for name, count in lacking.items() if not count]
+    actors = {run[0] for run in spans}
+    for name in ready:
+        change = changes[name]
+        if change.actor in actors:
+            raise MergeError("two changes of a text have one author")
+        spans = apply_change(spans, change)
+        actors.add(change.actor)
+        last = max(last, last_number(change))
+        known.add(name)
+        heads.difference_update(change.deps)
+        heads.add(name)
+        chunks[name] = waiting.pop(name)
+        for later in built_on.get(name, ()):
+            lacking[later] -= 1
+            if not lacking[later]:
+                ready.append(later)
     return Text(
         place=state.place,
         plain=None,

@@ -229,3 +229,29 @@ def replayed(parts: list[bytes]) -> Document:
 def test_a_column_is_spelled_as_if_value_by_value(runs: list[tuple[int, int | None]]) -> None:
     one_by_one = [(1, value) for count, value in runs for _ in range(count)]
     assert spell_runs(runs, unsigned) == spell_runs(one_by_one, unsigned)
+
+
+def test_a_change_that_goes_back_and_forth_over_a_long_text_is_refused_in_bounded_time() -> None:
+    behind = tuple(Insertion(None, 0, "x") for _ in range(20_000))
+    scattered = TextChange(b"h" * 16, (document.BASE.hash,), 2, behind)
+    name = read_chunk(forged(scattered)).hash
+    numbers = [2 + (index * 7919) % 20_000 for index in range(20_000)]
+    shuffled = TextChange(b"i" * 16, (name,), 20_002, tuple(Deletion(b"h" * 16, number, 1) for number in numbers))
+    state = text.from_wire([forged(scattered)], stamp(2), PLACE)
+    with pytest.raises(MergeError, match="no order"):
+        text.join(state, text.from_wire([forged(shuffled)], stamp(2), PLACE))
+
+
+def test_a_long_chain_of_changes_is_read_in_any_order_in_a_moment() -> None:
+    state, heads, last = OAK, text.heads_of(OAK), 1 + len(OAK.shown)
+    raws = list(text.join(OAK, OLD).chunks.values())[:1]
+    for number in range(600):
+        change = TextChange(number.to_bytes(16, "big"), heads, last + 1, (Insertion(None, 0, "x"),))
+        raw = forged(change)
+        heads, last = (read_chunk(raw).hash,), last + 1
+        raws.append(raw)
+    wire = sorted(raws, key=lambda raw: read_chunk(raw).hash)
+    began = perf_counter()
+    state = text.from_wire(wire, stamp(2), PLACE)
+    assert state.shown == "x" * 600 + OAK.shown
+    assert perf_counter() - began < 5, "some 0.1 seconds"
