@@ -12,8 +12,12 @@ from node.schemas import CORE_COMPONENTS
 from node.store.authoring import Author
 from node.store.opening import create_store
 from node.store.store import Store
+from sync.frontier import Frontier
 from sync.membership import Membership
-from tests.support.nodes import live_realm
+from sync.roster import evaluate
+from sync.statements import Beat, sign_statement, state_frontiers
+from sync.streams import Stream
+from tests.support.nodes import live_realm, now_milliseconds
 from tests.support.realm_factory import FoundedRealm, found_realm
 
 
@@ -74,6 +78,46 @@ def test_a_realm_that_has_grown_gets_a_key_epoch_for_exactly_its_devices(tmp_pat
     assert not replication.epoch_is_due()
     assert replication.membership.sending is not None
     assert replication.membership.roster.usable_epochs[-1].recipients == replication.membership.roster.active
+    store.close()
+
+
+def test_once_a_day_the_log_is_compacted_and_replaced_beats_are_dropped(tmp_path: Path) -> None:
+    realm = live_realm(2)
+    store = make_store(realm, tmp_path / "store.db")
+    for number in range(5):
+        with store.transaction() as transaction:
+            transaction.execute("INSERT INTO memories (content) VALUES (?)", (f"note {number}",))
+    frontier = store.view().stream(Stream.MEMORIES).frontier
+
+    def beats(age_milliseconds: int, held: Frontier) -> list[bytes]:
+        roster = evaluate(realm.realm_id, realm.statements)
+        return [
+            sign_statement(
+                Beat(
+                    author=keys.device_id,
+                    at_milliseconds=now_milliseconds() - age_milliseconds,
+                    frontiers=state_frontiers({Stream.MEMORIES: held}),
+                    heads=roster.heads,
+                ),
+                realm.realm_id,
+                keys.sign_seed,
+            )
+            for keys in realm.devices
+        ]
+
+    old, new = beats(2000, Frontier()), beats(1000, frontier)
+    store.add_statements([*realm.statements, *old, *new])
+    replication = make_replication(realm, store)
+    digest = replication.membership.roster.digest
+    replication.compact_if_due()
+    assert store.log_base(Stream.MEMORIES).entry(store.origin).seq == 4
+    assert sorted(store.statements()) == sorted([*realm.statements, *new])
+    replication.reload_membership()
+    assert replication.membership.roster.digest == digest
+    with store.transaction() as transaction:
+        transaction.execute("INSERT INTO memories (content) VALUES ('later')")
+    replication.compact_if_due()
+    assert store.log_base(Stream.MEMORIES).entry(store.origin).seq == 4
     store.close()
 
 

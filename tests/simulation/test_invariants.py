@@ -29,6 +29,7 @@ REACHED = (
     "reference repaired",
     "reinsert",
     "replace",
+    "log compacted",
     "snapshot adopted",
     "snapshot of several pages",
     "store restored with its mark",
