@@ -8,5 +8,6 @@ from simulations.mutants.merging import MERGING
 from simulations.mutants.receiving import RECEIVING
 from simulations.mutants.registry import Mutant
 from simulations.mutants.restoring import RESTORING
+from simulations.mutants.within_cells import WITHIN_CELLS
 
-MUTANTS: tuple[Mutant, ...] = (*MERGING, *CAPTURING, *RECEIVING, *DERIVING, *FORGETTING, *RESTORING, *JOINING)
+MUTANTS: tuple[Mutant, ...] = (*MERGING, *WITHIN_CELLS, *CAPTURING, *RECEIVING, *DERIVING, *FORGETTING, *RESTORING, *JOINING)

@@ -3,9 +3,10 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 
-from node.store.schema import Table
+from node.store.schema import Column, Table
 from simulations.oracle.history import Cell
 from simulations.oracle.replica import ModelReplica
+from simulations.oracle.transaction import leaves
 from simulations.violation import Violation
 
 Query = Callable[[str], list[tuple[object, ...]]]
@@ -17,7 +18,7 @@ def check_tables(query: Query, model: ModelReplica, names: Sequence[str], who: s
     for name in names:
         table = model.tables[name]
         expected = {row_id: shown(table, cells) for row_id, cells in visible[name].items()}
-        actual = read_table(query, table)
+        actual = {row_id: _compared(table, row) for row_id, row in read_table(query, table).items()}
         if not same_rows(actual, expected):
             raise Violation(check, f"{who}, table {name}: {_difference(table, actual, expected)}")
 
@@ -33,8 +34,13 @@ def read_table(query: Query, table: Table) -> dict[bytes, tuple[object, ...]]:
 
 
 def shown(table: Table, cells: Mapping[str, Cell]) -> tuple[object, ...]:
-    """Return a row as SQL shows it: sets as canonical JSON."""
-    return tuple(_shown(cells[column.name]) for column in table.columns)
+    """Return a row as SQL shows it: sets and documents as canonical JSON, texts with their characters in order."""
+    return tuple(_shown(column, cells[column.name]) for column in table.columns)
+
+
+def document_text(cell: frozenset[str]) -> str:
+    """Return the canonical JSON of a document's leaves."""
+    return "{" + ",".join(f"{json.dumps(key)}:{text}" for key, text in sorted(leaves(cell).items())) + "}"
 
 
 def same_rows(left: Mapping[bytes, tuple[object, ...]], right: Mapping[bytes, tuple[object, ...]]) -> bool:
@@ -44,7 +50,19 @@ def same_rows(left: Mapping[bytes, tuple[object, ...]], right: Mapping[bytes, tu
     )
 
 
-def _shown(cell: Cell) -> object:
+def _compared(table: Table, row: tuple[object, ...]) -> tuple[object, ...]:
+    """Return a row with the characters of its texts in order: the model does not say how they stand."""
+    return tuple(
+        "".join(sorted(value)) if column.strategy == "text" and isinstance(value, str) else value
+        for column, value in zip(table.columns, row, strict=True)
+    )
+
+
+def _shown(column: Column, cell: Cell) -> object:
+    if isinstance(cell, frozenset) and column.strategy == "text":
+        return "".join(sorted(cell))
+    if isinstance(cell, frozenset) and column.strategy == "document":
+        return document_text(cell) if cell or column.default is not None else None
     if isinstance(cell, frozenset):
         return json.dumps(sorted(cell), ensure_ascii=False, separators=(",", ":"))
     return cell

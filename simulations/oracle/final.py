@@ -26,11 +26,17 @@ def check_digests(view: ReplicaView, model: ModelReplica, who: str) -> None:
     rows = model.rows()
     for stream in Stream:
         state = view.stream(stream)
-        if state.digest != expected_digest(model, stream):
+        if _is_modelled(model, stream) and state.digest != expected_digest(model, stream):
             raise Violation("digest", f"{who}: the digest of {stream.title} is not the one its history gives")
         alive = sum(1 for key, row in rows.items() if row.alive and model.tables[key[0]].stream == stream)
         if state.rows != alive:
             raise Violation("digest", f"{who}: {stream.title} counts {state.rows} rows, not {alive}")
+
+
+def _is_modelled(model: ModelReplica, stream: Stream) -> bool:
+    """Tell whether the model knows each row's bytes: of texts it knows what they hold, and not in which order."""
+    tables = (table for table in model.tables.values() if table.stream == stream)
+    return not any(column.strategy in ("text", "document") for table in tables for column in table.columns)
 
 
 def check_full_text(query: Query, model: ModelReplica, words: Iterable[str], who: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from node.store.schema import Column, Table
-from simulations.oracle.history import Cell, Change, Count, Members, Version, Write
+from simulations.oracle.history import Cell, Change, Count, Leaves, Members, Version, Write
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +61,17 @@ def _present(changes: list[Change], column: str) -> Cell:
     return frozenset(element for _, element in live_members(changes, column))
 
 
+def _leaves(changes: list[Change], column: str) -> Cell:
+    latest: dict[str, tuple[Version, str | None]] = {}
+    for change in changes:
+        cell = change.cells.get(column)
+        if isinstance(cell, Leaves):
+            for key, text in cell.text_by_key.items():
+                if key not in latest or latest[key][0] < change.version:
+                    latest[key] = (change.version, text)
+    return frozenset(f"{key}={text}" for key, (_, text) in latest.items() if text is not None)
+
+
 def live_members(changes: Iterable[Change], column: str) -> frozenset[tuple[Version, str]]:
     """Return the additions to a set that no change removed: add wins over a remove that did not see it."""
     added: set[tuple[Version, str]] = set()
@@ -84,6 +95,8 @@ _VALUE_BY_STRATEGY: Mapping[str, Callable[[list[Change], str], Cell]] = {
     "min": _least,
     "counter": _sum,
     "set": _present,
+    "text": _present,
+    "document": _leaves,
 }
 
 
@@ -121,6 +134,8 @@ def _shown(column: Column, changes: list[Change]) -> Cell:
 
 def default_value(column: Column) -> Cell:
     """Return the value of a column's declared SQL literal."""
+    if column.strategy in ("text", "document"):
+        return frozenset()
     if column.default is None:
         return None
     if column.strategy == "set":

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from sync.streams import Stream
 
+#: What a cell shows: a `set` its elements, a `text` its characters, a `document` its leaves as `key=JSON`.
 Cell = str | int | float | bytes | frozenset[str] | None
 RowKey = tuple[str, bytes]
 
@@ -34,13 +35,23 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    """Elements added to a `set` cell, and the (version, element) pairs that its writer saw and removed."""
+    """Elements added to a `set` cell, and the (version, element) pairs that its writer saw and removed.
+
+    A `text` is, but for the order, the set of its characters: the workload writes no character twice.
+    """
 
     added: frozenset[str]
     removed: frozenset[tuple[Version, str]]
 
 
-CellChange = Write | Count | Members
+@dataclass(frozen=True, slots=True)
+class Leaves:
+    """Keys of a `document` cell with the JSON text each was given, None where it was taken away."""
+
+    text_by_key: Mapping[str, str | None]
+
+
+CellChange = Write | Count | Members | Leaves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

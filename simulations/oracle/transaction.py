@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from node.store.schema import Column, Table
 from simulations.oracle.fold import live_members, value_order
-from simulations.oracle.history import Cell, CellChange, Change, Count, Members, RowKey, Version, Write
+from simulations.oracle.history import Cell, CellChange, Change, Count, Leaves, Members, RowKey, Version, Write
 from simulations.oracle.replica import ModelReplica
 from sync.streams import Stream
 
@@ -141,10 +141,15 @@ class ModelTransaction:
                 assert isinstance(old, int)
                 assert isinstance(new, int)
                 yield column.name, Count(new - old)
-            elif column.strategy == "set":
+            elif column.strategy in ("set", "text"):
                 assert isinstance(old, frozenset)
                 assert isinstance(new, frozenset)
                 yield column.name, self._set_edit(key, column.name, old, new)
+            elif column.strategy == "document":
+                assert isinstance(old, frozenset)
+                assert isinstance(new, frozenset)
+                gone: dict[str, str | None] = dict.fromkeys(leaves(old).keys() - leaves(new).keys())
+                yield column.name, Leaves({**gone, **leaves(new - old)})
             elif column.strategy == "min":
                 if new is not None and (old is None or value_order(new) < value_order(old)):
                     yield column.name, Write(new)
@@ -164,7 +169,15 @@ def _initial(column: Column, value: Cell) -> CellChange:
     if column.strategy == "counter":
         assert isinstance(value, int)
         return Count(value)
-    if column.strategy == "set":
+    if column.strategy == "document":
+        assert isinstance(value, frozenset)
+        return Leaves(leaves(value))
+    if column.strategy in ("set", "text"):
         assert isinstance(value, frozenset)
         return Members(added=value, removed=frozenset())
     return Write(value)
+
+
+def leaves(shown: frozenset[str]) -> dict[str, str]:
+    """Return the JSON text by key of a document's leaves."""
+    return dict(leaf.split("=", 1) for leaf in shown)

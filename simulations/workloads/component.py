@@ -79,10 +79,28 @@ _SETTINGS = Table(
     natural_key="key",
 )
 
+_NOTES = Table(
+    name="drill_notes",
+    stream=Stream.MEDIA,
+    columns=(
+        Column(name="title", type="TEXT", strategy="lww", default="''"),
+        Column(name="key", type="TEXT", strategy="immutable", default="''"),
+        Column(name="body", type="TEXT", strategy="text", default="''"),
+        Column(name="margin", type="TEXT", strategy="text", default="''"),
+        Column(name="settings", type="TEXT", strategy="document", default="'{}'"),
+        Column(name="weather", type="TEXT", strategy="document"),
+        Column(name="first_seen_at", type="TEXT", strategy="min"),
+        Column(name="lowest", type="INTEGER", strategy="min"),
+    ),
+    full_text=("title",),
+    # Few keys, so that devices insert the same row apart, each with texts and documents of its own.
+    natural_key="key",
+)
+
 DRILL = Component(
     name="drill",
     version=1,
     kind="plugin",
     priority=100,
-    tables=(_FOLDERS, _ITEMS, _COMMENTS, _REACTIONS, _SETTINGS),
+    tables=(_FOLDERS, _ITEMS, _COMMENTS, _REACTIONS, _SETTINGS, _NOTES),
 )

@@ -13,6 +13,8 @@ _ODD_INTEGERS = (0, -1, 2**31, -(2**31) - 1, 2**53, -(2**53), 2**40 + 1)
 _ODD_REALS = (0.0, -0.0, 1e308, -1e-308, math.inf, -math.inf, 0.1 + 0.2, 3.0)
 _ODD_BLOBS = (b"", b"\0", bytes(range(256)), b"text")
 _INSTANTS = tuple(f"2026-11-{day:02}T0{hour}:00:00.000Z" for day in range(1, 10) for hour in range(3))
+_CHARACTERS_PER_DEVICE = 0x8000
+_KEYS = ("colour", "size", "shape", "it's")
 _TAGS = ("red", "green", "blue", "it's", "ünïcode", "")
 SET_TAGS = _TAGS
 
@@ -23,6 +25,8 @@ class Values:
     def __init__(self, random: SeededStream, prefix: str) -> None:
         self._random = random
         self._prefix = prefix
+        # No two devices write one character: those of each come from a block of its own.
+        self._characters = count(0x10000 + _CHARACTERS_PER_DEVICE * int(prefix.lstrip("d")))
         self._numbers = count(1)
         self.words: list[str] = list(_WORDS)
 
@@ -51,8 +55,21 @@ class Values:
         changed = frozenset(self._random.sample(_TAGS, self._random.between(1, 2)))
         return present ^ changed
 
+    def characters(self) -> frozenset[str]:
+        """Return one to three characters that no text of the run holds."""
+        return frozenset(chr(next(self._characters)) for _ in range(self._random.between(1, 3)))
+
+    def leaf(self) -> str:
+        """Return a leaf of a document, as `key=JSON`."""
+        value = self._random.choice(("1", "2", "true", '"text"', "[1,2]", "null"))
+        return f"{self._random.choice(_KEYS)}={value}"
+
     def initial(self, column: Column) -> Cell:
         """Return the value that an INSERT gives this column."""
+        if column.strategy == "text":
+            return self.characters() if self._random.chance(0.8) else frozenset()
+        if column.strategy == "document":
+            return frozenset({self.leaf()}) if self._random.chance(0.6) else frozenset()
         if column.strategy == "set":
             return frozenset(self._random.sample(_TAGS, self._random.below(3)))
         if column.strategy == "counter":
@@ -60,10 +77,10 @@ class Values:
         return self.edited(column)
 
     def edited(self, column: Column) -> Cell:
-        """Return a new value for an `lww`, `immutable` or `max` column."""
+        """Return a new value for an `lww`, `immutable`, `max` or `min` column."""
         if column.default is None and self._random.chance(0.15):
             return None
-        if column.strategy == "max" and column.type == "TEXT":
+        if column.strategy in ("max", "min") and column.type == "TEXT":
             return self._random.choice(_INSTANTS)
         match column.type:
             case "TEXT":

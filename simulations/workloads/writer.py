@@ -7,6 +7,7 @@ from typing import Protocol
 from crdt.identifiers import natural_row_id
 from node.store.schema import Column, Reference, Table
 from simulations.kernel.streams import SeededStream
+from simulations.oracle.checks import document_text
 from simulations.oracle.fold import default_value
 from simulations.oracle.history import Cell
 from simulations.oracle.transaction import ModelTransaction
@@ -63,6 +64,8 @@ class Writer:
                     (self.update, 9),
                     (self.add_to_counters, 4),
                     (self.edit_sets, 4),
+                    (self.edit_texts, 6),
+                    (self.edit_documents, 3),
                     (self.update_many, 2),
                     (self.rewrite_same, 1),
                     (self.replace, 3),
@@ -109,8 +112,8 @@ class Writer:
         before = self._model.table(table.name)[row_id]
         names = ["id", *(item.name for item in table.columns)]
         value = self._edited(table, column)
-        parameters = [row_id, *(self._spelled(before[item.name]) for item in table.columns)]
-        parameters[names.index(column.name)] = self._spelled(value)
+        parameters = [row_id, *(self._spelled(item, before[item.name]) for item in table.columns)]
+        parameters[names.index(column.name)] = self._spelled(column, value)
         marks = ", ".join("?" for _ in names)
         self._run(
             f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({marks}) "
@@ -122,13 +125,16 @@ class Writer:
     def update(self, table: Table) -> None:
         """UPDATE some columns of one row."""
         row_id = self._pick(table)
-        columns = [column for column in self._mutable(table) if column.strategy in ("lww", "max")]
+        columns = [column for column in self._mutable(table) if column.strategy in ("lww", "max", "min")]
         if not columns:
             return
         chosen = self._random.sample(columns, self._random.between(1, 2))
         cells = {column.name: self._edited(table, column) for column in chosen}
         sets = ", ".join(f"{name} = ?" for name in cells)
-        self._run(f"UPDATE {table.name} SET {sets} WHERE id = ?", [*map(self._spelled, cells.values()), row_id])
+        self._run(
+            f"UPDATE {table.name} SET {sets} WHERE id = ?",
+            [*(self._spelled(column, cells[column.name]) for column in chosen), row_id],
+        )
         self._model.update(table.name, row_id, cells)
 
     def add_to_counters(self, table: Table) -> None:
@@ -156,7 +162,42 @@ class Writer:
         before = self._model.table(table.name)[row_id][column.name]
         assert isinstance(before, frozenset)
         value = self._values.tags(before)
-        self._run(f"UPDATE {table.name} SET {column.name} = ? WHERE id = ?", [self._spelled(value), row_id])
+        self._run(f"UPDATE {table.name} SET {column.name} = ? WHERE id = ?", [self._spelled(column, value), row_id])
+        self._model.update(table.name, row_id, {column.name: value})
+
+    def edit_texts(self, table: Table) -> None:
+        """UPDATE … SET text = itself without some of its characters, with new ones before or behind."""
+        columns = [column for column in table.columns if column.strategy == "text"]
+        if not columns:
+            self.update(table)
+            return
+        row_id, column = self._pick(table), self._random.choice(columns)
+        before = self._model.table(table.name)[row_id][column.name]
+        assert isinstance(before, frozenset)
+        gone = self._random.sample(sorted(before), min(len(before), self._random.below(3)))
+        new = self._values.characters()
+        without = column.name
+        for _ in gone:
+            without = f"replace({without}, ?, '')"
+        added = "".join(sorted(new))
+        in_front = self._random.chance(0.5)
+        spelled, parameters = (f"? || {without}", [added, *gone]) if in_front else (f"{without} || ?", [*gone, added])
+        self._run(f"UPDATE {table.name} SET {column.name} = {spelled} WHERE id = ?", [*parameters, row_id])
+        self._model.update(table.name, row_id, {column.name: (before - set(gone)) | new})
+
+    def edit_documents(self, table: Table) -> None:
+        """UPDATE … SET document = itself with a key set or taken away."""
+        columns = [column for column in table.columns if column.strategy == "document"]
+        if not columns:
+            self.update(table)
+            return
+        row_id, column = self._pick(table), self._random.choice(columns)
+        before = self._model.table(table.name)[row_id][column.name]
+        assert isinstance(before, frozenset)
+        leaf = self._values.leaf()
+        kept = frozenset(other for other in before if other.split("=")[0] != leaf.split("=")[0])
+        value = kept if self._random.chance(0.3) else kept | {leaf}
+        self._run(f"UPDATE {table.name} SET {column.name} = ? WHERE id = ?", [self._spelled(column, value), row_id])
         self._model.update(table.name, row_id, {column.name: value})
 
     def update_many(self, table: Table) -> None:
@@ -168,7 +209,9 @@ class Writer:
         row_ids = self._several(table)
         value = self._edited(table, column)
         marks = ", ".join("?" for _ in row_ids)
-        self._run(f"UPDATE {table.name} SET {column.name} = ? WHERE id IN ({marks})", [self._spelled(value), *row_ids])
+        self._run(
+            f"UPDATE {table.name} SET {column.name} = ? WHERE id IN ({marks})", [self._spelled(column, value), *row_ids]
+        )
         for row_id in row_ids:
             self._model.update(table.name, row_id, {column.name: value})
 
@@ -211,7 +254,7 @@ class Writer:
                 stood = self._model.before(table.name, row_id) if column.strategy == "immutable" else None
                 cells[column.name] = self._initial(table, column) if stood is None else stood[column.name]
             rows[row_id] = cells
-            parameters += [row_id, *(self._spelled(cells[column.name]) for column in given)]
+            parameters += [row_id, *(self._spelled(column, cells[column.name]) for column in given)]
         marks = "(" + ", ".join("?" for _ in range(len(given) + 1)) + ")"
         names = ", ".join(["id", *(column.name for column in given)])
         self._run(
@@ -264,7 +307,11 @@ class Writer:
     def _mutable(self, table: Table) -> list[Column]:
         return [column for column in table.columns if column.strategy != "immutable"]
 
-    def _spelled(self, cell: Cell) -> Parameter:
+    def _spelled(self, column: Column, cell: Cell) -> Parameter:
+        if isinstance(cell, frozenset) and column.strategy == "text":
+            return "".join(self._random.shuffled(sorted(cell)))
+        if isinstance(cell, frozenset) and column.strategy == "document":
+            return document_text(cell) if cell or column.default is not None else None
         if isinstance(cell, frozenset):
             # Any spelling of a set must do: shuffled, with blanks, with an element twice.
             elements = self._random.shuffled(sorted(cell))

@@ -20,6 +20,7 @@ FOCUS_GROUPS: tuple[tuple[str, ...], ...] = (
     ("drill_items", "drill_comments", "drill_reactions"),
     ("drill_settings", "drill_items"),
     ("drill_settings",),
+    ("drill_notes",),
     tuple(table.name for table in DRILL.tables),
     ("conversations", "messages", "message_attachments"),
     ("memories", "preferences", "people", "relationships", "projects", "project_files"),
