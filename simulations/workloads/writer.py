@@ -7,7 +7,7 @@ from typing import Protocol
 from crdt.identifiers import natural_row_id
 from node.store.schema import Column, Reference, Table
 from simulations.kernel.streams import SeededStream
-from simulations.oracle.checks import document_text
+from simulations.oracle.checks import document_text, text_of
 from simulations.oracle.fold import default_value
 from simulations.oracle.history import Cell
 from simulations.oracle.transaction import ModelTransaction
@@ -178,8 +178,8 @@ class Writer:
         new = self._values.characters()
         without = column.name
         for _ in gone:
-            without = f"replace({without}, ?, '')"
-        added = "".join(sorted(new))
+            without = f"replace({without}, ? || char(10), '')"
+        added = text_of(sorted(new))
         in_front = self._random.chance(0.5)
         spelled, parameters = (f"? || {without}", [added, *gone]) if in_front else (f"{without} || ?", [*gone, added])
         self._run(f"UPDATE {table.name} SET {column.name} = {spelled} WHERE id = ?", [*parameters, row_id])
@@ -309,7 +309,7 @@ class Writer:
 
     def _spelled(self, column: Column, cell: Cell) -> Parameter:
         if isinstance(cell, frozenset) and column.strategy == "text":
-            return "".join(self._random.shuffled(sorted(cell)))
+            return text_of(self._random.shuffled(sorted(cell)))
         if isinstance(cell, frozenset) and column.strategy == "document":
             return document_text(cell) if cell or column.default is not None else None
         if isinstance(cell, frozenset):
