@@ -10,4 +10,13 @@ from simulations.mutants.registry import Mutant
 from simulations.mutants.restoring import RESTORING
 from simulations.mutants.within_cells import WITHIN_CELLS
 
-MUTANTS: tuple[Mutant, ...] = (*MERGING, *WITHIN_CELLS, *CAPTURING, *RECEIVING, *DERIVING, *FORGETTING, *RESTORING, *JOINING)
+MUTANTS: tuple[Mutant, ...] = (
+    *MERGING,
+    *WITHIN_CELLS,
+    *CAPTURING,
+    *RECEIVING,
+    *DERIVING,
+    *FORGETTING,
+    *RESTORING,
+    *JOINING,
+)
