@@ -9,7 +9,7 @@ import pytest
 from simulations.lanes import run_in_scratch, run_series
 from simulations.world.run import Outcome
 
-SEEDS = range(120, 144)
+SEEDS = range(168, 192)
 #: Situations that a slice which is worth its time reaches.
 REACHED = (
     "applied again",
