@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from node.cli.differences import text_difference
+from node.cli.differences import TextDifference
 from node.cli.plain_text import plain, plain_line
 from node.cli.rendering import cell, entries, short_time
 from node.requests import ConflictList, ConflictReport, ConflictVersion, NameClashReport, Reopened, Resolved
@@ -77,7 +77,7 @@ def render_conflict(value: ConflictReport) -> RenderableType:
     shown, other = value.shown.value, value.other.value
     if isinstance(shown, str) and isinstance(other, str) and shown != other:
         parts += [Text("\nfrom the other version to the one shown", style="dim")]
-        parts += [text_difference(other, shown)]
+        parts += [TextDifference(other, shown)]
     return Group(*parts, Text(), _standing(value))
 
 

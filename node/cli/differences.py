@@ -1,9 +1,14 @@
-"""Draws what became of a text: taken out red, put in green, and of long texts only the surroundings."""
+"""Draws what became of a text: taken out red, put in green, and of long texts only the surroundings.
+
+Where nothing is coloured (in a pipe, or as the person asked) the two stand in brackets: [-taken out-]{+put in+}.
+"""
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from difflib import SequenceMatcher
 
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from node.cli.plain_text import plain
@@ -16,9 +21,22 @@ _SHOWN_CHARACTERS = 1_200
 # At least this part of the shorter text must stay for a word-by-word drawing to be read easily: one in …
 _ALIKE_MIN = 3
 OLD, NEW, GAP = "red strike", "green", "dim"
+_BRACKETS_BY_STYLE = {OLD: ("[-", "-]"), NEW: ("{+", "+}")}
 
 
-def text_difference(old: str, new: str) -> Text:
+@dataclass(frozen=True, slots=True)
+class TextDifference:
+    """Both texts in one, drawn in colour where there is colour and in brackets where there is none."""
+
+    old: str
+    new: str
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw it as the console can."""
+        yield text_difference(self.old, self.new, bracketed=console.color_system is None or console.no_color)
+
+
+def text_difference(old: str, new: str, *, bracketed: bool = False) -> Text:
     """Return both texts in one: what only the old one has is struck through, what only the new one has is green.
 
     Where little is left of the old text, it is shown before the new one instead of within it.
@@ -27,9 +45,11 @@ def text_difference(old: str, new: str) -> Text:
     steps = _steps(_tokens(old), _tokens(new))
     if sum(len(piece) for style, piece in steps if not style) * _ALIKE_MIN < min(len(old), len(new)):
         steps = [(OLD, old), ("", " → "), (NEW, new)]
+        bracketed = False
     for number, (style, piece) in enumerate(steps):
         shown = piece if style else _context(piece, first=number == 0, last=number == len(steps) - 1)
-        drawn.append(plain(shown), style=style)
+        begin, end = _BRACKETS_BY_STYLE.get(style, ("", "")) if bracketed else ("", "")
+        drawn.append(f"{begin}{plain(shown)}{end}", style=style)
         if len(drawn) > _SHOWN_CHARACTERS:
             drawn.truncate(_SHOWN_CHARACTERS)
             return drawn.append(" …", style=GAP)

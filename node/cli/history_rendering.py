@@ -5,13 +5,14 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from node.cli.differences import NEW, OLD, text_difference
+from node.cli.differences import NEW, OLD, TextDifference
 from node.cli.plain_text import plain, plain_line
 from node.cli.rendering import cell, entries, short_time
 from node.requests import FieldChange, Forgotten, LogEntry, LogReport, Undone
 
 _LABEL_CHARACTERS = 70
 _MARK_BY_WHAT = {"created": ("+", "bold green"), "changed": ("~", "bold yellow"), "forgotten": ("-", "bold red")}
+_VERB_BY_WHAT = {"created": "created", "changed": "changed", "forgotten": "forgot"}
 # Kept by the store itself with every edit: it says nothing that the entry does not say.
 _BOOKKEEPING = frozenset({"updated_at"})
 
@@ -72,10 +73,10 @@ def fields_table(fields: list[FieldChange]) -> RenderableType:
     return table
 
 
-def difference(before: object, after: object) -> Text:
+def difference(before: object, after: object) -> RenderableType:
     """Draw how one value became another."""
     if isinstance(before, str) and isinstance(after, str) and before and after:
-        return text_difference(before, after)
+        return TextDifference(before, after)
     old, new = cell(before), cell(after)
     old.stylize(OLD)
     new.stylize(NEW)
@@ -84,7 +85,9 @@ def difference(before: object, after: object) -> Text:
 
 def _headline(entry: LogEntry) -> Text:
     label = plain_line(entry.label or "", _LABEL_CHARACTERS)
-    return Text.assemble((plain(entry.device), "bold"), f" {entry.what} ", (label or "a record", "italic"))
+    return Text.assemble(
+        (plain(entry.device), "bold"), f" {_VERB_BY_WHAT[entry.what]} ", (label or "a record", "italic")
+    )
 
 
 def _counted(count: int, noun: str) -> str:

@@ -84,7 +84,7 @@ def edit(
     text: Annotated[str, Option("--text", metavar="TEXT|-", help="The new text; - reads standard input.")],
     base: Annotated[
         str | None,
-        Option(metavar="VERSION", help="The version that you edited (show --json); what came since is kept."),
+        Option(metavar="VERSION", help="The version that you edited (nuthatch show ID); what came since is kept."),
     ] = None,
     passphrase_file: PassphraseFile = None,
 ) -> None:

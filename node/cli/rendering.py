@@ -69,7 +69,9 @@ def render_record(value: Shown) -> RenderableType:
     for name, field in value.fields.items():
         if name != "id":
             table.add_row(Text(plain(name)), cell(field))
-    return table
+    # One word to copy: a table would break it.
+    version = Text(f"  version {plain(value.version)}, for nuthatch edit --base", style="dim", overflow="ignore")
+    return Group(table, Text(), version)
 
 
 def render_sql(value: SqlResult) -> RenderableType:

@@ -80,4 +80,7 @@ def rebased(stored: StoredRow, column: str, version: RowVersion, new_value: str)
 
 
 def _refuse() -> NoReturn:
-    raise UsageError("This is no version of a record; `nuthatch show --json ID` tells the present one.")
+    raise UsageError(
+        "This is no version that an edit can be made of; `nuthatch show ID` tells the present one."
+        " Those in `nuthatch log` are for `nuthatch undo`."
+    )

@@ -1,8 +1,9 @@
 """How two versions of a text are drawn in one."""
 
+from rich.console import Console
 from rich.text import Text
 
-from node.cli.differences import NEW, OLD, text_difference
+from node.cli.differences import NEW, OLD, TextDifference, text_difference
 
 
 def parts(drawn: Text) -> list[tuple[str, str]]:
@@ -49,3 +50,27 @@ def test_huge_texts_are_compared_by_lines_and_cut() -> None:
 
 def test_what_would_move_the_cursor_is_made_harmless() -> None:
     assert "\x1b" not in text_difference("a \x1b[2J b", "a \x1b[2J c").plain
+
+
+def drawn_by(console: Console) -> str:
+    """Return what a person sees of a changed sentence."""
+    with console.capture() as capture:
+        console.print(TextDifference("Dentist on Monday at nine.", "Dentist on Tuesday at ten."))
+    return capture.get()
+
+
+def test_without_colour_what_went_and_what_came_stand_in_brackets() -> None:
+    assert drawn_by(Console()) == "Dentist on [-Monday-]{+Tuesday+} at [-nine-]{+ten+}.\n"
+    assert "[-Monday-]" in drawn_by(Console(force_terminal=True, no_color=True, color_system="standard"))
+
+
+def test_with_colour_there_are_no_brackets() -> None:
+    drawn = drawn_by(Console(force_terminal=True, no_color=False, color_system="standard"))
+    assert "Monday" in drawn
+    assert "[-" not in drawn
+    assert "{+" not in drawn
+
+
+def test_texts_side_by_side_need_no_brackets() -> None:
+    drawn = text_difference("Key of the front door", "Garden shed key", bracketed=True)
+    assert drawn.plain == "Key of the front door → Garden shed key"
