@@ -1,6 +1,6 @@
 # Everything a person working on Nuthatch runs. Each target sets up .venv itself when it is missing or stale.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench simulate crash-images clean force
+.PHONY: help demo test day check bench simulate crash-images clean force
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; raise SystemExit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null \
@@ -12,13 +12,14 @@ SEED ?= 42
 SEEDS ?= 500
 
 help:
-	@echo 'make demo      three nodes pair, import a conversation, edit it apart and agree'
-	@echo 'make test      the whole test suite'
-	@echo 'make check     ruff, mypy, the import contracts and the architecture tests'
-	@echo 'make simulate  simulations of several stores, SEED=42 SEEDS=500, and every planted bug'
+	@echo 'make demo          three nodes pair, import a conversation, edit it apart and agree'
+	@echo 'make test          the whole test suite'
+	@echo 'make day           a day of three real devices: kills, a restored backup, a copied laptop'
+	@echo 'make check         ruff, mypy, the import contracts and the architecture tests'
+	@echo 'make simulate      simulations of several stores, SEED=42 SEEDS=500, and every planted bug'
 	@echo 'make crash-images  power cuts and failing disks at every write of real stores, and every planted bug'
-	@echo 'make bench     the measured figures: a table and bench.json'
-	@echo 'make clean     remove caches and results (.venv stays)'
+	@echo 'make bench         the measured figures: a table and bench.json'
+	@echo 'make clean         remove caches and results (.venv stays)'
 
 # The stamp holds the folder it was made in: scripts and the editable install break when the folder moves.
 ifneq ($(shell cat $(READY) 2>/dev/null),$(CURDIR))
@@ -37,6 +38,9 @@ demo: $(READY)
 
 test: $(READY)
 	@$(BIN)/python -m pytest $(PYTEST_ARGUMENTS)
+
+day: $(READY)
+	@$(BIN)/python -m pytest -m day $(PYTEST_ARGUMENTS)
 
 check: $(READY)
 	@$(BIN)/ruff check .

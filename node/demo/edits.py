@@ -1,7 +1,8 @@
 """The edits that the three devices make to the same records while apart, and what must come of them.
 
-Each record shows a rule: of texts edited apart the latest shows, a tag added anywhere stays, a tag taken away goes,
-uses add up, and a deleted message stays deleted although another device edited it without knowing.
+Each record shows a rule: every word that was written apart is in the text, of two titles the latest shows and the other
+is kept, a tag added anywhere stays, a tag taken away goes, uses add up, and a deleted message stays deleted although
+another device edited it without knowing.
 """
 
 import base64
@@ -33,16 +34,19 @@ _TAG_TAKEN_AWAY = "draft"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deeds:
-    """What one device does to the memory: a new text, a further tag, a number of uses."""
+    """What one device does to the memory: a new text, perhaps a title, a further tag, a number of uses."""
 
     text: str
+    title: str | None
     tag: str
     uses: int
 
 
-LAPTOP = Deeds(text="Dinner with Rosa on Friday at seven.", tag="friday", uses=1)
-PHONE = Deeds(text="Dinner with Rosa on Friday, she brings wine.", tag="wine", uses=2)
-TABLET = Deeds(text="Dinner with Rosa on Friday at half past seven.", tag="rosa", uses=3)
+LAPTOP = Deeds(text="Dinner with Rosa on Friday at seven.", title=None, tag="friday", uses=1)
+PHONE = Deeds(text="Dinner with Rosa and Ben on Friday.", title="Rosa and Ben", tag="ben", uses=2)
+TABLET = Deeds(text="Dinner with Rosa on Friday. She brings wine.", title="Friday dinner", tag="wine", uses=3)
+#: What the three edits come to, whichever arrives first.
+TEXT_AFTER = "Dinner with Rosa and Ben on Friday at seven. She brings wine."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +76,8 @@ async def edit_memory(caller: Caller, records: SharedRecords, deeds: Deeds) -> N
     result = await caller.call(
         SQL,
         SqlRequest(
-            statement="UPDATE memories SET tags = ?, use_count = use_count + ? WHERE id = ?",
-            parameters=[msgspec.json.encode(tags).decode(), deeds.uses, key],
+            statement="UPDATE memories SET tags = ?, use_count = use_count + ?, title = ifnull(?, title) WHERE id = ?",
+            parameters=[msgspec.json.encode(tags).decode(), deeds.uses, deeds.title, key],
         ),
     )
     if result.changes != 1:
@@ -105,7 +109,8 @@ async def message_count(caller: Caller, records: SharedRecords) -> object:
 def check_outcome(fields_by_device: Mapping[str, Mapping[str, object]], message_counts: Sequence[object]) -> None:
     """Raise `DemoError` unless every device holds exactly what the rules say."""
     must = {
-        "content": TABLET.text,
+        "content": TEXT_AFTER,
+        "title": TABLET.title,
         "tags": _tags_after(),
         "use_count": LAPTOP.uses + PHONE.uses + TABLET.uses,
     }
@@ -124,6 +129,7 @@ def described(deeds: Deeds, *, message: str) -> dict[str, str]:
     """Say what a device did, by what it did it to."""
     return {
         "a memory": f"“{deeds.text}”",
+        "its title": f"“{deeds.title}”" if deeds.title else "leaves it",
         "its tags": f"+ {deeds.tag}  - {_TAG_TAKEN_AWAY}",
         "its uses": f"+ {deeds.uses}",
         "a message": message,
@@ -132,9 +138,10 @@ def described(deeds: Deeds, *, message: str) -> dict[str, str]:
 
 def outcome(conflicts: int) -> dict[str, str]:
     """Say what `check_outcome` has found on every device, and how many losing versions are kept."""
-    kept = f" (the latest; {conflicts} overwritten versions are kept)" if conflicts else " (the latest)"
+    kept = " (the latest; the other one is kept)" if conflicts else " (the latest)"
     return {
-        "a memory": f"“{TABLET.text}”{kept}",
+        "a memory": f"“{TEXT_AFTER}”",
+        "its title": f"“{TABLET.title}”{kept}",
         "its tags": ", ".join(_tags_after()),
         "its uses": f"{LAPTOP.uses} + {PHONE.uses} + {TABLET.uses} = {LAPTOP.uses + PHONE.uses + TABLET.uses}",
         "a message": "gone: a correction made without knowing does not bring it back",

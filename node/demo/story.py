@@ -200,7 +200,7 @@ class Story:
         request = SqlRequest(statement=statement, parameters=[_PHRASE_CHARACTERS_MIN, _PHRASES_SOUGHT])
         async with self._laptop.reached() as caller:
             rows = (await caller.call(SQL, request)).rows
-        return [edits.TABLET.text, *(content for (content,) in rows if isinstance(content, str))]
+        return [edits.TEXT_AFTER, *(content for (content,) in rows if isinstance(content, str))]
 
     async def _digests(self, device: Device) -> tuple[str, ...]:
         return tuple(stream.digest for stream in (await self._status(device)).streams)

@@ -17,7 +17,7 @@ from tests.support.conversations import conversation_files, turns_of
 from tests.support.household import Household
 from tests.support.program import Fields, nuthatch, objects, rows, succeeds
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.day]
 
 LAPTOP, PHONE, TABLET = range(3)
 
@@ -168,6 +168,32 @@ async def test_a_phone_whose_whole_machine_was_set_back_finds_out_from_the_other
     notices = (await succeeds(directory, "status"))["notices"]
     assert isinstance(notices, list)
     assert any("unknown here" in str(notice) for notice in notices)
+
+
+async def test_at_noon_one_memory_is_written_on_three_devices_apart_and_no_word_is_lost(household: Household) -> None:
+    kept = str((await succeeds(home(household, LAPTOP), "remember", "Bread and milk.", "--namespace", "noon"))["id"])
+    await agreed(household)
+    await household.power_cut()
+    for number, text, title in (
+        (LAPTOP, "Rye bread and milk.", "Shopping"),
+        (PHONE, "Bread and oat milk.", "List"),
+        (TABLET, "Bread and milk. Coffee, too.", "Errands"),
+    ):
+        await run_apart(household, number, "edit", kept, "--text", text)
+        await run_apart(household, number, "sql", f"UPDATE memories SET title = '{title}' WHERE namespace = 'noon'")
+    await household.start()
+    await agreed(household)
+    for number in range(3):
+        assert await texts(household, number, "namespace = 'noon'") == ["Rye bread and oat milk. Coffee, too."]
+    listed = [await succeeds(home(household, number), "conflicts", "list") for number in range(3)]
+    losing = [sorted(str(one["key"]) for one in objects(answer["conflicts"])) for answer in listed]
+    assert len(losing[0]) == 2, "two of three titles lost, and are kept"
+    assert losing[0] == losing[1] == losing[2]
+    await succeeds(home(household, PHONE), "conflicts", "resolve", losing[0][0], "--keep", "other")
+    await agreed(household)
+    for number in range(3):
+        answer = await succeeds(home(household, number), "conflicts", "list")
+        assert objects(answer["conflicts"]) == [], "a choice made by one who saw all settles it everywhere"
 
 
 async def test_in_the_evening_every_device_was_killed_while_all_of_them_wrote_and_all_agree(

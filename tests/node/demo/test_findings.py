@@ -35,8 +35,9 @@ def test_nothing_to_compare_is_no_agreement() -> None:
 
 
 FIELDS: dict[str, object] = {
-    "content": edits.TABLET.text,
-    "tags": ["dinner", "friday", "rosa", "wine"],
+    "content": edits.TEXT_AFTER,
+    "title": edits.TABLET.title,
+    "tags": ["ben", "dinner", "friday", "wine"],
     "use_count": 6,
 }
 
@@ -49,9 +50,10 @@ def test_the_outcome_that_the_rules_demand_is_accepted() -> None:
     ("fields", "messages"),
     [
         ({**FIELDS, "content": edits.PHONE.text}, 0),
-        ({**FIELDS, "tags": ["dinner", "friday", "rosa"]}, 0),
+        ({**FIELDS, "tags": ["ben", "dinner", "friday"]}, 0),
         ({**FIELDS, "use_count": 5}, 0),
-        ({**FIELDS, "title": "only here"}, 0),
+        ({**FIELDS, "title": edits.PHONE.title}, 0),
+        ({**FIELDS, "status": "only here"}, 0),
         (FIELDS, 1),
     ],
 )
