@@ -104,11 +104,18 @@ class SnapshotBegin(msgspec.Struct, frozen=True, array_like=True, forbid_unknown
     snapshot_id: SnapshotId
     frontier: WireFrontier
     rows: Count
+    log_base: WireFrontier
 
     def manifest(self) -> Manifest:
         """Return the manifest, else raise RemoteProtocolError."""
-        frontier = Frontier.from_wire([list(entry) for entry in self.frontier])
-        return Manifest(stream=self.stream, snapshot_id=self.snapshot_id, frontier=frontier, rows=self.rows)
+        frontier, log_base = (
+            Frontier.from_wire([list(entry) for entry in entries]) for entries in (self.frontier, self.log_base)
+        )
+        if not frontier.covers_all(log_base):
+            raise RemoteProtocolError("the peer's log begins behind what the peer holds")
+        return Manifest(
+            stream=self.stream, snapshot_id=self.snapshot_id, frontier=frontier, rows=self.rows, log_base=log_base
+        )
 
 
 class SnapshotPage(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=9):
@@ -245,15 +252,19 @@ def position_of(stream: Stream, state: StreamState, known: StreamState) -> Posit
 
 def repair_page(number: int, manifest: Manifest, envelope: bytes) -> RepairPage:
     """Return the message that carries a page of rows for a repair."""
-    return RepairPage(number=number, stream=manifest.stream, frontier=_entries(manifest), envelope=envelope)
+    return RepairPage(number=number, stream=manifest.stream, frontier=_entries(manifest.frontier), envelope=envelope)
 
 
-def _entries(manifest: Manifest) -> WireFrontier:
-    return [(bytes(origin), entry.seq, entry.prefix) for origin, entry in sorted(manifest.frontier.entries.items())]
+def _entries(frontier: Frontier) -> WireFrontier:
+    return [(bytes(origin), entry.seq, entry.prefix) for origin, entry in sorted(frontier.entries.items())]
 
 
 def snapshot_begin(manifest: Manifest) -> SnapshotBegin:
     """Return the message that announces a snapshot."""
     return SnapshotBegin(
-        stream=manifest.stream, snapshot_id=manifest.snapshot_id, frontier=_entries(manifest), rows=manifest.rows
+        stream=manifest.stream,
+        snapshot_id=manifest.snapshot_id,
+        frontier=_entries(manifest.frontier),
+        rows=manifest.rows,
+        log_base=_entries(manifest.log_base),
     )

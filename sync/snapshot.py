@@ -20,7 +20,7 @@ from crdt.row import Layout
 from sync import crypto
 from sync.batch import check_layout
 from sync.errors import UNDECODABLE, RemoteProtocolError
-from sync.frontier import Frontier
+from sync.frontier import EMPTY_FRONTIER, Frontier
 from sync.identifiers import HASH_BYTES, RealmId
 from sync.limits import BATCH_BYTES_MAX, BATCH_RAW_BYTES_MAX, CHANGES_PER_BATCH_MAX, LAYOUTS_PER_BATCH_MAX
 from sync.packing import pack, unpack
@@ -56,12 +56,26 @@ START = RowKey("", b"")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What a snapshot is of: the frontier was read before its first page and is adopted after its last."""
+    """What a snapshot is of: the frontier was read before its first page and is adopted after its last.
+
+    `log_base` is what the sender's log begins behind: only to who holds that can the sender give the rest as batches.
+    """
 
     stream: Stream
     snapshot_id: bytes
     frontier: Frontier
     rows: int
+    log_base: Frontier = EMPTY_FRONTIER
+
+    def can_finish(self, claim: Frontier, held: Frontier) -> bool:
+        """Tell whether it is of use to go on where a snapshot broke off that would have claimed `claim`.
+
+        Both together claim what both frontiers cover. Unless that is more than `held`, the receiver's frontier, and
+        with it reaches the sender's log, the end of all pages would find the receiver where it was: a whole snapshot
+        of this sender is needed then, and it had better begin at once.
+        """
+        both = claim.meet(self.frontier)
+        return not held.covers_all(both) and held.join(both).covers_all(self.log_base)
 
 
 class PageHeader(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

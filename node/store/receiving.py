@@ -181,7 +181,7 @@ class Receiving:
         if claimed is None or not claimed.covers(header.origin, header.seq):
             return False
         if header.stream not in joining:
-            self._partials.take(header.stream)
+            self._partials.give_up(header.stream)
         return header.stream in joining
 
     def _apply_one(self, batch: Batch, progress: Progress, report: ApplyReport) -> RowsByTable:
@@ -264,7 +264,7 @@ class Receiving:
     def adopt(self, manifest: Manifest, progress: Progress) -> set[Origin]:
         """Take over what a snapshot may claim all of whose pages were applied; return whose batches are new here."""
         current = progress.state(manifest.stream).frontier
-        claimed = self._partials.take(manifest.stream) or EMPTY_FRONTIER
+        claimed = self._partials.take(manifest) or EMPTY_FRONTIER
         news = {origin: entry for origin, entry in claimed.entries.items() if entry.seq > current.entry(origin).seq}
         self._log.raise_base(manifest.stream, Frontier(news))
         for origin, entry in news.items():

@@ -26,7 +26,13 @@ class SignedPages:
     def manifest(self, stream: Stream, snapshot_id: bytes) -> Manifest:
         """Return what pages of a stream read from now on are of."""
         state = self._parts.log.view().stream(stream)
-        return Manifest(stream=stream, snapshot_id=snapshot_id, frontier=state.frontier, rows=state.rows)
+        return Manifest(
+            stream=stream,
+            snapshot_id=snapshot_id,
+            frontier=state.frontier,
+            rows=state.rows,
+            log_base=self._parts.log.base(stream),
+        )
 
     def read(self, manifest: Manifest, index: int, after: RowKey, bytes_max: int) -> SnapshotPage:
         """Return the signed page `index` of a snapshot, of the rows that follow `after`."""

@@ -250,8 +250,8 @@ class Store:
 
     def place_snapshot(self, manifest: Manifest) -> RowKey:
         """Return up to which row an earlier attempt at a snapshot of this stream has come, START if there was none."""
-        with self._committing(local=False):
-            return self._parts.partials.place(manifest)
+        with self._committing(local=False) as pending:
+            return self._parts.partials.place(manifest, pending.progress.state(manifest.stream).frontier)
 
     def read_page(self, manifest: Manifest, index: int, cursor: RowKey | None, bytes_max: int) -> SnapshotPage:
         """Return the signed page `index` of a snapshot, of the rows that follow `cursor` (None: of the first rows)."""

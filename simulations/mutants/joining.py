@@ -38,8 +38,8 @@ def _forgets_its_place() -> Iterator[None]:
         except RemoteProtocolError:
             return
 
-    def place(self: SnapshotPartials, manifest: Manifest) -> object:
-        del self, manifest
+    def place(self: SnapshotPartials, manifest: Manifest, held: Frontier) -> object:
+        del self, manifest, held
         return RowKey("drill_items", bytes(15) + b"\xff")
 
     with replaced(SnapshotPartials, "advance", advance), replaced(SnapshotPartials, "place", place):

@@ -179,12 +179,10 @@ def _catch_up(world: World, source: Device, destination: Device) -> None:
     if exchange.offer(world, source, destination, entire=True):
         return
     for stream in Stream:
-        # The first may only end what another sender began, and claim less than the base; the second is whole.
-        for _ in range(2):
-            if not destination.store.view().stream(stream).frontier.covers_all(source.store.log_base(stream)):
-                exchange.begin_transfer(world, source, destination, stream)
-                while world.transfers:
-                    exchange.continue_transfer(world, world.transfers[0])
+        if not destination.store.view().stream(stream).frontier.covers_all(source.store.log_base(stream)):
+            exchange.begin_transfer(world, source, destination, stream)
+            while world.transfers:
+                exchange.continue_transfer(world, world.transfers[0])
     if not exchange.offer(world, source, destination, entire=True):
         raise Violation("convergence", f"a snapshot did not bring {destination.name} up to its log's base")
 

@@ -153,13 +153,23 @@ class MemoryReplica:
     def manifest(self, stream: Stream) -> Manifest:
         """Return the manifest of a snapshot taken now."""
         contents = self._contents[stream]
-        return Manifest(stream=stream, snapshot_id=bytes(16), frontier=contents.frontier, rows=len(contents.payloads))
+        return Manifest(
+            stream=stream,
+            snapshot_id=bytes(16),
+            frontier=contents.frontier,
+            rows=len(contents.payloads),
+            log_base=contents.base,
+        )
 
     def place(self, manifest: Manifest) -> RowKey | None:
         """Return up to which row a snapshot has come; None while another session is said to receive it."""
-        partial = self._contents[manifest.stream].partial
+        contents = self._contents[manifest.stream]
         self.placed_count += 1
-        return None if self.busy else START if partial is None else partial[0]
+        if self.busy:
+            return None
+        if contents.partial is not None and not manifest.can_finish(contents.partial[1], contents.frontier):
+            contents.partial = None
+        return contents.partial[0] if contents.partial is not None else START
 
     def read_page(self, stream: Stream, cursor: RowKey, bytes_max: int) -> tuple[bytes, RowKey | None]:
         """Return one page of the payloads that stand behind `cursor` and its last row, None on the last page."""

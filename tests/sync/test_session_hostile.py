@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from sync.channel import PIECE_BYTES_MAX
 from sync.effects import AdoptSnapshot, ApplyBatches, ApplyPage, Effect, PeerStatus
@@ -181,7 +182,7 @@ def test_a_truncated_envelope_is_refused() -> None:
 
 SNAPSHOT_ID = bytes(16)
 END = SnapshotEnd(number=1, snapshot_id=SNAPSHOT_ID, pages=1)
-BEGIN = SnapshotBegin(stream=Stream.MEMORIES, snapshot_id=SNAPSHOT_ID, frontier=[], rows=0)
+BEGIN = SnapshotBegin(stream=Stream.MEMORIES, snapshot_id=SNAPSHOT_ID, frontier=[], rows=0, log_base=[])
 
 
 @pytest.mark.parametrize(
@@ -194,6 +195,10 @@ BEGIN = SnapshotBegin(stream=Stream.MEMORIES, snapshot_id=SNAPSHOT_ID, frontier=
         pytest.param([SnapshotEnd(number=1, snapshot_id=SNAPSHOT_ID, pages=0)], id="the end of no snapshot"),
         pytest.param([BEGIN, BEGIN], id="a snapshot inside another"),
         pytest.param([BEGIN, END], id="a snapshot with a page missing"),
+        pytest.param(
+            [replace(BEGIN, log_base=[(bytes(40), 1, bytes(8))])],
+            id="a log that begins behind what its device holds",
+        ),
         pytest.param(
             [BEGIN, SnapshotEnd(number=1, snapshot_id=b"\x01" * 16, pages=0)], id="the end of another snapshot"
         ),

@@ -79,6 +79,27 @@ def test_a_snapshot_goes_on_from_another_sender_and_claims_what_both_had() -> No
     assert final.responder.status().in_sync
 
 
+def test_a_snapshot_that_could_not_reach_the_other_senders_log_is_begun_anew_and_ends_in_one() -> None:
+    first = compacted(0)
+    second = make_pair(REALM, first).connect().responder.replica
+    for number in range(3):
+        second.write(MEMORIES, b"%05d only the second has heard of this" % number)
+    second.drop_log(MEMORIES)
+    newcomer = cut_after_pages(
+        SessionPair(
+            initiator=make_end(REALM, 0, initiator=True, replica=first), responder=make_end(REALM, 2, initiator=False)
+        ),
+        2,
+    ).connect()
+    resumed = SessionPair(
+        initiator=make_end(REALM, 1, initiator=True, replica=second),
+        responder=make_end(REALM, 2, initiator=False, replica=newcomer.responder.replica),
+    ).connect()
+    assert resumed.responder.status().in_sync
+    assert len([effect for effect in resumed.initiator.effects if isinstance(effect, OpenSnapshot)]) == 1
+    assert pages_read(resumed.initiator)[0].cursor == START
+
+
 def test_what_is_written_during_a_snapshot_follows_it_as_batches() -> None:
     source = compacted(0)
     pair = make_pair(REALM, source)
@@ -166,7 +187,7 @@ def test_a_receiver_that_never_moves_on_gets_a_stream_only_so_often() -> None:
 
 
 SNAPSHOT_ID = bytes(16)
-BEGIN = SnapshotBegin(stream=MEMORIES, snapshot_id=SNAPSHOT_ID, frontier=[], rows=0)
+BEGIN = SnapshotBegin(stream=MEMORIES, snapshot_id=SNAPSHOT_ID, frontier=[], rows=0, log_base=[])
 
 
 def test_a_page_before_its_place_was_told_is_refused() -> None:

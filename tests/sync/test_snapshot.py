@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from crdt.identifiers import SEQUENCE_MAX, DeviceId, Origin, make_stamp
 from sync import crypto
 from sync.errors import Rejected, RemoteProtocolError
-from sync.frontier import EMPTY_FRONTIER
+from sync.frontier import EMPTY_FRONTIER, Frontier, FrontierEntry
 from sync.identifiers import RealmId
 from sync.packing import PLAIN
 from sync.snapshot import Manifest, Page, PageRow, make_page, open_page
@@ -154,3 +154,34 @@ def test_a_compressed_page_is_compressed() -> None:
     raw = made([(0, STAMP, b"x" * 5_000, ())])
     assert len(raw) < 1_000
     assert zstandard.frame_content_size(msgspec.msgpack.decode(raw)[3]) > 5_000
+
+
+def reaching(*seqs: int) -> Frontier:
+    """Return a frontier of as many origins, each at its number."""
+    return Frontier(
+        {Origin(bytes([number]) * 40): FrontierEntry(seq, bytes([seq]) * 8) for number, seq in enumerate(seqs) if seq}
+    )
+
+
+@pytest.mark.parametrize(
+    ("claim", "frontier", "log_base", "held", "useful"),
+    [
+        pytest.param((3, 3), (5, 5), (), (), True, id="a newcomer, and a log that holds everything"),
+        pytest.param((3, 3), (5, 5), (3, 3), (), True, id="a log that begins where both together reach"),
+        pytest.param((3, 3), (5, 5), (3, 4), (), False, id="a log that begins beyond what both reach"),
+        pytest.param((3, 3), (5, 5), (3, 4), (0, 4), True, id="a log that the receiver's own frontier reaches"),
+        pytest.param((3, 3), (5, 5), (), (3, 4), False, id="nothing that the receiver does not hold"),
+        pytest.param((3, 0), (0, 5), (), (), False, id="senders that have nothing in common"),
+    ],
+)
+def test_going_on_with_a_snapshot_is_of_use_only_if_its_end_reaches_the_senders_log(
+    claim: tuple[int, ...], frontier: tuple[int, ...], log_base: tuple[int, ...], held: tuple[int, ...], useful: bool
+) -> None:
+    manifest = Manifest(
+        stream=Stream.MEMORIES,
+        snapshot_id=bytes(16),
+        frontier=reaching(*frontier),
+        rows=3,
+        log_base=reaching(*log_base),
+    )
+    assert manifest.can_finish(reaching(*claim), reaching(*held)) is useful

@@ -1,15 +1,19 @@
 """A snapshot joins what is there: it replaces nothing, loses nothing, and lets nothing false in."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 from msgspec.msgpack import encode
 
 from crdt.identifiers import SEQUENCE_MAX, make_stamp
 from node.errors import ConstraintError
 from sync.errors import RemoteProtocolError
-from sync.snapshot import START, PageRow, RowKey, open_page
+from sync.frontier import EMPTY_FRONTIER
+from sync.snapshot import START, Manifest, PageRow, RowKey, open_page
 from sync.streams import Stream
 from tests.support.forgery import Forger, column, layout_of
-from tests.support.realm import Realm, Replica, check_digests, delete_item, insert_item, row_id
+from tests.support.realm import Realm, Replica, check_digests, delete_item, insert_item, open_realm, row_id
 
 FILES = Stream.FILES
 
@@ -246,6 +250,60 @@ def test_a_snapshot_goes_on_after_a_restart_where_it_stopped(here: Replica, ther
     assert there.store.view().stream(FILES).frontier == manifest.frontier
     there.pull(here)
     assert there.store.view() == here.store.view()
+
+
+def join_pages(receiver: Replica, sender: Replica, manifest: Manifest, cursor: RowKey, pages_max: int = 1000) -> int:
+    """Join at most so many pages that follow `cursor`, and return how many there were."""
+    following: RowKey | None = cursor
+    index = 0
+    while following is not None and index < pages_max:
+        page = sender.store.read_page(manifest, index, following, 1024)
+        receiver.store.apply_page(page.raw, manifest, sender.device_id, receiver.roster)
+        following, index = page.next_cursor, index + 1
+    return index
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> Iterator[Realm]:
+    """Three devices: the second has written what the first does not hold, and compacted its log beyond that."""
+    realm = open_realm(tmp_path, devices=3)
+    first, second, _ = realm.replicas
+    fill(first)
+    second.pull(first)
+    second.write("UPDATE drill_items SET uses = uses + 1")
+    second.write(insert_item(60, title="only the second has heard of this"))
+    second.write(insert_item(61, title="nor of this"))
+    second.store.compact({FILES: second.store.view().stream(FILES).frontier}, 100)
+    yield realm
+    realm.close()
+
+
+def test_every_snapshot_that_ends_brings_the_receiver_up_to_its_senders_log(three: Realm) -> None:
+    first, second, newcomer = three.replicas
+    begun = first.store.snapshot_manifest(FILES)
+    join_pages(newcomer, first, begun, newcomer.store.place_snapshot(begun), pages_max=3)
+    manifest = second.store.snapshot_manifest(FILES)
+    assert not begun.frontier.covers_all(manifest.log_base)
+    join_pages(newcomer, second, manifest, newcomer.store.place_snapshot(manifest))
+    newcomer.store.adopt_snapshot(manifest)
+    assert newcomer.store.view().stream(FILES).frontier.covers_all(second.store.log_base(FILES))
+    newcomer.pull(second)
+    assert newcomer.store.view() == second.store.view()
+
+
+def test_the_end_of_a_snapshot_whose_pages_were_given_up_claims_nothing_for_another(three: Realm) -> None:
+    first, second, newcomer = three.replicas
+    overtaken = first.store.snapshot_manifest(FILES)
+    join_pages(newcomer, first, overtaken, newcomer.store.place_snapshot(overtaken))
+    manifest = second.store.snapshot_manifest(FILES)
+    assert newcomer.store.place_snapshot(manifest) == START
+    assert join_pages(newcomer, second, manifest, START, pages_max=1) == 1
+    newcomer.store.adopt_snapshot(overtaken)
+    assert newcomer.store.view().stream(FILES).frontier == EMPTY_FRONTIER
+    join_pages(newcomer, second, manifest, newcomer.store.place_snapshot(manifest))
+    newcomer.store.adopt_snapshot(manifest)
+    newcomer.pull(second)
+    assert newcomer.store.view() == second.store.view()
 
 
 def test_the_newest_rows_come_first(here: Replica) -> None:
