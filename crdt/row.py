@@ -75,6 +75,11 @@ def join_rows(a: RowState, b: RowState) -> RowState:
     return RowState(generation=a.generation, born=min(a.born, b.born), code_by_column=codes, cell_by_column=cells)
 
 
+def stamps_of(row: RowState) -> set[Stamp]:
+    """Return the stamps that a row bears: of its birth and of its values."""
+    return {row.born, *filter(None, map(own_stamp, row.cell_by_column.values()))}
+
+
 def spell_row(row_id: RowId, row: RowState) -> SpelledRow:
     """Return the canonical bytes of a row state, as they travel."""
     return _spell(row_id, row, proof=False)

@@ -12,7 +12,7 @@ above `LIBRARY_CHARACTERS_MAX` it would take seconds, and crdt.text_chunk writes
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import blake2b
 
@@ -24,7 +24,6 @@ from crdt.identifiers import Stamp
 from crdt.place import Place
 from crdt.text_chunk import (
     ACTOR_BYTES,
-    HASH_BYTES,
     ChangeHash,
     Insertion,
     TextChange,
@@ -34,10 +33,12 @@ from crdt.text_chunk import (
     write_chunk,
 )
 from crdt.text_edits import Edit, edits
-from crdt.text_spans import Run, apply_change, operations_of, pack_spans, shown_text, unpack_spans
+from crdt.text_spans import Run, apply_change, operations_of, shown_text
 from crdt.values import Scalar
 
 BASE_HASH = document.BASE.hash
+#: A write carries changes that no batch has brought yet only up to here; more of them would fill batches of their own.
+CARRIED_BYTES_MAX = 65_536
 #: Characters, deleted ones too: Automerge takes 2 µs for each when it loads a document.
 LIBRARY_CHARACTERS_MAX = 16_384
 _FIRST_NUMBER = 2
@@ -52,7 +53,8 @@ class Text:
     `chunks` are their bytes in the order in which they were applied, except for those inside `saved`, a compact
     document. `known` are the names of all that are applied, `heads` those that no other one builds on, in order; what
     is in `chunks` only is waiting for a dependency. `spans` and `shown` are what the applied ones amount to, `last` is
-    the greatest number of their operations.
+    the greatest number of their operations. `ahead` names those of which only a copied row told: others who hold all
+    batches that are held here need not know them.
     """
 
     place: Place
@@ -64,6 +66,7 @@ class Text:
     saved: bytes = b""
     spans: Sequence[Run] = ()
     last: int = _FIRST_NUMBER - 1
+    ahead: frozenset[ChangeHash] = frozenset()
 
     def __eq__(self, other: object) -> bool:
         """Tell whether both know the same changes, however they keep them."""
@@ -96,7 +99,8 @@ def is_plain(value: Scalar) -> bool:
 def delta(state: Text | None, new_value: Scalar, stamp: Stamp, place: Place) -> Text | None:
     """Return the change that leads from what `state` shows to `new_value`; None where nothing changes.
 
-    Raises MergeError where the new value is no text.
+    With it go those that are `ahead`: whoever met the change without them would have to keep it out of sight. Raises
+    MergeError where the new value is no text.
     """
     wanted = _check_text("" if new_value is None else new_value)
     if state is None:
@@ -109,7 +113,21 @@ def delta(state: Text | None, new_value: Scalar, stamp: Stamp, place: Place) -> 
     change = _parsed(raw)
     if shown_text(apply_change(whole.spans, change)) != wanted:
         raise MergeError("the change of a text does not lead to what was written")
-    return _grown(Text(place, None, ""), {read_chunk(raw).hash: raw})
+    return _grown(Text(place, None, ""), {**_carried(whole), read_chunk(raw).hash: raw})
+
+
+def come_ahead(state: Text) -> Text:
+    """Return the same text of which all changes are `ahead`, as they are where a row came without its batches."""
+    whole = _promoted(state)
+    return replace(whole, ahead=whole.known.union(whole.chunks))
+
+
+def _carried(state: Text) -> Mapping[ChangeHash, bytes]:
+    if not state.ahead:
+        return {}
+    chunks = _all_chunks(state)
+    carried = {name: chunks[name] for name in state.ahead & state.known}
+    return carried if sum(map(len, carried.values())) <= CARRIED_BYTES_MAX else {}
 
 
 def join(a: Text, b: Text) -> Text:
@@ -123,7 +141,11 @@ def join(a: Text, b: Text) -> Text:
     if less.saved and not less.known <= more.known:
         chunks = _all_chunks(less)
     new = {name: raw for name, raw in chunks.items() if name not in more.known and name not in more.chunks}
-    return _grown(more, new) if new else a
+    grown = _grown(more, new) if new else a
+    if more.ahead or less.ahead:
+        by_batch = (one.known.union(one.chunks) - one.ahead for one in (more, less))
+        return replace(grown, ahead=(more.ahead | less.ahead).difference(*by_batch))
+    return grown
 
 
 def value(state: Text) -> str:
@@ -162,52 +184,6 @@ def from_wire(payload: object, stamp: Stamp, place: Place) -> Text:
     return state
 
 
-def to_stored(state: Text) -> object:
-    """Return what is kept beside the shown text, None for a plain one.
-
-    [heads, names inside the document, names that wait, last number, document, [[name, change] …], actors, spans],
-    names and actors end to end, the spans as (index of actor, counter, length; negative: deleted) in a row.
-    """
-    if state.plain is not None:
-        return None
-    actors, spans = pack_spans(state.spans)
-    inside = b"".join(sorted(state.known - state.chunks.keys()))
-    chunks = [[name, raw] for name, raw in state.chunks.items()]
-    waiting = b"".join(state.waiting)
-    return [b"".join(state.heads), inside, waiting, state.last, state.saved, chunks, actors, spans]
-
-
-def from_stored(payload: object, shown: str, place: Place) -> Text:
-    """Return the state that `to_stored` gave, `shown` being what stands in the table. Raises MergeError."""
-    match payload:
-        case None:
-            return plain_text(shown, place)
-        case [
-            bytes(heads), bytes(inside), bytes(waiting), int(last),
-            bytes(saved), list(chunks), bytes(actors), list(spans),
-        ]:  # fmt: skip
-            pass
-        case _:
-            raise MergeError("a stored text is damaged")
-    raw_by_name: dict[ChangeHash, bytes] = dict(chunks)
-    known = frozenset(_names(inside)) | (raw_by_name.keys() - frozenset(_names(waiting)))
-    return Text(
-        place=place,
-        plain=None,
-        shown=shown,
-        heads=_names(heads),
-        known=known,
-        chunks=raw_by_name,
-        saved=saved,
-        spans=unpack_spans(spans, actors, shown),
-        last=last,
-    )
-
-
-def _names(blob: bytes) -> tuple[ChangeHash, ...]:
-    return tuple([ChangeHash(blob[at : at + HASH_BYTES]) for at in range(0, len(blob), HASH_BYTES)])
-
-
 def compacted(state: Text) -> Text:
     """Return the same text kept as one compact document; what still waits for a missing change stays as it is.
 
@@ -220,7 +196,7 @@ def compacted(state: Text) -> Text:
     if _saved_chunks(saved).keys() != state.known:
         return state
     rest = {name: raw for name, raw in state.chunks.items() if name not in state.known}
-    return Text(state.place, None, state.shown, state.heads, state.known, rest, saved, state.spans, state.last)
+    return replace(state, chunks=rest, saved=saved)
 
 
 def without(state: Text, names: Iterable[ChangeHash]) -> Text:
@@ -390,4 +366,5 @@ def _grown(state: Text, new: Mapping[ChangeHash, bytes]) -> Text:
         saved=state.saved,
         spans=spans,
         last=last,
+        ahead=state.ahead,
     )

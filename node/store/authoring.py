@@ -250,7 +250,7 @@ class Authoring:
         for row in touched:
             row_id = RowId(row.row_id)
             old = old_by_id.get(row.row_id)
-            change = change_of(table, row, old, draft.stamp)
+            change = change_of(table, row, old, draft.stamp, draft.vector)
             if change is None:
                 if old and row.after:
                     shown += corrections(table, row_id, old.row, row.values)

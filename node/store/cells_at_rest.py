@@ -5,6 +5,7 @@ stands in the table only, so that a byte of it is not stored thrice. Of a tombst
 everything is kept.
 """
 
+from crdt import text_at_rest
 from crdt.identifiers import Stamp
 from crdt.place import Place
 from crdt.strategies import CellState, Strategy, text
@@ -29,7 +30,7 @@ def payload_beside(strategy: Strategy, cell: CellState, nil: str | None) -> obje
         case Register():
             return None
         case Text():
-            return text.to_stored(text.compacted(cell) if len(cell.chunks) >= CHANGES_APART_MAX else cell)
+            return text_at_rest.to_stored(text.compacted(cell) if len(cell.chunks) >= CHANGES_APART_MAX else cell)
         case JsonDocument():
             spelled = strategy.to_wire(cell)
             return None if isinstance(spelled, str) and (nil is None or spelled != parse_literal(nil)) else spelled
@@ -44,7 +45,7 @@ def cell_beside(
     if strategy.name == "text":
         if not isinstance(shown, str):
             raise StorageError("A text column of the store holds something else: the file is damaged. Run a scrub.")
-        return text.from_stored(payload, shown, place)
+        return text_at_rest.from_stored(payload, shown, place)
     if strategy.stamped or (strategy.name == "document" and payload is None):
         payload = shown
     return in_sets_context(strategy.from_wire(payload, stamp, place), vector)

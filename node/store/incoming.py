@@ -1,7 +1,7 @@
 """Applies verified batches and pages of peers: decodes their rows, checks them, and hands them to the merge."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -12,6 +12,7 @@ from crdt.row import Layout, RowState, hash_body, hash_prefix, read_row
 from crdt.strategies.counter import Counter
 from crdt.strategies.json_document import JsonDocument
 from crdt.strategies.observed_set import ObservedSet
+from crdt.strategies.text import Text, come_ahead
 from crdt.version_vector import VersionVector
 from node.store.catalogue import ReplicatedTable
 from node.store.change_log import RowsMoved
@@ -151,7 +152,7 @@ class Incoming:
                     new_by_stamp.setdefault(born, []).append(position)
                     continue
                 row_id, state = _read(table, layout, row, Stamp(born), stamps)
-                others[row_id] = in_context(state, their_vector)
+                others[row_id] = _come_ahead(in_context(state, their_vector))
             # A page comes newest first; the tables grow faster upwards.
             for born, downwards in reversed(new_by_stamp.items()):
                 group = downwards[::-1]
@@ -201,6 +202,16 @@ def _read(
         return read_row(table.name, layout, values, born, {index: Stamp(stamp) for index, stamp in stamps})
     except MergeError as error:
         raise RemoteProtocolError("a row's payload does not fit its strategy") from error
+
+
+def _come_ahead(state: RowState) -> RowState:
+    """Return a page's row, its edited texts marked: which of their changes are in batches held here, no one knows."""
+    marked = {
+        name: come_ahead(cell)
+        for name, cell in state.cell_by_column.items()
+        if isinstance(cell, Text) and cell.plain is None
+    }
+    return replace(state, cell_by_column={**state.cell_by_column, **marked}) if marked else state
 
 
 def _as_spelled(entry: object) -> object:

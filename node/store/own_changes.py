@@ -5,10 +5,12 @@ from typing import Any
 
 from crdt.identifiers import RowId, Stamp
 from crdt.place import Place
-from crdt.row import GENERATION_MAX, RowState
+from crdt.row import GENERATION_MAX, RowState, stamps_of
 from crdt.strategies import CellState
 from crdt.strategies.observed_set import ObservedSet
 from crdt.strategies.register import Register
+from crdt.strategies.text import Text, come_ahead
+from crdt.version_vector import VersionVector
 from node.errors import ConstraintError, StorageError
 from node.store.capture import TouchedRow
 from node.store.catalogue import ReplicatedTable
@@ -33,8 +35,10 @@ def new_row(table: ReplicatedTable, row_id: RowId, generation: int, values: Sequ
     return RowState(generation=generation, born=stamp, code_by_column=dict(table.layout), cell_by_column=cells)
 
 
-def change_of(table: ReplicatedTable, row: TouchedRow, old: StoredRow | None, stamp: Stamp) -> RowState | None:
-    """Return the change that a touched row amounts to, None for nothing."""
+def change_of(
+    table: ReplicatedTable, row: TouchedRow, old: StoredRow | None, stamp: Stamp, vector: VersionVector
+) -> RowState | None:
+    """Return the change that a touched row amounts to, None for nothing; `vector` says which batches are held."""
     if row.before is None:
         if row.after is None:
             return None
@@ -43,7 +47,7 @@ def change_of(table: ReplicatedTable, row: TouchedRow, old: StoredRow | None, st
         raise StorageError(f"A row of {table.name} has no state; the store is damaged. Restore a backup or pair anew.")
     if row.after is None:
         return tombstone(table, row.before, old, stamp)
-    cells = _written_cells(table, row, old, stamp)
+    cells = _written_cells(table, row, old, stamp, vector)
     if not cells:
         return None
     codes = {name: table.strategy_by_column[name].code for name in cells}
@@ -58,7 +62,9 @@ def _next_generation(row: RowState, *, alive: bool) -> int:
     return generation
 
 
-def _written_cells(table: ReplicatedTable, row: TouchedRow, old: StoredRow, stamp: Stamp) -> dict[str, CellState]:
+def _written_cells(
+    table: ReplicatedTable, row: TouchedRow, old: StoredRow, stamp: Stamp, vector: VersionVector
+) -> dict[str, CellState]:
     cells: dict[str, CellState] = {}
     assert row.before is not None
     assert row.after is not None
@@ -69,6 +75,8 @@ def _written_cells(table: ReplicatedTable, row: TouchedRow, old: StoredRow, stam
         if strategy.name == "immutable":
             raise ConstraintError(f"The column {name} of {table.name} is set once and cannot be changed.")
         state = old.row.cell_by_column.get(name)
+        if isinstance(state, Text) and not all(map(vector.covers_stamp, stamps_of(old.row))):
+            state = come_ahead(state)
         says_nothing = strategy.name == "document" and written == table.shown_for_nil[index]
         value: Any = None if says_nothing else parse_literal(written)
         cell = strategy.delta(state, value, stamp, Place(table.name, RowId(row.row_id), old.row.generation, name))

@@ -7,7 +7,7 @@ from time import perf_counter
 import msgspec
 import pytest
 
-from crdt import text_edits
+from crdt import text_at_rest, text_edits
 from crdt.errors import MergeError
 from crdt.identifiers import RowId
 from crdt.strategies import text
@@ -81,13 +81,13 @@ def test_writing_what_stands_there_changes_nothing() -> None:
 def test_a_stored_text_comes_back_whole_with_compact_document_and_waiting_changes() -> None:
     later = edit(merged(OAK, OLD), "a very old oak by the pond", 4)
     for state in (OAK, merged(OAK, OLD, LAKE), text.compacted(merged(OAK, OLD, LAKE)), merged(OAK, LAKE, later)):
-        stored = msgspec.msgpack.decode(msgspec.msgpack.encode(text.to_stored(state)))
-        back = text.from_stored(stored, state.shown, PLACE)
+        stored = msgspec.msgpack.decode(msgspec.msgpack.encode(text_at_rest.to_stored(state)))
+        back = text_at_rest.from_stored(stored, state.shown, PLACE)
         assert back == state
         assert (text.to_wire(back), text.to_proof(back)) == (text.to_wire(state), text.to_proof(state))
         assert merged(back, OLD, later) == merged(OAK, OLD, later, state)
     with pytest.raises(MergeError):
-        text.from_stored(text.to_stored(merged(OAK, OLD)), "shorter", PLACE)
+        text_at_rest.from_stored(text_at_rest.to_stored(merged(OAK, OLD)), "shorter", PLACE)
 
 
 def test_a_compacted_text_is_smaller_and_merges_and_travels_as_before() -> None:
@@ -145,3 +145,23 @@ def test_a_text_of_a_megabyte_is_edited_far_apart_in_bounded_time(lines: bool) -
     assert len(text_edits.edits(state.shown, one_text := "".join(changed))) == 100
     assert one_text == merged(state, one).shown
     assert seconds < 20, "some 2 seconds on two busy cores"
+
+
+def test_a_change_carries_those_that_no_batch_has_brought_and_only_those() -> None:
+    copied = text.come_ahead(OLD)
+    whole = merged(OAK, copied)
+    assert whole.ahead == OLD.known | OLD.chunks.keys()
+    change = edit(whole, "an old oak by a pond", 4)
+    assert OLD.chunks.items() <= change.chunks.items()
+    assert merged(whole, change).ahead == frozenset()
+    assert merged(OAK, change).shown == "an old oak by a pond"
+    # Once a batch has brought it, whichever came first, it is carried no more.
+    assert merged(whole, OLD).ahead == merged(OLD, whole).ahead == frozenset()
+    assert len(edit(merged(whole, OLD), "an old oak by a pond", 4).chunks) == 1
+
+
+def test_which_changes_are_ahead_is_kept_and_no_part_of_the_state() -> None:
+    whole = text.come_ahead(merged(OAK, OLD, LAKE))
+    assert whole == merged(OAK, OLD, LAKE)
+    stored = msgspec.msgpack.decode(msgspec.msgpack.encode(text_at_rest.to_stored(whole)))
+    assert text_at_rest.from_stored(stored, whole.shown, PLACE).ahead == whole.ahead == text.compacted(whole).ahead

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from crdt.strategies.text import CARRIED_BYTES_MAX
 from node.errors import ConstraintError, UsageError
 from node.store.cells_at_rest import CHANGES_APART_MAX
 from node.store.row_state import split_cells
@@ -17,6 +18,7 @@ from tests.support.realm import Realm, Replica, Statement, check_digests, open_r
 
 STREAM = Stream.MEMORIES
 FOX = "The quick brown fox jumps over the lazy dog."
+GROVE = "".join(f"beside tree {number}, " for number in range(20))
 
 
 @pytest.fixture
@@ -203,6 +205,58 @@ def test_a_snapshot_joins_texts_that_were_edited_on_both_sides(realm: Realm, her
     assert same_everywhere(realm) == body(there)
 
 
+def begun_snapshot(source: Replica, target: Replica) -> None:
+    """Let the first page of a snapshot arrive, and then no more."""
+    manifest, pages = source.manifest_and_pages(STREAM, bytes_max=1)
+    assert len(pages) > 1
+    target.store.apply_page(pages[0], manifest, source.device_id, target.roster)
+
+
+def test_words_written_on_top_of_a_page_are_shown_to_those_who_hold_no_more_than_their_author(
+    realm: Realm, here: Replica, there: Replica, third: Replica
+) -> None:
+    there.write(page(1, "an oak"))
+    third.pull(there)
+    here.pull(there)
+    here.write(page(0, "a row that comes on a later page"), write_body(1, "an oak " + GROVE))
+    begun_snapshot(here, there)
+    assert body(there) == "an oak " + GROVE
+    there.write(write_body(1, "an old oak " + GROVE))
+    third.pull(there)
+    assert body(third) == "an old oak " + GROVE
+    # What its batch brought for certain it does not bring again.
+    there.write(write_body(1, "a very old oak " + GROVE))
+    first, second = there.batches(STREAM)[-2:]
+    assert len(second) < len(first) - 100
+    assert same_everywhere(realm) == "a very old oak " + GROVE
+    for replica in realm.replicas:
+        check_digests(replica)
+
+
+def test_words_written_over_a_plain_text_that_came_by_a_page_are_shown_before_its_batch_is_there(
+    realm: Realm, here: Replica, there: Replica, third: Replica
+) -> None:
+    here.write(page(0, "a row that comes on a later page"), page(1, "an oak"))
+    begun_snapshot(here, there)
+    there.write(write_body(1, "an old oak"))
+    third.pull(there)
+    assert body(third) == "an old oak"
+    assert same_everywhere(realm) == "an old oak"
+
+
+def test_a_long_history_that_came_by_a_page_is_not_carried_along(
+    realm: Realm, here: Replica, there: Replica, third: Replica
+) -> None:
+    long = "".join(f"line {number}\n" for number in range(CARRIED_BYTES_MAX // 8))
+    here.write(page(0, "a row that comes on a later page"), page(1, long))
+    begun_snapshot(here, there)
+    there.write(write_body(1, long + "end"))
+    assert len(there.batches(STREAM)[0]) < 2_000
+    third.pull(there)
+    assert body(third) == ""
+    assert same_everywhere(realm) == long + "end"
+
+
 def test_a_long_text_is_edited_apart_and_comes_together(realm: Realm, here: Replica, there: Replica) -> None:
     source = random.Random(7)
     lines = [" ".join(f"word{source.randrange(10**5)}" for _ in range(12)) for _ in range(1_000)]
@@ -326,7 +380,7 @@ def test_many_changes_of_a_text_are_kept_as_one_document_and_still_travel(
         text += f" {number}"
         here.write(write_body(1, text))
     cells = split_cells(here.store._parts.database.query("SELECT cells FROM _row_diary_pages")[0][0])
-    *_, saved, apart, _, _ = cells.payloads["body"]
+    *_, saved, apart, _, _, _ = cells.payloads["body"]
     assert saved != b""
     assert len(apart) < CHANGES_APART_MAX
     there.write(write_body(1, "Look: " + FOX))
