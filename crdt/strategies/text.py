@@ -12,6 +12,7 @@ above `LIBRARY_CHARACTERS_MAX` it would take seconds, and crdt.text_chunk writes
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import blake2b
@@ -27,12 +28,12 @@ from crdt.text_chunk import (
     ChangeHash,
     Insertion,
     TextChange,
-    last_number,
     parse_chunk,
     read_chunk,
     write_chunk,
 )
 from crdt.text_edits import Edit, edits
+from crdt.text_growth import Applied, clashes, grow
 from crdt.text_spans import Run, apply_change, operations_of, shown_text
 from crdt.values import Scalar
 
@@ -178,7 +179,10 @@ def from_wire(payload: object, stamp: Stamp, place: Place) -> Text:
         _parsed(chunk.raw)
     if len(chunks) != len(payload) or list(chunks) != sorted(chunks):
         raise MergeError("the changes of a text stand in order of hash, each once")
-    state = _canonical(_grown(Text(place, None, ""), chunks))
+    grown = _grown(Text(place, None, ""), chunks)
+    if len(chunks) == 1 and not grown.known and read_chunk(payload[0]).deps == (BASE_HASH,):
+        raise MergeError("a change of a text names characters that no one wrote")
+    state = _canonical(grown)
     if state.plain is not None:
         raise MergeError("a text that was only inserted travels as it is")
     return state
@@ -191,7 +195,11 @@ def compacted(state: Text) -> Text:
     """
     if state.plain is not None or _characters(state) > LIBRARY_CHARACTERS_MAX:
         return state
-    saved = document.save(_parts(state), state.heads)
+    try:
+        saved = document.save(_parts(state), state.heads)
+    except MergeError:
+        # The library takes no second change of one author, even if both only delete.
+        return state
     # A change that does not come back in its own bytes could never be sent on: then nothing is compacted.
     if _saved_chunks(saved).keys() != state.known:
         return state
@@ -294,7 +302,9 @@ def _characters(state: Text) -> int:
 def _edited(state: Text, actor: bytes, changes: Sequence[Edit]) -> bytes:
     """Return the change by which `actor` makes `changes` in a promoted text."""
     if _characters(state) + sum(len(edit.inserted) for edit in changes) <= LIBRARY_CHARACTERS_MAX:
-        return document.edit(_parts(state), state.heads, actor, changes)
+        with suppress(MergeError):
+            return document.edit(_parts(state), state.heads, actor, changes)
+    # Too long for the library, or with changes that a member made as the library never would.
     return write_chunk(TextChange(actor, state.heads, state.last + 1, operations_of(state.spans, changes))).raw
 
 
@@ -328,43 +338,24 @@ def _parts(state: Text) -> list[bytes]:
 
 def _grown(state: Text, new: Mapping[ChangeHash, bytes]) -> Text:
     """Return a promoted text with further changes: those that can be are applied, the others wait."""
-    spans, last, known, heads = state.spans, state.last, set(state.known), set(state.heads)
-    waiting = {**{name: raw for name, raw in state.chunks.items() if name not in known}, **new}
-    chunks = {name: raw for name, raw in state.chunks.items() if name in known}
+    waiting = {**{name: raw for name, raw in state.chunks.items() if name not in state.known}, **new}
     changes = {name: _parsed(raw) for name, raw in waiting.items()}
-    lacking: dict[ChangeHash, int] = {}
-    built_on: dict[ChangeHash, list[ChangeHash]] = {}
-    for name, change in changes.items():
-        deps = [dep for dep in change.deps if dep not in known and dep != BASE_HASH]
-        lacking[name] = len(deps)
-        for dep in deps:
-            built_on.setdefault(dep, []).append(name)
-    ready = [name for name, count in lacking.items() if not count]
-    actors = {run[0] for run in spans}
-    for name in ready:
-        change = changes[name]
-        if change.actor in actors:
-            raise MergeError("two changes of a text have one author")
-        spans = apply_change(spans, change)
-        actors.add(change.actor)
-        last = max(last, last_number(change))
-        known.add(name)
-        heads.difference_update(change.deps)
-        heads.add(name)
+    if clashes(state.spans, changes):
+        return _grown(Text(state.place, None, ""), {**_all_chunks(state), **new})
+    chunks = {name: raw for name, raw in state.chunks.items() if name in state.known}
+    applied = Applied(state.spans, set(state.known), set(state.heads), state.last, [])
+    grow(applied, changes, BASE_HASH)
+    for name in applied.order:
         chunks[name] = waiting.pop(name)
-        for later in built_on.get(name, ()):
-            lacking[later] -= 1
-            if not lacking[later]:
-                ready.append(later)
     return Text(
         place=state.place,
         plain=None,
-        shown=shown_text(spans),
-        heads=tuple(sorted(heads)),
-        known=frozenset(known),
+        shown=shown_text(applied.spans),
+        heads=tuple(sorted(applied.heads)),
+        known=frozenset(applied.known),
         chunks={**chunks, **waiting},
         saved=state.saved,
-        spans=spans,
-        last=last,
+        spans=applied.spans,
+        last=applied.last,
         ahead=state.ahead,
     )
