@@ -341,7 +341,7 @@ def _grown(state: Text, new: Mapping[ChangeHash, bytes]) -> Text:
     waiting = {**{name: raw for name, raw in state.chunks.items() if name not in state.known}, **new}
     changes = {name: _parsed(raw) for name, raw in waiting.items()}
     if clashes(state.spans, changes):
-        return _grown(Text(state.place, None, ""), {**_all_chunks(state), **new})
+        return _grown(Text(state.place, None, "", ahead=state.ahead), {**_all_chunks(state), **new})
     chunks = {name: raw for name, raw in state.chunks.items() if name in state.known}
     applied = Applied(state.spans, set(state.known), set(state.heads), state.last, [])
     grow(applied, changes, BASE_HASH)
