@@ -109,7 +109,7 @@ def delta(state: Text | None, new_value: Scalar, stamp: Stamp, place: Place) -> 
     changes = edits(state.shown, wanted)
     if not changes:
         return None
-    whole = _promoted(state)
+    whole = promoted(state)
     raw = _edited(whole, editor(stamp, whole.heads, wanted), changes)
     change = _parsed(raw)
     if shown_text(apply_change(whole.spans, change)) != wanted:
@@ -119,7 +119,7 @@ def delta(state: Text | None, new_value: Scalar, stamp: Stamp, place: Place) -> 
 
 def come_ahead(state: Text) -> Text:
     """Return the same text of which all changes are `ahead`, as they are where a row came without its batches."""
-    whole = _promoted(state)
+    whole = promoted(state)
     return replace(whole, ahead=whole.known.union(whole.chunks))
 
 
@@ -135,7 +135,7 @@ def join(a: Text, b: Text) -> Text:
     """Return the text of all changes of both."""
     if a.plain is not None and a.plain == b.plain:
         return a
-    more, less = (_promoted(a), _promoted(b))
+    more, less = (promoted(a), promoted(b))
     if len(more.known) < len(less.known):
         more, less, a = less, more, b
     chunks = less.chunks
@@ -243,7 +243,7 @@ def rebase(state: Text, base_heads: Sequence[bytes], new_value: str) -> str:
 
 def heads_of(state: Text) -> tuple[ChangeHash, ...]:
     """Return the heads of a text; those of a plain one are what they would be after promotion."""
-    return _promoted(state).heads
+    return promoted(state).heads
 
 
 def inserter(place: Place, text: str) -> bytes:
@@ -262,7 +262,7 @@ def _check_text(text: object) -> str:
     return text
 
 
-def _promoted(state: Text) -> Text:
+def promoted(state: Text) -> Text:
     """Return the text as changes; the one that inserts a value has the same bytes wherever it is made."""
     if state.plain is None:
         return state
@@ -290,7 +290,7 @@ def _canonical(state: Text) -> Text:
         return plain_text("", state.place)
     if len(state.known) == 1 and len(state.spans) == 1 and state.shown and not state.waiting:
         plain = plain_text(state.shown, state.place)
-        if _promoted(plain).heads == state.heads:
+        if promoted(plain).heads == state.heads:
             return plain
     return state
 
@@ -326,7 +326,7 @@ def _saved_chunks(saved: bytes) -> Mapping[ChangeHash, bytes]:
 
 def _all_chunks(state: Text) -> Mapping[ChangeHash, bytes]:
     """Return every change of a text but the base, by name."""
-    whole = _promoted(state)
+    whole = promoted(state)
     return {**_saved_chunks(whole.saved), **whole.chunks} if whole.saved else whole.chunks
 
 

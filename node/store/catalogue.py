@@ -111,6 +111,11 @@ class ReplicatedTable:
         )
 
     @cached_property
+    def texts(self) -> frozenset[int]:
+        """The positions of columns that hold a text merged character by character."""
+        return frozenset(index for index, strategy in enumerate(self.strategies) if strategy.name == "text")
+
+    @cached_property
     def references(self) -> tuple[Reference, ...]:
         """The logical references of the table."""
         return self.declaration.references

@@ -1,10 +1,10 @@
-"""The quick way for most edits: plain values of a row whose author had seen what stands there.
+"""The quick way for most edits: values whose author had seen what stands there, and changes of a text.
 
-A row is not built up as a state of cells but kept as what is stored: payloads in order of column, and stamps. This way
+A row is not built up as a state of cells but kept as what is stored: proofs in order of column, and stamps. This way
 is taken only where nothing has to be decided: the row is alive in the same generation and all of its columns are known
-and shown as they are; the edited columns hold one stamped value each; no version of them is concurrent or in conflict.
-And only where it proves itself: the row as read here must have the hash that is stored with it. Every other row goes
-the long way through `crdt.row`, which gives the same bytes.
+and shown as they are; the edited columns hold one stamped value each, no version of which is concurrent or in conflict,
+or a text that one change is added to. And only where it proves itself: the row as read here must have the hash that is
+stored with it. Every other row goes the long way through `crdt.row`, which leaves the same bytes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,13 +15,16 @@ from typing import Any, NamedTuple
 import msgspec
 
 from crdt.digest import sum_hashes
+from crdt.errors import MergeError
 from crdt.identifiers import RowId, Stamp, make_stamp
 from crdt.place import Place
 from crdt.row import ROW_HASH_BYTES, Layout, SpelledRow, hash_body, hash_prefix, hash_row
 from crdt.strategies.register import Register
+from crdt.text_merge_at_rest import TextAtRest, at_rest, merged
 from crdt.version_vector import VersionVector
 from node.store.capture import TouchedRow
 from node.store.catalogue import ReplicatedTable
+from node.store.cells_at_rest import CHANGES_APART_MAX
 from node.store.change_log import RowsMoved
 from node.store.conflict_log import CHOOSING
 from node.store.database import Database, Row
@@ -33,24 +36,32 @@ from node.store.row_state import IDS, Cells, ids_blob, split_cells
 _encode = msgspec.msgpack.Encoder().encode
 _encode_json = msgspec.json.Encoder().encode
 
-#: What an edit makes of a row, by position of the column: its new value and whose stamp it bears from now on.
-_Written = Mapping[int, Register]
+#: What an edit makes of a row, by position of the column: a new value and whose stamp it bears from now on, or a text.
+_Written = Mapping[int, Register | TextAtRest]
 
 
 class PlainRow(NamedTuple):
-    """A stored row: payloads in order of `table.columns`, and the stamps of the columns that differ from `born`."""
+    """A stored row: what its hash spells of each of `table.columns`, and the stamps that differ from `born`.
+
+    `stated` is what is kept of cells beside the values that the table shows.
+    """
 
     row_id: RowId
     generation: int
     born: Stamp
     stamp_by_index: dict[int, Stamp]
-    payloads: list[Any]
+    proofs: list[Any]
     stated: dict[str, Any]
     hash: bytes
 
     def cell(self, index: int) -> Register:
         """Return the value of a stamped column."""
-        return Register(self.stamp_by_index.get(index, self.born), self.payloads[index])
+        return Register(self.stamp_by_index.get(index, self.born), self.proofs[index])
+
+    def text(self, table: ReplicatedTable, index: int) -> TextAtRest:
+        """Return the text of a column that holds one."""
+        payload, proof = self.stated.get(table.column_names[index]), self.proofs[index]
+        return TextAtRest(payload, proof if payload is None else proof[1], proof)
 
 
 class Edited(NamedTuple):
@@ -121,7 +132,7 @@ class PlainEdits:
         if (
             not positions
             or -1 in positions
-            or not table.editable.issuperset(positions)
+            or not (table.editable | table.texts).issuperset(positions)
             or len({row[0] for row in rows}) != len(rows)
         ):
             return [], list(rows)
@@ -189,7 +200,11 @@ class PlainEdits:
             if missing or hidden or unknown:
                 return None
             for name, payload in stated.items():
-                values[table.index_by_column[name]] = payload
+                index = table.index_by_column[name]
+                if index not in table.texts:
+                    values[index] = payload
+                elif type(values[index]) is str:
+                    values[index] = at_rest(payload, values[index]).proof
             stamps = {table.index_by_column[name]: Stamp(stamp) for name, stamp in named.items()}
         row = PlainRow(RowId(row_id), generation, born, stamps, values, stated, row_hash)
         return row if _hash(table, row) == row_hash else None
@@ -217,9 +232,20 @@ def _joined(
     stamp: Stamp,
     vector: VersionVector,
 ) -> _Written | None:
-    """Return the cells that arriving values leave, None where one of them is concurrent with what stands."""
-    written: dict[int, Register] = {}
+    """Return the cells that arriving values leave, None where something has to be decided."""
+    written: dict[int, Register | TextAtRest] = {}
     for index, value in zip(positions, values, strict=True):
+        if index in table.texts:
+            place = Place(table.name, row.row_id, row.generation, table.column_names[index])
+            try:
+                text = merged(row.text(table, index), value, place, changes_max=CHANGES_APART_MAX)
+            except MergeError:
+                # The long way says what is wrong with it.
+                return None
+            if text is None:
+                return None
+            written[index] = text
+            continue
         mine = row.cell(index)
         strategy = table.strategies[index]
         if mine.stamp >= stamp or (strategy.name in CHOOSING and not vector.covers_stamp(mine.stamp)):
@@ -231,22 +257,31 @@ def _joined(
 
 
 def _apply(table: ReplicatedTable, row: PlainRow, written: _Written) -> Edited:
-    payloads = list(row.payloads)
+    proofs = list(row.proofs)
     stamps = dict(row.stamp_by_index)
+    stated = row.stated
     differences: dict[str, tuple[object, object]] = {}
     for index, cell in written.items():
-        if cell.value != payloads[index]:
-            differences[table.column_names[index]] = (payloads[index], cell.value)
-        payloads[index] = cell.value
+        name = table.column_names[index]
+        if isinstance(cell, TextAtRest):
+            was = row.text(table, index).shown
+            if cell.shown != was:
+                differences[name] = (was, cell.shown)
+            proofs[index] = cell.proof
+            stated = dict(sorted({**stated, name: cell.payload}.items()))
+            continue
+        if cell.value != proofs[index]:
+            differences[name] = (proofs[index], cell.value)
+        proofs[index] = cell.value
         stamps[index] = cell.stamp
         if cell.stamp == row.born:
             del stamps[index]
-    after = row._replace(payloads=payloads, stamp_by_index=stamps)
+    after = row._replace(proofs=proofs, stamp_by_index=stamps)
     named: dict[str, bytes] = {table.column_names[index]: stamp for index, stamp in sorted(stamps.items())}
-    return Edited(row, _encode(Cells(named, row.stated, [], {}, {})), _hash(table, after), differences)
+    return Edited(row, _encode(Cells(named, stated, [], {}, {})), _hash(table, after), differences)
 
 
 def _hash(table: ReplicatedTable, row: PlainRow) -> bytes:
-    body = _encode([row.row_id, row.generation, *row.payloads])
+    body = _encode([row.row_id, row.generation, *row.proofs])
     spelled = SpelledRow(layout=table.layout, born=row.born, body=body, stamp_by_index=row.stamp_by_index)
     return hash_row(table.name, spelled)

@@ -4,7 +4,7 @@ from random import Random
 
 # Published message corpora lie between 15 and 60 words; with these words the mean is about 230 bytes.
 WORDS_MIN, WORDS_MAX = 15, 60
-_WORDS = """
+WORDS = """
     a about after again all and any ask back because before between blue book bread bring but by call can change city
     coffee cold come corner could daughter day dinner do door early east evening every family far find first for
     friend from garden get give go good green half hand have he hear her here home hour house how idea in into it
@@ -22,4 +22,4 @@ _WORDS = """
 def texts(count: int, *, seed: int) -> list[str]:
     """Return `count` different texts; equal seeds give equal texts."""
     random = Random(seed)
-    return [" ".join(random.choices(_WORDS, k=random.randint(WORDS_MIN, WORDS_MAX))) for _ in range(count)]
+    return [" ".join(random.choices(WORDS, k=random.randint(WORDS_MIN, WORDS_MAX))) for _ in range(count)]
