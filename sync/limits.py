@@ -70,6 +70,11 @@ HELD_BATCHES_BYTES_MAX: Final = 16 * MEBIBYTE
 # Hashes asked for at once while two versions of a chain are compared: 2 KiB of answer, six rounds for the longest.
 CHAIN_PROBES_MAX: Final = 64
 
+# Questions about chains in one session, and batches asked for among them: each may be of the largest size, while a
+# chain costs one.
+CHAIN_ASKS_MAX: Final = 2_048
+CHAIN_BATCHES_MAX: Final = 256
+
 # Argon2id parameters are read from files that a thief may have edited: bounded before a byte is allocated.
 ARGON2ID_OPERATIONS_MAX: Final = 16
 ARGON2ID_MEMORY_BYTES_MAX: Final = 2 * 1024 * MEBIBYTE

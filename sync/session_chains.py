@@ -13,6 +13,7 @@ from sync.chain_search import ChainSearch
 from sync.effects import ForkFound, ReadChain
 from sync.errors import LocalProtocolError, RemoteProtocolError
 from sync.identifiers import BatchHash
+from sync.limits import CHAIN_ASKS_MAX, CHAIN_BATCHES_MAX
 from sync.messages import ChainAnswer, ChainAsk
 from sync.streams import Stream
 
@@ -33,6 +34,7 @@ class Chains:
         self._waiting: deque[ChainSearch] = deque()
         self._begun: set[tuple[Stream, Origin]] = set()
         self.found: list[ForkFound] = []
+        self._asks = self._batches_asked = 0
 
     @property
     def compared(self) -> ChainSearch | None:
@@ -67,7 +69,11 @@ class Chains:
         return self._next()
 
     def asked(self, ask: ChainAsk) -> ReadChain:
-        """The peer asks for hashes, and perhaps for one batch."""
+        """The peer asks for hashes, and perhaps for one batch. Raises RemoteProtocolError where it asks too much."""
+        self._asks += 1
+        self._batches_asked += bool(ask.batch)
+        if self._asks > CHAIN_ASKS_MAX or self._batches_asked > CHAIN_BATCHES_MAX:
+            raise RemoteProtocolError("the peer asks for more of chains than comparing them could need")
         return ReadChain(
             stream=ask.stream, origin=Origin(ask.origin), seqs=tuple(ask.seqs), batch=ask.batch, answering=True
         )

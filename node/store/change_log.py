@@ -49,6 +49,16 @@ class RowsMoved:
         )
 
 
+class ProgressMark(NamedTuple):
+    """How far a transaction was at a savepoint."""
+
+    states: dict[Stream, StreamState]
+    heads: dict[tuple[Stream, Origin], BatchHash]
+    moved: dict[tuple[Stream, Origin], bytes]
+    clock: HybridTime
+    went_back: bool
+
+
 class Progress:
     """The streams' states as the open transaction leaves them."""
 
@@ -70,6 +80,15 @@ class Progress:
         self.states = dict(states)
         self.clock = clock
         self.went_back = False
+
+    def mark(self) -> "ProgressMark":
+        """Return what `take_back` returns to."""
+        return ProgressMark(dict(self.states), dict(self._heads), dict(self._moved), self.clock, self.went_back)
+
+    def take_back(self, mark: "ProgressMark") -> None:
+        """Undo what was noted since `mark`, as rolling back to a savepoint undoes what was written."""
+        self.states, self._heads, self._moved = dict(mark.states), dict(mark.heads), dict(mark.moved)
+        self.clock, self.went_back = mark.clock, mark.went_back
 
     @property
     def heads(self) -> dict[tuple[Stream, Origin], BatchHash]:

@@ -1,13 +1,13 @@
 """Applies verified batches and pages of peers: decodes their rows, checks them, and hands them to the merge."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
 
 from crdt.errors import MergeError
-from crdt.identifiers import RowId, Stamp, dot_origin, dot_seq, stamp_origin, stamp_seq
+from crdt.identifiers import SEQUENCE_MAX, RowId, Stamp, dot_origin, dot_seq, stamp_origin, stamp_seq
 from crdt.row import Layout, RowState, hash_body, hash_prefix, read_row
 from crdt.strategies.counter import Counter
 from crdt.strategies.json_document import JsonDocument
@@ -32,10 +32,14 @@ RowsByTable = dict[str, list[tuple[Layout, Sequence[Sequence[Any]]]]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
-    """What a batch or page did: rows moved, and for each table the decoded rows (id, generation, payloads…)."""
+    """What a batch or page did: rows moved, and for each table the decoded rows (id, generation, payloads…).
+
+    `leaf_stamps` are those within documents of a page; a batch's are its own.
+    """
 
     moved: RowsMoved
     rows_by_table: RowsByTable
+    leaf_stamps: frozenset[Stamp] = field(default_factory=frozenset)
 
 
 class Incoming:
@@ -129,6 +133,7 @@ class Incoming:
         moved = RowsMoved()
         rows_by_table: RowsByTable = {}
         seen: set[tuple[str, bytes]] = set()
+        leaf_stamps: set[Stamp] = set()
         for index, positions in by_layout.items():
             name, layout = header.layouts[index]
             table = self._foreign.meet(name, header.stream)
@@ -153,6 +158,7 @@ class Incoming:
                     continue
                 row_id, state = _read(table, layout, row, Stamp(born), stamps)
                 others[row_id] = _come_ahead(in_context(state, their_vector))
+                leaf_stamps.update(_leaf_stamps(state))
             # A page comes newest first; the tables grow faster upwards.
             for born, downwards in reversed(new_by_stamp.items()):
                 group = downwards[::-1]
@@ -162,7 +168,7 @@ class Incoming:
                 )
             if others:
                 moved += self._joined(table, others, None, my_vector, their_vector)
-        return Applied(moved=moved, rows_by_table=rows_by_table)
+        return Applied(moved=moved, rows_by_table=rows_by_table, leaf_stamps=frozenset(leaf_stamps))
 
     def _joined(
         self,
@@ -217,6 +223,16 @@ def _come_ahead(state: RowState) -> RowState:
 def _as_spelled(entry: object) -> object:
     """Return an entry of a payload as strategies spell it; the decoder gives closed tuples."""
     return list(entry) if isinstance(entry, tuple) else entry
+
+
+def _leaf_stamps(state: RowState) -> Iterator[Stamp]:
+    """Yield the stamps within documents; raise RemoteProtocolError for one that no batch could have."""
+    for cell in state.cell_by_column.values():
+        if isinstance(cell, JsonDocument):
+            for leaf in cell.leaf_by_path.values():
+                if stamp_seq(leaf.stamp) > SEQUENCE_MAX:
+                    raise RemoteProtocolError("a leaf of a document bears a stamp that no batch could have")
+                yield leaf.stamp
 
 
 def _check_own(state: RowState, stamp: Stamp, deps: VersionVector) -> None:

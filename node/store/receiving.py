@@ -9,7 +9,7 @@ from crdt.hybrid_clock import hybrid_milliseconds
 from crdt.identifiers import DeviceId, Origin, Stamp, stamp_hlc
 from node.store.authoring import Author
 from node.store.catalogue import Catalogue, NewerSchemaError
-from node.store.change_log import ChangeLog, Progress
+from node.store.change_log import ChangeLog, Progress, ProgressMark
 from node.store.database import Database
 from node.store.disturbed import Disturbed
 from node.store.incoming import Applied, Incoming, RowsByTable
@@ -165,10 +165,7 @@ class Receiving:
                     held_seq = frontier.entry(header.origin).seq
                     report.forked.add(Fork(stream=header.stream, origin=header.origin, seq=min(header.seq, held_seq)))
                 case Verdict.APPLY:
-                    if header.stands_for:
-                        self._rewriting.follow(progress, batch, roster.sign_public)
-                        report.origins_changed.update(origin for origin, _, _ in header.stands_for)
-                    self._note(self._apply_one(batch, progress, report), disturbed)
+                    self._note(self._apply_one(batch, progress, roster, report), disturbed)
 
     def _comes_by_snapshot(self, header: BatchHeader, joining: Collection[Stream]) -> bool:
         """Tell whether a batch is among those that an unfinished snapshot will claim.
@@ -184,23 +181,22 @@ class Receiving:
             self._partials.give_up(header.stream)
         return header.stream in joining
 
-    def _apply_one(self, batch: Batch, progress: Progress, report: ApplyReport) -> RowsByTable:
+    def _apply_one(self, batch: Batch, progress: Progress, roster: RosterState, report: ApplyReport) -> RowsByTable:
         header = batch.header
-        vector = progress.state(header.stream).frontier.vector()
+        before = progress.mark()
         self._database.change("SAVEPOINT batch")
         try:
+            if header.stands_for:
+                self._rewriting.follow(progress, batch, roster.sign_public)
+            vector = progress.state(header.stream).frontier.vector()
             applied = self._incoming.apply_batch(batch, vector)
         except NewerSchemaError:
-            self._database.change("ROLLBACK TO batch")
-            self._origins.reload()
-            self._incoming.reload()
+            self._back_to_savepoint(progress, before)
             report.held.append(HeldBatch(raw=batch.raw, reason=_NEWER))
             return {}
         except RemoteProtocolError as error:
             # Its author signed what cannot be merged. The peer that passed it on may be innocent, so the rest flows.
-            self._database.change("ROLLBACK TO batch")
-            self._origins.reload()
-            self._incoming.reload()
+            self._back_to_savepoint(progress, before)
             report.refused.append(_refused(batch, str(error)))
             return {}
         finally:
@@ -210,8 +206,16 @@ class Receiving:
         report.applied += 1
         report.streams_changed.add(header.stream)
         report.origins_changed.add(header.origin)
+        report.origins_changed.update(origin for origin, _, _ in header.stands_for)
         self._count(applied, report.changes_by_table)
         return applied.rows_by_table
+
+    def _back_to_savepoint(self, progress: Progress, before: ProgressMark) -> None:
+        self._database.change("ROLLBACK TO batch")
+        progress.take_back(before)
+        self._origins.reload()
+        self._incoming.reload()
+        self._rewriting.reload()
 
     def apply_page(
         self,
@@ -246,6 +250,7 @@ class Receiving:
         progress.touch(manifest.stream, applied.moved)
         stamps = {row[1] for row in page.rows}
         stamps.update(stamp for row in page.rows for _, stamp in row[3])
+        stamps.update(applied.leaf_stamps)
         latest = stamp_hlc(Stamp(max(stamps, default=b"")))
         if hybrid_milliseconds(latest) > now_milliseconds + CLOCK_AHEAD_MILLISECONDS_MAX:
             # This device's own next stamp exceeds every one it applied; a far one would carry its clock along.

@@ -95,6 +95,11 @@ class Rewriting:
         self._any = bool(database.query("SELECT EXISTS (SELECT 1 FROM _abandoned)")[0][0])
         self._followed: tuple[Stream, Origin, int, dict[CounterCell, Totals]] | None = None
 
+    def reload(self) -> None:
+        """Look again what was abandoned, after a rollback may have taken some back."""
+        self._any = bool(self._database.query("SELECT EXISTS (SELECT 1 FROM _abandoned)")[0][0])
+        self._followed = None
+
     def is_abandoned(self, stream: Stream, origin: Origin, seq: int, batch_hash: BatchHash) -> bool:
         """Tell whether its author wrote this very batch again under another origin."""
         return self._any and self._written_again_as(stream, origin, seq, batch_hash) is not None

@@ -75,7 +75,9 @@ def _duplicates_applied(
 def _frontier_first() -> Iterator[None]:
     original = Receiving._apply_one
 
-    def apply_one(self: Receiving, batch: Batch, progress: Progress, report: ApplyReport) -> object:
+    def apply_one(
+        self: Receiving, batch: Batch, progress: Progress, roster: RosterState, report: ApplyReport
+    ) -> object:
         header = batch.header
         before = progress.state(header.stream)
         progress.append(header.stream, header.origin, header.seq, batch.hash, batch.raw, header.hlc)
@@ -84,7 +86,7 @@ def _frontier_first() -> Iterator[None]:
         self._database.begin()
         self._database.change("DELETE FROM _batch WHERE hash = ?", (batch.hash,))
         progress.states[header.stream] = before
-        return original(self, batch, progress, report)
+        return original(self, batch, progress, roster, report)
 
     with replaced(Receiving, "_apply_one", apply_one):
         yield
@@ -94,8 +96,10 @@ def _frontier_first() -> Iterator[None]:
 def _batch_by_batch() -> Iterator[None]:
     original = Receiving._apply_one
 
-    def apply_one(self: Receiving, batch: Batch, progress: Progress, report: ApplyReport) -> object:
-        answer = original(self, batch, progress, report)
+    def apply_one(
+        self: Receiving, batch: Batch, progress: Progress, roster: RosterState, report: ApplyReport
+    ) -> object:
+        answer = original(self, batch, progress, roster, report)
         progress.persist()
         self._database.commit()
         self._database.begin()

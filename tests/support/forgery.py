@@ -46,6 +46,7 @@ class Forger:
         deps: tuple[tuple[Origin, int], ...] = (),
         hlc: int | None = None,
         stream: Stream | None = None,
+        stands_for: tuple[tuple[Origin, int, BatchHash], ...] = (),
     ) -> bytes:
         """Return a signed batch of (table, layout, spelled row) changes."""
         self.seq += 1
@@ -67,6 +68,7 @@ class Forger:
                 (layouts.index((table, layout)), row, hash_body(hash_prefix(table, layout, stamp), row))
                 for table, layout, row in changes
             ],
+            stands_for=stands_for,
         )
         raw, self.head = make_batch(
             draft,

@@ -5,6 +5,7 @@ import pytest
 from crdt.identifiers import Origin, make_origin
 from sync.effects import Diverged, ForkFound
 from sync.errors import RemoteProtocolError
+from sync.limits import CHAIN_ASKS_MAX, CHAIN_BATCHES_MAX
 from sync.messages import ChainAnswer, ChainAsk
 from sync.session import Phase
 from sync.streams import Stream
@@ -104,3 +105,16 @@ def test_a_question_about_the_asked_devices_own_chain_makes_it_believe_nothing()
     victim.greet().say(ChainAsk(stream=NOTES, origin=own, seqs=[1], batch=0))
     assert victim.victim.error is None
     assert forks(victim.victim) == []
+
+
+@pytest.mark.parametrize(("batch", "questions"), [(1, CHAIN_BATCHES_MAX), (0, CHAIN_ASKS_MAX)])
+def test_a_member_that_asks_about_chains_without_end_is_closed(batch: int, questions: int) -> None:
+    hostile = HostileMember().greet()
+    question = ChainAsk(stream=NOTES, origin=AWAY, seqs=[1], batch=batch)
+    for _ in range(questions):
+        hostile.say(question)
+    open_until_now = hostile.victim.error is None
+    hostile.say(question)
+    assert open_until_now
+    assert isinstance(hostile.victim.error, RemoteProtocolError)
+    assert hostile.victim.session.phase() is Phase.CLOSED

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from msgspec.msgpack import encode
 
-from crdt.identifiers import Origin, make_dot
+from crdt.identifiers import Origin, make_dot, make_origin
 from crdt.row import GENERATION_MAX, Layout
 from sync.errors import RemoteProtocolError
 from sync.streams import Stream
@@ -178,3 +178,18 @@ def test_a_replayed_batch_has_no_second_effect(realm: Realm, here: Replica, ther
     here.receive(raws)
     assert here.store.view() == before
     assert here.query("SELECT uses FROM drill_items") == [(5,)]
+
+
+def test_a_batch_that_is_refused_lets_go_of_nothing_that_it_stands_for(here: Replica, there: Replica) -> None:
+    first, second = Forger(there), Forger(there)
+    second.origin = make_origin(there.device_id, b"another!")
+    assert here.receive([first.batch([item(first, [TITLE], "one")])]).applied == 1
+    before = (here.store.view(), here.query("SELECT hlc, origin, seq, hash FROM _row_drill_items"))
+    counts_for_another = [item(second, [USES], [[here.store.origin, 1, 0]])]
+    stands_for = ((first.origin, 1, first.head),)
+    assert len(here.receive([second.batch(counts_for_another, stands_for=stands_for)]).refused) == 1
+    assert (here.store.view(), here.query("SELECT hlc, origin, seq, hash FROM _row_drill_items")) == before
+    assert here.query("SELECT count(*) FROM _abandoned") == [(0,)]
+    check_digests(here)
+    follower = first.batch([item(first, [TITLE], "two")])
+    assert here.receive([follower]).applied == 1
