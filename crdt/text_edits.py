@@ -1,7 +1,7 @@
 """Finds what a person changed: the least edits that lead from one text to another, within bounds of time and memory.
 
-First the common ends are cut off; what is left is compared line by line, each changed stretch of lines word by word,
-each changed word character by character where the two are alike. Each comparison is Indel's (longest common
+What is left between the common ends is compared line by line, each changed stretch of lines word by word in the same
+way, each changed word character by character where the two are alike. Each comparison is Indel's (longest common
 subsequence, Hyyrö's bit-parallel algorithm in rapidfuzz), whose time and memory grow with the product of the two
 lengths. Beyond `COMPARED_MAX` the texts are first cut into windows at stretches that stand once in each; a window that
 is still beyond it is replaced whole. Words stay whole unless they are alike:
@@ -10,7 +10,7 @@ shared letters of unrelated words would let two concurrent rewrites be mixed let
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 #: Cells of one comparison's bit matrix: 64 million are 8 MB and some 10 ms.
@@ -56,8 +56,24 @@ def common_suffix(a: str, b: str, at_most: int) -> int:
 
 def edits(old: str, new: str) -> list[Edit]:
     """Return the edits that turn `old` into `new`, in order of position, none touching the next."""
+    if not old or not new or old.endswith("\n") or new.endswith("\n"):
+        return _joined(_by_lines(old, new))
+    # With a line end added to both, their last lines are told as the same ones where they are the last no more.
+    found = _joined(_by_lines(old + "\n", new + "\n"))
+    if found and found[-1].position + found[-1].removed > len(old):
+        position, removed, inserted = found.pop()
+        if removed and inserted:
+            last = Edit(position, removed - 1, inserted[:-1])
+        else:
+            # The line end that stands before the edit stands for the one that was added.
+            last = Edit(position - 1, removed, ("\n" + inserted)[:-1] if inserted else "")
+        found = _joined([*found, last])
+    return found
+
+
+def _joined(changes: Iterable[Edit]) -> list[Edit]:
     found: list[Edit] = []
-    for edit in _by_lines(old, new):
+    for edit in changes:
         if found and found[-1].position + found[-1].removed == edit.position:
             last = found.pop()
             edit = Edit(last.position, last.removed + edit.removed, last.inserted + edit.inserted)
@@ -76,8 +92,8 @@ def apply(old: str, changes: Sequence[Edit]) -> str:
 
 
 def _by_lines(old: str, new: str) -> Iterator[Edit]:
-    for at, was, is_now in _differing(old, new, lambda text: text.splitlines(keepends=True)):
-        for word_at, was_words, is_words in _differing(was, is_now, _WORD.findall):
+    for at, was, is_now in _differing(old, new, _whole_lines, lambda text: text.splitlines(keepends=True)):
+        for word_at, was_words, is_words in _differing(was, is_now, _whole_words, _WORD.findall):
             position = at + word_at
             if was_words and is_words and _alike(was_words, is_words):
                 for letter_at, was_letters, is_letters in _aligned(was_words, is_words, list):
@@ -92,23 +108,45 @@ def _alike(a: str, b: str) -> bool:
     return len(a) * len(b) <= COMPARED_MAX and Indel.normalized_similarity(a, b) >= _ALIKE
 
 
-def _differing(old: str, new: str, split: Callable[[str], Sequence[str]]) -> Iterator[tuple[int, str, str]]:
-    """Yield (position, old stretch, new stretch) of what differs between two texts compared part by part.
-
-    The common ends reach no further than to the last whole word: of "an oak" and "an old oak" not "an o", but "an ".
-    """
-    start = common_prefix(old, new)
-    while _within_word(old, start) or _within_word(new, start):
-        start -= 1
-    end = common_suffix(old, new, min(len(old), len(new)) - start)
-    while _within_word(old, len(old) - end) or _within_word(new, len(new) - end):
-        end -= 1
+def _differing(
+    old: str,
+    new: str,
+    common_ends: Callable[[str, str], tuple[int, int]],
+    split: Callable[[str], Sequence[str]],
+) -> Iterator[tuple[int, str, str]]:
+    """Yield (position, old stretch, new stretch) of what differs between two texts compared part by part."""
+    start, end = common_ends(old, new)
     old_middle, new_middle = old[start : len(old) - end], new[start : len(new) - end]
     if not old_middle or not new_middle:
         if old_middle or new_middle:
             yield start, old_middle, new_middle
         return
     yield from ((start + at, was, is_now) for at, was, is_now in _aligned(old_middle, new_middle, split))
+
+
+def _whole_lines(old: str, new: str) -> tuple[int, int]:
+    """Return the lengths of the common ends, cut between lines: half a line would not be found again in the middle."""
+    start = old.rfind("\n", 0, common_prefix(old, new)) + 1
+    end = common_suffix(old, new, min(len(old), len(new)) - start)
+    if not (_begins_line(old, len(old) - end) and _begins_line(new, len(new) - end)):
+        following = old.find("\n", len(old) - end) + 1
+        end = len(old) - following if following else 0
+    return start, end
+
+
+def _begins_line(text: str, position: int) -> bool:
+    return position == 0 or text[position - 1] == "\n"
+
+
+def _whole_words(old: str, new: str) -> tuple[int, int]:
+    """Return the lengths of the common ends, cut between words: of "an oak" and "an old oak" not "an o", but "an "."""
+    start = common_prefix(old, new)
+    while _within_word(old, start) or _within_word(new, start):
+        start -= 1
+    end = common_suffix(old, new, min(len(old), len(new)) - start)
+    while _within_word(old, len(old) - end) or _within_word(new, len(new) - end):
+        end -= 1
+    return start, end
 
 
 def _within_word(text: str, position: int) -> bool:

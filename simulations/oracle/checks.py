@@ -1,10 +1,13 @@
 """Comparisons of a real store with what the oracle says it must hold."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from enum import Enum, auto
 
 from node.store.schema import Column, Table
-from simulations.oracle.history import Cell
+from simulations.oracle.fold import current
+from simulations.oracle.history import Cell, Change, Members
 from simulations.oracle.replica import ModelReplica
 from simulations.oracle.transaction import leaves
 from simulations.violation import Violation
@@ -18,9 +21,13 @@ def check_tables(query: Query, model: ModelReplica, names: Sequence[str], who: s
     for name in names:
         table = model.tables[name]
         expected = {row_id: shown(table, cells) for row_id, cells in visible[name].items()}
-        actual = {
-            row_id: _compared(table, row, expected.get(row_id)) for row_id, row in read_table(query, table).items()
-        }
+        actual = read_table(query, table)
+        lacking = {key for _, key in model.lacking}
+        whole = _History.WHOLE if check == "tables" else _History.UNDER_WAY
+        for row_id in actual.keys() & expected.keys():
+            changes = current(model.changes_by_row[(name, row_id)].values())
+            history = _History.OF_A_FORGOTTEN if (name, row_id) in lacking else whole
+            actual[row_id] = _compared(table, actual[row_id], expected[row_id], changes, history)
         if not same_rows(actual, expected):
             raise Violation(check, f"{who}, table {name}: {_difference(table, actual, expected)}")
 
@@ -57,21 +64,43 @@ def same_rows(left: Mapping[bytes, tuple[object, ...]], right: Mapping[bytes, tu
     )
 
 
-def _compared(table: Table, row: tuple[object, ...], expected: tuple[object, ...] | None) -> tuple[object, ...]:
-    """Return a row with what the model says of those texts in which no character is missing.
+class _History(Enum):
+    """What is held of the changes of a row."""
 
-    The model does not say how characters stand, and one that an edit took away and wrote again, as an editor does that
-    replaces a line, may outlive a removal made apart. So this asks for no character lost; that all devices show the
-    same is asked of their digests.
+    WHOLE = auto()
+    UNDER_WAY = auto()
+    OF_A_FORGOTTEN = auto()
+
+
+def _compared(
+    table: Table,
+    row: tuple[object, ...],
+    expected: tuple[object, ...],
+    changes: Sequence[Change],
+    history: _History,
+) -> tuple[object, ...]:
+    """Return a row with what the model says of those texts that show the right characters, in whatever order.
+
+    None may be missing, unless the row was forgotten elsewhere: an edit can come without the words that it builds on,
+    while the row's end is under way. None may stand there that one of `changes`, all that are held of the row, took
+    away. One of which they do not tell may, until the whole history is held: an edit carries what it builds on, where
+    its author had that by a page only.
     """
-    if expected is None:
-        return row
-    return tuple(
-        ought
-        if column.strategy == "text" and isinstance(value, str) and isinstance(ought, str) and set(ought) <= set(value)
-        else value
-        for column, value, ought in zip(table.columns, row, expected, strict=True)
-    )
+    compared: list[object] = []
+    for column, value, ought in zip(table.columns, row, expected, strict=True):
+        if column.strategy == "text" and isinstance(value, str) and isinstance(ought, str):
+            shown, due = Counter(value.replace("\n", "")), Counter(ought)
+            more, fewer = (shown - due).keys(), (due - shown).keys()
+            wrong = more if history is _History.WHOLE else more & _removed(changes, column.name)
+            if not wrong and (not fewer or history is _History.OF_A_FORGOTTEN):
+                value = ought
+        compared.append(value)
+    return tuple(compared)
+
+
+def _removed(changes: Sequence[Change], column: str) -> set[str]:
+    cells = (change.cells.get(column) for change in changes)
+    return {element for cell in cells if isinstance(cell, Members) for _, element in cell.removed}
 
 
 def _shown(column: Column, cell: Cell) -> object:

@@ -41,3 +41,12 @@ def test_an_inserted_word_is_whole_so_that_replacing_its_neighbour_elsewhere_lea
     assert text_edits.edits("an oak", "an old oak") == [Edit(3, 0, "old ")]
     assert text_edits.edits("an old oak", "an oak") == [Edit(3, 4, "")]
     assert text_edits.edits("the oak", "the oak and the elm") == [Edit(7, 0, " and the elm")]
+
+
+def test_lines_that_stay_are_not_touched_by_edits_before_and_behind_them() -> None:
+    edits = text_edits.edits("gone\nstays\n", "stays\nnew\n")
+    assert edits == [Edit(0, 5, ""), Edit(11, 0, "new\n")]
+    edits = text_edits.edits("first\ngone\nstays\nlast\n", "first\nstays\nnew\nlast\n")
+    assert edits == [Edit(6, 5, ""), Edit(17, 0, "new\n")]
+    assert text_edits.edits("gone\nstays", "stays\nnew") == [Edit(0, 5, ""), Edit(10, 0, "\nnew")]
+    assert text_edits.edits("stays\ngone", "stays") == [Edit(5, 5, "")]

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from crdt.strategies.text import CARRIED_BYTES_MAX
 from node.errors import ConstraintError, UsageError
 from node.store.cells_at_rest import CHANGES_APART_MAX
 from node.store.row_state import split_cells
@@ -18,7 +17,6 @@ from tests.support.realm import Realm, Replica, Statement, check_digests, open_r
 
 STREAM = Stream.MEMORIES
 FOX = "The quick brown fox jumps over the lazy dog."
-GROVE = "".join(f"beside tree {number}, " for number in range(20))
 
 
 @pytest.fixture
@@ -107,6 +105,21 @@ def test_batches_that_arrive_in_any_order_of_authors_give_the_same_bytes(tmp_pat
     assert len({body(reader) for reader in readers}) == 1
     assert len({reader.store.view().stream(STREAM).digest for reader in readers}) == 1
     realm.close()
+
+
+def test_a_line_taken_away_here_does_not_come_back_where_its_neighbours_were_edited(
+    realm: Realm, here: Replica, there: Replica
+) -> None:
+    here.write(page(1, "milk\nbread\n"))
+    realm.exchange()
+    here.write(write_body(1, "milk\n"))
+    there.write(write_body(1, "bread\nbutter\n"))
+    assert same_everywhere(realm) == "butter\n"
+    here.write(page(2, "milk\nbread"))
+    realm.exchange()
+    here.write(write_body(2, "milk"))
+    there.write(write_body(2, "bread\nbutter"))
+    assert "bread" not in str(same_everywhere(realm, 2))
 
 
 def test_one_row_inserted_apart_with_two_texts_keeps_both(realm: Realm, here: Replica, there: Replica) -> None:
@@ -203,58 +216,6 @@ def test_a_snapshot_joins_texts_that_were_edited_on_both_sides(realm: Realm, her
     there.pull_snapshot(here, STREAM)
     assert body(there) == FOX.replace("quick", "swift") + " So they say."
     assert same_everywhere(realm) == body(there)
-
-
-def begun_snapshot(source: Replica, target: Replica) -> None:
-    """Let the first page of a snapshot arrive, and then no more."""
-    manifest, pages = source.manifest_and_pages(STREAM, bytes_max=1)
-    assert len(pages) > 1
-    target.store.apply_page(pages[0], manifest, source.device_id, target.roster)
-
-
-def test_words_written_on_top_of_a_page_are_shown_to_those_who_hold_no_more_than_their_author(
-    realm: Realm, here: Replica, there: Replica, third: Replica
-) -> None:
-    there.write(page(1, "an oak"))
-    third.pull(there)
-    here.pull(there)
-    here.write(page(0, "a row that comes on a later page"), write_body(1, "an oak " + GROVE))
-    begun_snapshot(here, there)
-    assert body(there) == "an oak " + GROVE
-    there.write(write_body(1, "an old oak " + GROVE))
-    third.pull(there)
-    assert body(third) == "an old oak " + GROVE
-    # What its batch brought for certain it does not bring again.
-    there.write(write_body(1, "a very old oak " + GROVE))
-    first, second = there.batches(STREAM)[-2:]
-    assert len(second) < len(first) - 100
-    assert same_everywhere(realm) == "a very old oak " + GROVE
-    for replica in realm.replicas:
-        check_digests(replica)
-
-
-def test_words_written_over_a_plain_text_that_came_by_a_page_are_shown_before_its_batch_is_there(
-    realm: Realm, here: Replica, there: Replica, third: Replica
-) -> None:
-    here.write(page(0, "a row that comes on a later page"), page(1, "an oak"))
-    begun_snapshot(here, there)
-    there.write(write_body(1, "an old oak"))
-    third.pull(there)
-    assert body(third) == "an old oak"
-    assert same_everywhere(realm) == "an old oak"
-
-
-def test_a_long_history_that_came_by_a_page_is_not_carried_along(
-    realm: Realm, here: Replica, there: Replica, third: Replica
-) -> None:
-    long = "".join(f"line {number}\n" for number in range(CARRIED_BYTES_MAX // 8))
-    here.write(page(0, "a row that comes on a later page"), page(1, long))
-    begun_snapshot(here, there)
-    there.write(write_body(1, long + "end"))
-    assert len(there.batches(STREAM)[0]) < 2_000
-    third.pull(there)
-    assert body(third) == ""
-    assert same_everywhere(realm) == long + "end"
 
 
 def test_a_long_text_is_edited_apart_and_comes_together(realm: Realm, here: Replica, there: Replica) -> None:
