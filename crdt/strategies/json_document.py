@@ -9,7 +9,7 @@ write takes away what was out of sight, so that it never comes back by itself.
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,9 @@ Path = tuple[str, ...]
 
 LEAVES_MAX = 100_000
 DEPTH_MAX = 64
+#: Of objects and arrays inside one another. Python's own bound depends on who calls, so one device would read what
+#: another could not.
+NESTING_MAX = 128
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -152,7 +155,7 @@ def _read_leaf(row: object, least: Stamp) -> tuple[Path, Leaf]:
     if len(keys) > DEPTH_MAX or any(_SURROGATE.search(key) for key in keys):
         raise MergeError("a leaf lies too deep, or its keys are no Unicode")
     if text is not None:
-        parsed = _parse(text)
+        parsed = _parse(text, NESTING_MAX - len(keys))
         if canonical_json(parsed) != text or (isinstance(parsed, dict) and parsed):
             raise MergeError("a leaf is canonical JSON of anything but an object with content")
     if stamp is None:
@@ -189,14 +192,37 @@ def _shown(state: JsonDocument) -> dict[Path, str]:
     return shown
 
 
-def _parse(text: Scalar) -> object:
+def _parse(text: Scalar, nesting_max: int = NESTING_MAX) -> object:
     try:
         parsed: object = json.loads(text) if isinstance(text, str) else json.loads("")
         if isinstance(text, str) and _SURROGATE.search(canonical_json(parsed)):
             raise MergeError("a document's text is no Unicode")
+        if isinstance(text, str) and text.count("[") + text.count("{") > nesting_max:
+            _check_nesting(parsed, nesting_max)
+    except MergeError:
+        raise
     except (ValueError, RecursionError) as error:
         raise MergeError("a document is written as JSON") from error
     return parsed
+
+
+def _check_nesting(parsed: object, most: int) -> None:
+    """Raise MergeError where more than `most` objects and arrays stand inside one another."""
+    level: list[object] = [parsed]
+    for _ in range(most):
+        level = [inner for value in level for inner in _inside(value)]
+    if any(isinstance(value, dict | list) for value in level):
+        raise MergeError(f"a document has more than {NESTING_MAX} objects and arrays inside one another")
+
+
+def _inside(value: object) -> Iterable[object]:
+    match value:
+        case dict():
+            return value.values()
+        case list():
+            return value
+        case _:
+            return ()
 
 
 def _leaves(parsed: object, path: Path) -> Iterator[tuple[Path, str]]:

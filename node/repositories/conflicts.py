@@ -4,24 +4,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from crdt.identifiers import RowId, Stamp, stamp_hlc, stamp_origin
+from crdt.row import RowState
 from crdt.strategies.register import Register
 from node.clock import Clock
 from node.errors import RefusedError, UsageError
 from node.repositories.ports import SqlValue, WriteTransaction
-from node.repositories.values import now_text, read_text
+from node.repositories.values import now_text
 from node.store.conflict_log import KeptConflict
 from node.store.history import HistoryEntry
 from node.store.schema import Column
 from node.store.store import Store
 
 KEY_DIGITS_MIN = 4
+_CHOICES = ("shown", "other", "text")
 _HISTORY_MAX = 10_000
 _IDS_PER_STATEMENT = 500
 # Two people who choose apart are not asked which of them chose: the later word stands.
 _ABOUT_RECORDS = "c.table_name <> 'conflict_resolutions'"
 _OPEN = (
     f"{_ABOUT_RECORDS} AND NOT c.same AND"
-    " ifnull((SELECT r.state = 'reopened' FROM conflict_resolutions r WHERE r.id = c.key), c.settled_by IS NULL)"
+    " ifnull((SELECT r.state <> 'resolved' FROM conflict_resolutions r WHERE r.id = c.key), c.settled_by IS NULL)"
 )
 # Where the other version was taken it is what is shown, and still a conflict that was resolved.
 _KNOWN = f"{_ABOUT_RECORDS} AND (NOT c.same OR EXISTS (SELECT 1 FROM conflict_resolutions r WHERE r.id = c.key))"
@@ -138,16 +140,18 @@ class Conflicts:
         if resolution is None or not resolution.alive:
             state = "open" if kept.settled_by is None else "settled"
             return ConflictState(kept=kept, shown=shown, state=state, choice=None, resolved_by=None)
-        choice, state_cell = (resolution.cell_by_column[name] for name in ("choice", "state"))
-        assert isinstance(choice, Register)
-        assert isinstance(state_cell, Register)
+        # A member's device may leave columns out, or say what no version here says.
+        choice, now = (_said_in(resolution, name) for name in ("choice", "state"))
         return ConflictState(
             kept=kept,
             shown=shown,
-            state=read_text(state_cell.value),
-            choice=read_text(choice.value),
+            state="resolved" if now in ("resolved", None) else "reopened",
+            choice=next((known for known in _CHOICES if known == choice), "shown"),
             # The choice may say what it said before; the latest of the row's stamps is its last word.
-            resolved_by=max(cell.stamp for cell in resolution.cell_by_column.values() if isinstance(cell, Register)),
+            resolved_by=max(
+                (cell.stamp for cell in resolution.cell_by_column.values() if isinstance(cell, Register)),
+                default=resolution.born,
+            ),
         )
 
     def _require_writable(self, kept: KeptConflict, choice: str) -> None:
@@ -176,6 +180,11 @@ def delete_resolutions(transaction: WriteTransaction, record_ids: Sequence[RowId
 def _one_transaction(one: Stamp, other: Stamp) -> bool:
     """Tell whether two batches are of one transaction: those share author and time, whatever their streams."""
     return stamp_hlc(one) == stamp_hlc(other) and stamp_origin(one) == stamp_origin(other)
+
+
+def _said_in(resolution: RowState, column: str) -> object:
+    cell = resolution.cell_by_column.get(column)
+    return cell.value if isinstance(cell, Register) else None
 
 
 def _said_of(entry: HistoryEntry, column: str) -> tuple[object, object] | None:

@@ -105,3 +105,21 @@ def test_a_malformed_document_is_refused(payload: object) -> None:
 def test_what_is_no_json_is_refused(value: str | int | bytes) -> None:
     with pytest.raises(MergeError):
         json_document.delta(inserted("{}"), value, stamp(2), PLACE)
+
+
+def nested(depth: int) -> str:
+    return '{"a":' + "[" * (depth - 1) + "]" * (depth - 1) + "}"
+
+
+def test_how_deep_a_document_may_be_does_not_depend_on_who_reads_it() -> None:
+    assert json_document.value(json_document.from_wire(nested(128), stamp(1), PLACE)) == nested(128)
+    for text in (nested(129), nested(900), "[" * 129 + "]" * 129):
+        with pytest.raises(MergeError):
+            json_document.from_wire(text, stamp(1), PLACE)
+        with pytest.raises(MergeError):
+            json_document.delta(None, text, stamp(1), PLACE)
+    leaf = [["a"] * 64, "[" * 65 + "]" * 65, None]
+    with pytest.raises(MergeError, match="inside one another"):
+        json_document.from_wire([leaf, [["b"], "1", stamp(2)]], stamp(1), PLACE)
+    wide = "[" + ",".join(["[]"] * 500) + "]"
+    assert json_document.value(json_document.from_wire(wide, stamp(1), PLACE)) == wide

@@ -12,6 +12,8 @@ from node.repositories.memories import Memories, MemoryEdit, NewMemory
 from node.repositories.record_history import RecordHistory
 from node.schemas import CORE_COMPONENTS
 from simulations.kernel.clock import SkewedClock
+from sync.streams import Stream
+from tests.support.forgery import Forger, column
 from tests.support.realm import Realm, Replica, open_realm
 
 
@@ -167,3 +169,28 @@ def test_a_conflict_is_found_by_the_first_digits_of_its_key(homes: list[Home], m
             here.conflicts.find(wrong)
     with pytest.raises(UsageError, match="No conflict"):
         here.conflicts.find("0000000000000000")
+
+
+@pytest.mark.parametrize(
+    ("columns", "values", "state"),
+    [
+        ([], [], "resolved"),
+        ([column("choice", "lww"), column("state", "lww")], ["nonsense", "resolved"], "resolved"),
+        ([column("choice", "lww"), column("state", "lww")], ["other", "nonsense"], "reopened"),
+    ],
+)
+def test_what_a_member_says_of_a_conflict_in_no_words_of_ours_leaves_the_list_to_be_read(
+    realm: Realm, homes: list[Home], memory: RowId, columns: list[tuple[str, int]], values: list[str], state: str
+) -> None:
+    here, there = homes
+    realm.exchange()
+    key = here.only().kept.key
+    forger = Forger(there.replica, Stream.PROFILE)
+    said = forger.change("conflict_resolutions", columns, key, 1, *values)
+    assert here.replica.receive([forger.batch([said])]).applied == 1
+    (found,) = here.conflicts.listed(everything=True, limit=10)
+    assert found.state == state
+    assert found.choice in ("shown", "other")
+    assert here.conflicts.count() == (state == "reopened")
+    here.conflicts.resolve(found, choice="other", text=None)
+    assert here.conflicts.find(key.hex()).state == "resolved"
