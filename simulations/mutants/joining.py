@@ -47,6 +47,13 @@ def _forgets_its_place() -> Iterator[None]:
 
 
 @contextmanager
+def _goes_on_for_nothing() -> Iterator[None]:
+    """Any sender may finish what another began."""
+    with replaced(Manifest, "can_finish", lambda _self, _claim, _held: True):
+        yield
+
+
+@contextmanager
 def _drops_what_others_lack() -> Iterator[None]:
     """Compaction goes by what is held here, and the base says nothing of it."""
 
@@ -76,6 +83,13 @@ JOINING: tuple[Mutant, ...] = (
         checks=(*STATE_CHECKS, "frontier", "convergence", "crash", "refusal"),
         plant=_forgets_its_place,
         focus=_JOINING,
+    ),
+    Mutant(
+        name="snapshot-goes-on-for-nothing",
+        says="a snapshot is finished by a sender whose log begins beyond what the whole may claim",
+        checks=("convergence",),
+        plant=_goes_on_for_nothing,
+        focus=focused(tables=("drill_notes",), snapshot=0.15, kill=0.2, devices=4, steps=80),
     ),
     Mutant(
         name="compaction-drops-what-others-lack",
