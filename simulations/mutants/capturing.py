@@ -101,7 +101,7 @@ CAPTURING = (
     Mutant(
         name="updates-not-captured",
         says="an UPDATE is not replicated",
-        checks=("capture", "read-your-writes"),
+        checks=("capture", *STATE_CHECKS),
         plant=lambda: _collecting(updates=True),
     ),
     Mutant(
