@@ -3,6 +3,7 @@
 from crdt.strategies import json_document, lww, text
 from crdt.strategies.json_document import JsonDocument
 from crdt.strategies.text import Text
+from crdt.text_edits import Edit
 from simulations.mutants.registry import STATE_CHECKS, Mutant, focused, other_join, replaced
 
 _NOTES = focused(tables=("drill_notes",), devices=3, steps=60, statements_max=3)
@@ -16,6 +17,10 @@ def _concurrent_edit_dropped(a: Text, b: Text) -> Text:
 
 def _second_insert_dropped(a: Text, b: Text) -> Text:
     return a if a.plain and b.plain else text.join(a, b)
+
+
+def _rewritten_whole(old: str, new: str) -> list[Edit]:
+    return [Edit(0, len(old), new)] if old != new else []
 
 
 def _newest_document_whole(a: JsonDocument, b: JsonDocument) -> JsonDocument:
@@ -44,6 +49,13 @@ WITHIN_CELLS = (
         says="where one row was inserted apart with two texts, the one that arrives is lost",
         checks=STATE_CHECKS,
         plant=lambda: other_join("text", _second_insert_dropped),
+        focus=_NOTES,
+    ),
+    Mutant(
+        name="edited-text-rewritten-whole",
+        says="an edit writes the whole text anew, and with it what others took away meanwhile",
+        checks=STATE_CHECKS,
+        plant=lambda: replaced(text, "edits", _rewritten_whole),
         focus=_NOTES,
     ),
     Mutant(
