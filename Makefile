@@ -37,7 +37,7 @@ demo: $(READY)
 	@$(BIN)/nuthatch demo
 
 test: $(READY)
-	@$(BIN)/python -m pytest $(PYTEST_ARGUMENTS)
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(PYTEST_ARGUMENTS)
 
 day: $(READY)
 	@$(BIN)/python -m pytest -m day $(PYTEST_ARGUMENTS)

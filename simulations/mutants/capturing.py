@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from crdt.hybrid_clock import HybridClock
-from crdt.identifiers import HybridTime
+from crdt.identifiers import HybridTime, RowId
 from node.store import authoring, change_log, full_text, own_changes, store
 from node.store.capture import Capture, TouchedTable
 from node.store.catalogue import ReplicatedTable
@@ -86,8 +86,8 @@ def _tombstones_dropped() -> Iterator[None]:
 def _reborn_young() -> Iterator[None]:
     original = own_changes.new_row
 
-    def new_row(table: ReplicatedTable, generation: int, *rest: object) -> object:
-        return original(table, 1, *rest)  # type: ignore[arg-type]
+    def new_row(table: ReplicatedTable, row_id: RowId, generation: int, *rest: object) -> object:
+        return original(table, row_id, 1, *rest)  # type: ignore[arg-type]
 
     with replaced(own_changes, "new_row", new_row):
         yield

@@ -60,7 +60,7 @@ DERIVING = (
     Mutant(
         name="orphans-never-return",
         says="what is out of sight is not found when its parent returns",
-        checks=STATE_CHECKS,
+        checks=("capture", *STATE_CHECKS),
         plant=lambda: replaced(ReferenceGraph, "watching", _nobody),
         focus=_COMMENTS,
     ),
