@@ -152,8 +152,12 @@ def hash_body(prefix: blake2b, body: bytes) -> bytes:
 
 def hash_row(table: str, row: SpelledRow) -> bytes:
     """Return the 32-byte row hash: BLAKE2b of layout, born, the cells' own stamps, and body."""
-    if not row.stamp_by_index:
-        return hash_body(hash_prefix(table, row.layout, row.born), row.body)
-    prefix = layout_digest(table, row.layout) + row.born
-    stamps = _encode(sorted([index, stamp] for index, stamp in row.stamp_by_index.items()))
-    return blake2b(prefix + stamps + row.body, digest_size=ROW_HASH_BYTES, person=b"nuthatch-row+").digest()
+    return hash_spelled(layout_digest(table, row.layout), row.born, row.stamp_by_index, row.body)
+
+
+def hash_spelled(layout_named: bytes, born: Stamp, stamp_by_index: Mapping[int, Stamp], body: bytes) -> bytes:
+    """Return the same of a row whose table and layout are named by `layout_digest`."""
+    if not stamp_by_index:
+        return blake2b(layout_named + born + body, digest_size=ROW_HASH_BYTES, person=b"nuthatch-row").digest()
+    hashed = b"".join((layout_named, born, _encode(sorted(stamp_by_index.items())), body))
+    return blake2b(hashed, digest_size=ROW_HASH_BYTES, person=b"nuthatch-row+").digest()

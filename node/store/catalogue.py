@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from crdt.row import Layout
+from crdt.row import Layout, layout_digest
 from crdt.strategies import STRATEGY_BY_CODE, STRATEGY_BY_NAME, Strategy
 from crdt.values import INTEGER_MAX, INTEGER_MIN, Scalar
 from node.errors import StorageError
@@ -89,6 +89,11 @@ class ReplicatedTable:
         """The layout of a row of which every column is known."""
         codes = (strategy.code for strategy in self.strategies)
         return tuple(zip(self.column_names, codes, strict=True))
+
+    @cached_property
+    def layout_named(self) -> bytes:
+        """The digest that names `layout` in the hashes of rows."""
+        return layout_digest(self.name, self.layout)
 
     @cached_property
     def conditional(self) -> tuple[tuple[int, Callable[[Scalar], bool]], ...]:

@@ -18,7 +18,7 @@ from crdt.digest import sum_hashes
 from crdt.errors import MergeError
 from crdt.identifiers import RowId, Stamp, make_stamp
 from crdt.place import Place
-from crdt.row import ROW_HASH_BYTES, Layout, SpelledRow, hash_body, hash_prefix, hash_row
+from crdt.row import ROW_HASH_BYTES, Layout, hash_body, hash_prefix, hash_spelled
 from crdt.strategies.register import Register
 from crdt.text_merge_at_rest import TextAtRest, at_rest, merged
 from crdt.version_vector import VersionVector
@@ -276,12 +276,11 @@ def _apply(table: ReplicatedTable, row: PlainRow, written: _Written) -> Edited:
         stamps[index] = cell.stamp
         if cell.stamp == row.born:
             del stamps[index]
-    after = row._replace(proofs=proofs, stamp_by_index=stamps)
+    after = PlainRow(row.row_id, row.generation, row.born, stamps, proofs, stated, row.hash)
     named: dict[str, bytes] = {table.column_names[index]: stamp for index, stamp in sorted(stamps.items())}
     return Edited(row, _encode(Cells(named, stated, [], {}, {})), _hash(table, after), differences)
 
 
 def _hash(table: ReplicatedTable, row: PlainRow) -> bytes:
     body = _encode([row.row_id, row.generation, *row.proofs])
-    spelled = SpelledRow(layout=table.layout, born=row.born, body=body, stamp_by_index=row.stamp_by_index)
-    return hash_row(table.name, spelled)
+    return hash_spelled(table.layout_named, row.born, row.stamp_by_index, body)
