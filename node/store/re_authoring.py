@@ -38,11 +38,16 @@ NO_TOTALS: Totals = (0, 0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Renaming:
-    """One batch's old and new stamp, and by how much it moved each counter (added, subtracted)."""
+    """One batch's old and new stamp, and by how much it moved each counter (added, subtracted).
+
+    `earlier` says what the batches before it in the same chain are called since they were written again: a batch names
+    elements of sets that it removes, and these may have been added by any of them.
+    """
 
     old: Stamp
     new: Stamp
     step_by_cell: Mapping[CounterCell, Totals] = field(default_factory=dict)
+    earlier: Mapping[tuple[Origin, int], tuple[Origin, int]] = field(default_factory=dict)
 
     def stamp(self, stamp: Stamp) -> Stamp:
         """Return the name of a version."""
@@ -50,9 +55,10 @@ class Renaming:
 
     def dot(self, dot: Dot) -> Dot:
         """Return the name of an element of a set."""
-        if dot_origin(dot) != stamp_origin(self.old) or dot_seq(dot) != stamp_seq(self.old):
-            return dot
-        return make_dot(stamp_origin(self.new), stamp_seq(self.new), dot_index(dot))
+        batch = dot_origin(dot), dot_seq(dot)
+        if batch == (stamp_origin(self.old), stamp_seq(self.old)):
+            return make_dot(stamp_origin(self.new), stamp_seq(self.new), dot_index(dot))
+        return make_dot(*self.earlier[batch], dot_index(dot)) if batch in self.earlier else dot
 
 
 def renamed_row(table: str, row_id: RowId, row: RowState, renaming: Renaming) -> RowState:

@@ -142,21 +142,25 @@ class Rewriting:
             )
         words = self._words_before(stream, old, after, end, sign_public)
         seen = {old: after, **others}
+        again: dict[tuple[Origin, int], tuple[Origin, int]] = {}
         for batch in end:
             header = batch.header
             into = self._written_again_as(stream, old, header.seq, batch.hash)
             if into is not None:
                 # In an earlier life, which this store does not remember; it came back from another device.
                 seen[into[0]] = max(into[1], seen.get(into[0], 0))
+                again[old, header.seq] = into
                 self._steps(words, batch)
                 continue
             seq = progress.state(stream).frontier.entry(new).seq + 1
             stamp = make_stamp(times.get(header.hlc, header.hlc), new, seq)
-            renaming = Renaming(old=header.stamp, new=stamp, step_by_cell=self._steps(words, batch))
+            steps = self._steps(words, batch)
+            renaming = Renaming(old=header.stamp, new=stamp, step_by_cell=steps, earlier=again)
             deps = dict(header.deps) | seen | {new: seq - 1}
             begun = self._counted(progress, stream, new, renaming.step_by_cell)
             self._rename(progress, batch, renaming)
             self._append_again(progress, batch, renaming, deps, begun)
+            again[old, header.seq] = (new, seq)
         self._retreat(progress, stream, old, after)
         return len(end)
 

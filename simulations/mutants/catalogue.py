@@ -8,6 +8,7 @@ from simulations.mutants.merging import MERGING
 from simulations.mutants.receiving import RECEIVING
 from simulations.mutants.registry import Mutant
 from simulations.mutants.restoring import RESTORING
+from simulations.mutants.rewriting import REWRITING
 from simulations.mutants.within_cells import WITHIN_CELLS
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -18,5 +19,6 @@ MUTANTS: tuple[Mutant, ...] = (
     *DERIVING,
     *FORGETTING,
     *RESTORING,
+    *REWRITING,
     *JOINING,
 )

@@ -8,7 +8,7 @@ from node.store.incarnation_guard import IncarnationGuard
 from node.store.incarnation_mark import Mark, MarkFile
 from simulations.mutants.registry import Mutant, focused, replaced
 
-_RESTORES = focused(restore=0.4, devices=3, steps=60, statements_max=3)
+_RESTORES = focused(restore=0.4, unnoticed=0.0, devices=3, steps=60, statements_max=3)
 _CHECKS = ("incarnation", "fork")
 
 

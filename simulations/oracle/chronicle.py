@@ -1,6 +1,6 @@
 """Everything that was acknowledged anywhere: each batch's bytes, and what its transaction meant."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from hashlib import blake2b
 
@@ -40,6 +40,31 @@ class Chronicle:
         for change in written.changes:
             known = self._generation_by_row.get(change.key, 0)
             self._generation_by_row[change.key] = max(known, change.generation)
+
+    def register_again(self, written: Written, raw: bytes) -> None:
+        """Take down a transaction that its author wrote again under another name, perhaps without forgotten words."""
+        self.register(written, raw)
+        del self._name_by_raw[raw]
+
+    def replace_lost(self, batches: Iterable[tuple[Written, bytes]]) -> None:
+        """Take down what a device wrote under numbers that nobody holds with other content."""
+        for written, raw in batches:
+            self.written_by_name.pop(written.name, None)
+            self.register(written, raw)
+            self.adrift.discard(written.name)
+        self._digest_by_frontier.clear()
+
+    def lose(self, stream: Stream, origin: bytes, held: int) -> None:
+        """Forget what was written of a chain behind number `held`: nobody has it any more, and its author will go on."""
+        for name in [name for name in self.written_by_name if name[:2] == (stream, origin) and name[2] > held]:
+            del self.written_by_name[name]
+            self.adrift.discard(name)
+        self._digest_by_frontier.clear()
+
+    def rename(self, names: Iterable[BatchName], version_by_old: Mapping[Version, Version]) -> None:
+        """Let transactions speak of versions by the names that they bear since they were written again."""
+        for name in names:
+            self.written_by_name[name] = self.written_by_name[name].renamed(version_by_old)
 
     def name_of(self, raw: bytes) -> BatchName:
         """Return which batch these bytes are.
@@ -91,11 +116,13 @@ class Chronicle:
         now_milliseconds: int,
         hold_milliseconds: int,
         joining: Mapping[Stream, Mapping[bytes, int]],
+        forked: Collection[tuple[Stream, bytes]] = (),
     ) -> tuple[list[Written], set[bytes]]:
         """Return what a replica must apply and what it must hold of `raws`, taken in order.
 
         No gap in an author's numbers, nothing before what it builds on, nothing from too far ahead, and nothing that
-        a snapshot being received will claim (`joining`).
+        a snapshot being received will claim (`joining`). Of chains of which the replica holds another version
+        (`forked`) nothing follows what it holds.
         """
         reached = {stream: dict(known) for stream, known in model.frontier.items()}
         applied: list[Written] = []
@@ -105,9 +132,16 @@ class Chronicle:
             known = reached.setdefault(written.stream, {})
             if written.version.seq <= known.get(written.version.origin, 0):
                 continue
+            if (written.stream, written.version.origin) in forked and (
+                written.version.seq == known[written.version.origin] + 1
+            ):
+                continue
             if (
                 written.version.seq == known.get(written.version.origin, 0) + 1
-                and all(known.get(origin, 0) >= seq for origin, seq in written.deps.items())
+                and all(
+                    known.get(origin, 0) >= seq or model.holds_anew(written.stream, known, origin, seq)
+                    for origin, seq in written.deps.items()
+                )
                 and written.version.seq > joining.get(written.stream, {}).get(written.version.origin, 0)
                 and (written.version.hlc >> 16) <= now_milliseconds + hold_milliseconds
             ):

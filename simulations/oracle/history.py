@@ -1,7 +1,7 @@
 """What was written: transactions as the oracle knows them, with nothing taken from the store but their stamps."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from sync.streams import Stream
@@ -64,6 +64,21 @@ class Change:
     deps: Mapping[bytes, int]
     cells: Mapping[str, CellChange]
 
+    def renamed(self, version_by_old: Mapping[Version, Version]) -> "Change":
+        """Return the same change with versions under the names that they bear since they were written again."""
+        return replace(
+            self,
+            version=version_by_old.get(self.version, self.version),
+            cells={
+                column: replace(
+                    cell, removed=frozenset((version_by_old.get(seen, seen), element) for seen, element in cell.removed)
+                )
+                if isinstance(cell, Members)
+                else cell
+                for column, cell in self.cells.items()
+            },
+        )
+
     def saw(self, version: Version) -> bool:
         """Return whether the writer knew of `version` when it wrote this change."""
         if version.origin == self.version.origin:
@@ -80,6 +95,16 @@ class Written:
     deps: Mapping[bytes, int]
     changes: tuple[Change, ...]
     forgotten: frozenset[RowKey] = frozenset()
+    #: Batches, as (origin, number), whose contents their author wrote again here.
+    stands_for: tuple[tuple[bytes, int], ...] = ()
+
+    def renamed(self, version_by_old: Mapping[Version, Version]) -> "Written":
+        """Return the same transaction with versions under the names that they bear since they were written again."""
+        return replace(
+            self,
+            version=version_by_old.get(self.version, self.version),
+            changes=tuple(replace(change, deps=self.deps).renamed(version_by_old) for change in self.changes),
+        )
 
     @property
     def name(self) -> tuple[Stream, bytes, int]:

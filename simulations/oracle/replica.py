@@ -20,6 +20,8 @@ class ModelReplica:
         self.frontier: dict[Stream, dict[bytes, int]] = {}
         # Changes that the frontier covers and that came without their words, because their rows were forgotten.
         self.lacking: set[tuple[Version, RowKey]] = set()
+        # By what the batches are held that were written again; not known of what came by snapshot.
+        self.again: dict[tuple[Stream, bytes, int], set[tuple[bytes, int]]] = {}
         self._rows: dict[RowKey, Row] = {}
         self._stale: set[RowKey] = set()
         self._visible: Visible | None = None
@@ -30,6 +32,7 @@ class ModelReplica:
         other.changes_by_row = {key: dict(changes) for key, changes in self.changes_by_row.items()}
         other.frontier = {stream: dict(known) for stream, known in self.frontier.items()}
         other.lacking = set(self.lacking)
+        other.again = {name: set(into) for name, into in self.again.items()}
         other._rows = dict(self._rows)
         other._stale = set(self._stale)
         return other
@@ -41,9 +44,25 @@ class ModelReplica:
     def learn(self, written: Written) -> None:
         """Hold one more transaction and advance the frontier over it."""
         self.learn_changes(written.changes)
+        self.note_again(written)
         self.lacking.update((written.version, key) for key in written.forgotten)
         known = self.frontier.setdefault(written.stream, {})
         known[written.version.origin] = max(known.get(written.version.origin, 0), written.version.seq)
+
+    def note_again(self, written: Written) -> None:
+        """Remember what a transaction stands for."""
+        for origin, seq in written.stands_for:
+            self.again.setdefault((written.stream, origin, seq), set()).add(written.version[1:])
+
+    def holds_anew(self, stream: Stream, known: Mapping[bytes, int], origin: bytes, seq: int) -> bool:
+        """Return whether a frontier covers what a batch was written again as.
+
+        A number may have been given twice; which of the two batches is meant, nobody can tell.
+        """
+        return any(
+            known.get(into, 0) >= number or self.holds_anew(stream, known, into, number)
+            for into, number in self.again.get((stream, origin, seq), ())
+        )
 
     def learn_changes(self, changes: Iterable[Change]) -> None:
         """Hold changes without moving the frontier: what a snapshot page brings."""
@@ -52,6 +71,23 @@ class ModelReplica:
             self._stale.add(change.key)
             self.lacking.discard((change.version, change.key))
             self._visible = None
+
+    def rename(self, stream: Stream, version_by_old: Mapping[Version, Version]) -> None:
+        """Call versions as they are called since they were written again, also where later changes speak of them.
+
+        One transaction may have one version in several streams.
+        """
+        keys = {key for key in self.changes_by_row if self.tables[key[0]].stream == stream}
+        for key, changes in self.changes_by_row.items():
+            if key not in keys:
+                continue
+            renamed = [change.renamed(version_by_old) for change in changes.values()]
+            self.changes_by_row[key] = {change.version: change for change in renamed}
+        self.lacking = {
+            (version_by_old.get(version, version) if key in keys else version, key) for version, key in self.lacking
+        }
+        self._stale |= keys
+        self._visible = None
 
     def adopt(self, stream: Stream, frontier: Mapping[bytes, int]) -> None:
         """Join a snapshot's frontier."""

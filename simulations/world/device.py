@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from crdt.identifiers import DeviceId, Origin
@@ -12,6 +13,7 @@ from node.store.store import Store
 from node.store.whereabouts import Whereabouts
 from simulations.kernel.clock import SkewedClock, TrueTime
 from simulations.kernel.streams import SeededStream
+from simulations.oracle.history import Written
 from simulations.oracle.replica import ModelReplica
 from simulations.workloads.values import Values
 from simulations.world import fence
@@ -22,6 +24,17 @@ from sync.streams import Stream
 
 #: More than any simulated store holds: everything that a reader lacks, at once.
 ALL_BYTES = 2**26
+
+
+@dataclass(slots=True)
+class Astray:
+    """A device set back without a trace: behind which numbers of its chains it writes numbers that are taken, and what.
+
+    `written` holds only chains on which it has done so; it is over once a peer has shown the other version.
+    """
+
+    behind: dict[tuple[Stream, bytes], int] = field(default_factory=dict)
+    written: dict[tuple[Stream, bytes], list[tuple[Written, bytes]]] = field(default_factory=dict)
 
 
 class Device:
@@ -54,6 +67,7 @@ class Device:
         self.unsettled: dict[Stream, dict[bytes, int]] = {}
         self.vague: set[Stream] = set()
         self.joined_snapshot = False
+        self.astray = Astray()
         self.snapshot_claims: dict[Stream, dict[bytes, int]] = {}
         self.life = 0
         self._grave: list[Store] = []
@@ -177,6 +191,16 @@ class Device:
         self.switch = self._new_switch()
         self.held.clear()
         self.store = self._open()
+
+    @property
+    def copies(self) -> int:
+        """How often the device's file became another one; a snapshot of the whole machine sets this back, too."""
+        return self._copies
+
+    def set_back_unnoticed(self, backup: Path, copies: int) -> None:
+        """Replace what a killed process left by the whole machine as it was, so that nothing beside the store tells."""
+        self.set_back(backup, with_mark=True)
+        self._copies = copies
 
     def set_back(self, backup: Path, *, with_mark: bool) -> None:
         """Replace what a killed process left by the files of a backup; without the mark, the newer mark stays."""

@@ -9,6 +9,7 @@ from simulations.oracle.history import Written
 from simulations.violation import Violation
 from simulations.world.courier import Parcel
 from simulations.world.device import ALL_BYTES, Device, plain_frontier
+from simulations.world.forks import meet
 from simulations.world.local import note_digests, owe_repairs
 from simulations.world.transfer import Transfer
 from simulations.world.world import World
@@ -22,6 +23,8 @@ from sync.streams import Stream
 def offer(world: World, source: Device, destination: Device, *, entire: bool = False) -> bool:
     """Send what the destination lacks, in one parcel; return False where only a snapshot would help."""
     raws: list[bytes] = []
+    if source.astray.written:
+        return True
     view = destination.store.view()
     for stream in Stream:
         after = view.stream(stream).frontier
@@ -35,7 +38,7 @@ def offer(world: World, source: Device, destination: Device, *, entire: bool = F
     for raw in raws:
         world.chronicle.name_of(raw)
     if raws and entire:
-        deliver(world, destination, raws)
+        deliver(world, destination, raws, source)
     elif raws:
         fate = world.courier.send(Parcel(source=source.index, destination=destination.index, raws=tuple(raws)))
         world.trace.reached(f"parcel {fate}")
@@ -43,15 +46,18 @@ def offer(world: World, source: Device, destination: Device, *, entire: bool = F
     return True
 
 
-def deliver(world: World, device: Device, raws: list[bytes]) -> None:
+def deliver(world: World, device: Device, raws: list[bytes], source: Device) -> None:
     """Apply batches and check that exactly what may be applied was: no more, no less."""
     raws = device.held + raws
     now = device.clock.now_milliseconds()
     joining = _joining(world, device)
-    admitted, waiting = world.chronicle.admitted(device.model, raws, now, CLOCK_AHEAD_MILLISECONDS_MAX, joining)
+    admitted, waiting = world.chronicle.admitted(
+        device.model, raws, now, CLOCK_AHEAD_MILLISECONDS_MAX, joining, device.astray.written
+    )
     already = [raw for raw in raws if _covered(world, device, raw)]
     report = device.store.apply_batches(raws, world.realm.roster, now, joining)
-    if report.refused:
+    forked = {(fork.stream, bytes(fork.origin)) for fork in report.forked}
+    if report.refused and not (forked and forked <= device.astray.written.keys()):
         raise Violation("refusal", f"{device.name} refused an honest batch: {report.refused[0].reason}")
     accept(world, device, admitted)
     if {held.raw for held in report.held} != waiting:
@@ -59,12 +65,16 @@ def deliver(world: World, device: Device, raws: list[bytes]) -> None:
     world.trace.reached("duplicate delivered", bool(already))
     world.trace.reached("batch held", bool(waiting))
     world.trace.reached("late batch released", bool(admitted and device.held))
+    if forked:
+        world.trace.reached("fork met in a parcel")
+        meet(world, device, source)
     device.held = sorted(waiting) if world.random.chance(0.8) else []
     world.trace.record(f"{device.name} applies {len(admitted)} of {len(raws)} batches, holds {len(waiting)}")
 
 
 def accept(world: World, device: Device, admitted: list[Written]) -> None:
     """Let the oracle apply what the store ought to have applied, and compare."""
+    origin = next((chain[1] for chain in device.astray.behind), None)
     for written in admitted:
         device.model.learn(written)
         # A snapshot that no one sends any more is given up where a batch comes that it would have claimed.
@@ -72,6 +82,12 @@ def accept(world: World, device: Device, admitted: list[Written]) -> None:
         if written.version.seq <= claimed and written.stream not in _joining(world, device):
             del device.snapshot_claims[written.stream]
             world.trace.reached("unfinished snapshot given up")
+    lost = any(written.version.origin == origin for written in admitted)
+    if lost and device.origin == origin:
+        raise Violation("incarnation", f"{device.name} received what it had lost and goes on under the same incarnation")
+    if lost and not device.astray.written:
+        device.astray.behind.clear()
+    world.trace.reached("own lost batches received", lost)
     owe_repairs(world, device)
     check_tables(device.store.query, device.model, device.clear_tables(world.plan.tables), device.name, "merge")
 
@@ -80,7 +96,9 @@ def deliver_and_die(world: World, device: Device, raws: list[bytes]) -> None:
     """Apply batches and be killed on the way; what the reopened store says it holds, it must hold entirely."""
     now = device.clock.now_milliseconds()
     joining = _joining(world, device)
-    admitted, _ = world.chronicle.admitted(device.model, raws, now, CLOCK_AHEAD_MILLISECONDS_MAX, joining)
+    admitted, _ = world.chronicle.admitted(
+        device.model, raws, now, CLOCK_AHEAD_MILLISECONDS_MAX, joining, device.astray.written
+    )
     killed = device.mortally(lambda: _apply(world, device, raws, now), 100)
     if killed:
         device.restart()
@@ -217,14 +235,24 @@ def _apply(world: World, device: Device, raws: list[bytes], now: int) -> None:
 
 
 def stable_frontiers(world: World) -> dict[Stream, Frontier]:
-    """Return what every device holds of each stream."""
+    """Return what every device holds of each stream, and held when it was backed up: a device that comes back is heard.
+
+    Nobody could prove to it that it went back, once all have dropped what it lost.
+    """
     views = [device.store.view() for device in world.devices]
     stable: dict[Stream, Frontier] = {}
     for stream in Stream:
         frontier = views[0].stream(stream).frontier
         for view in views[1:]:
             frontier = frontier.meet(view.stream(stream).frontier)
-        stable[stream] = frontier
+        backups = [backup.model.frontier.get(stream, {}) for backup in world.backup_by_device.values()]
+        stable[stream] = Frontier(
+            {
+                origin: entry
+                for origin, entry in frontier.entries.items()
+                if all(known.get(origin, 0) >= entry.seq for known in backups)
+            }
+        )
     return stable
 
 

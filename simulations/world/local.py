@@ -171,8 +171,14 @@ def _take_down(world: World, device: Device, model: ModelTransaction) -> None:
     for written, raw in fresh:
         if written.version.hlc <= newest:
             raise Violation("stamp", f"{device.name} stamped a change below one that it had seen")
+        chain = (written.stream, written.version.origin)
+        held_before = device.held_seq(*chain)
         device.model.learn(written)
-        world.chronicle.register(written, raw)
+        if chain in device.astray.written or device.astray.behind.get(chain) == held_before:
+            device.astray.written.setdefault(chain, []).append((written, raw))
+            world.trace.reached("written under a number that was taken")
+        else:
+            world.chronicle.register(written, raw)
         world.trace.record(f"{device.name} writes {stream_name(written)}: {len(written.changes)} rows", raw)
 
 
@@ -188,8 +194,8 @@ def note_digests(world: World, device: Device) -> None:
         state = view.stream(stream)
         frontier = plain_frontier(state.frontier)
         if frontier != {origin: seq for origin, seq in device.model.frontier.get(stream, {}).items() if seq}:
-            raise Violation("frontier", f"{device.name} holds other batches of {stream.title} than it was given")
-        if frontier and device.is_settled(stream):
+            raise Violation("frontier", f"{device.name} holds other batches of {stream.title} than it was given {[(o.hex()[-4:],n) for o,n in frontier.items()]} {[(o.hex()[-4:],n) for o,n in device.model.frontier.get(stream,{}).items()]}")
+        if frontier and device.is_settled(stream) and not device.astray.written:
             tables = device.model.tables
             lacking = [entry for entry in device.model.lacking if tables[entry[1][0]].stream == stream]
             world.chronicle.check_digest(stream, frontier, lacking, state.digest, device.name)

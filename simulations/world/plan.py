@@ -45,6 +45,7 @@ class Plan:
     jump: float
     restore: float
     clone: float
+    unnoticed: float
     skew_milliseconds_max: int
     frozen_time: bool
     statements_max: int
@@ -78,6 +79,7 @@ def draw_plan(seed: int) -> Plan:
         # Drawn last, so that the other settings of a seed stay what they were.
         restore=_swarm(random, (0.05, 0.1)),
         clone=_swarm(random, (0.01, 0.03)),
+        unnoticed=_swarm(random, (0.3, 0.6)),
     )
 
 

@@ -11,6 +11,7 @@ from simulations.violation import Violation
 from simulations.world import exchange
 from simulations.world.device import ALL_BYTES, Device
 from simulations.world.fence import fenced
+from simulations.world.forks import come_to_rest, meet
 from simulations.world.local import forbidden, transact
 from simulations.world.plan import TABLES, Plan, as_drawn, draw_plan
 from simulations.world.restore import back_up, restore
@@ -102,6 +103,7 @@ def heal(world: World) -> None:
         device.clock.offset_milliseconds = 0
         device.held.clear()
     world.true_time.advance(60 * _DAY_MILLISECONDS)
+    come_to_rest(world)
     rounds_max = 2 * ceil(log2(len(world.devices))) + 6
     for number in range(rounds_max):
         if _agree(world):
@@ -135,7 +137,9 @@ def verify(world: World) -> None:
         query = device.store.query
         check_full_text(query, device.model, world.random.sample(words, _SEARCHED_WORDS_MAX), device.name)
         _check_forgotten(world, device)
-        if not device.joined_snapshot:
+        if (forks := device.store.chains.open_forks()) and not world.chronicle.adrift:
+            raise Violation("fork", f"{device.name} calls {len(forks)} forks open that are settled")
+        if not device.joined_snapshot and not world.forked:
             check_conflicts(query, device.model, device.name)
         world.trace.record(f"{device.name} verified", b"".join(device.store.view().stream(s).digest for s in Stream))
 
@@ -176,6 +180,7 @@ def _agree(world: World) -> bool:
 
 
 def _catch_up(world: World, source: Device, destination: Device) -> None:
+    meet(world, destination, source)
     if exchange.offer(world, source, destination, entire=True):
         return
     for stream in Stream:
@@ -203,6 +208,9 @@ def _forbid(world: World) -> None:
 
 def _offer(world: World) -> None:
     source, destination = world.random.sample(world.devices, 2)
+    if world.random.chance(0.5):
+        # A session begins by comparing chains of which the ends hold different versions.
+        meet(world, destination, source)
     if not exchange.offer(world, source, destination):
         stream = next(
             stream
@@ -224,7 +232,7 @@ def _deliver(world: World) -> None:
     if world.random.chance(world.plan.kill):
         exchange.deliver_and_die(world, device, list(parcel.raws))
     else:
-        exchange.deliver(world, device, list(parcel.raws))
+        exchange.deliver(world, device, list(parcel.raws), world.devices[parcel.source])
 
 
 def _page(world: World) -> None:
@@ -270,7 +278,8 @@ def _snapshot(world: World) -> None:
 
 def _transfer(world: World, source: Device, destination: Device, stream: Stream) -> None:
     busy = {(transfer.destination, transfer.stream) for transfer in world.transfers}
-    if (destination.index, stream) not in busy and source.is_settled(stream):
+    astray = source.astray.behind or destination.astray.behind
+    if (destination.index, stream) not in busy and source.is_settled(stream) and not astray:
         exchange.begin_transfer(world, source, destination, stream)
 
 
@@ -286,6 +295,9 @@ def _kill(world: World, device: Device) -> None:
 def _restore(world: World, device: Device) -> None:
     # A page can hold what its sender wrote after it began; set back, the sender would never send that as a batch.
     ahead = any(other.unsettled for other in world.devices if other is not device)
+    # Who alone could prove to another device that it went back stays where it is.
+    if device.astray.written or any(other.astray.behind for other in world.devices if other is not device):
+        return
     if device.index in world.backup_by_device and world.random.chance(0.5) and not ahead:
         restore(world, device)
         world.transfers = [one for one in world.transfers if device.index not in (one.source, one.destination)]
@@ -294,6 +306,8 @@ def _restore(world: World, device: Device) -> None:
 
 
 def _clone(world: World, original: Device) -> None:
+    if original.astray.behind:
+        return
     copy = world.clone(original)
     if any(original.origin in known for known in original.model.frontier.values()) and copy.origin == original.origin:
         raise Violation("incarnation", f"{copy.name} writes under the incarnation of the device it was copied from")

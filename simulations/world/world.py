@@ -38,6 +38,8 @@ class World:
         self.transfers: list[Transfer] = []
         self.devices: list[Device] = []
         self.backup_by_device: dict[int, Backup] = {}
+        # Whether batches were written again: what their readers had seen is then called otherwise.
+        self.forked = False
         self._founded = 0
         while self._founded < plan.devices - plan.late_devices:
             self.add_device()
