@@ -11,8 +11,9 @@ from node.store.clock_correction import chains_ahead, corrected_times, latest_el
 from node.store.fork_log import KnownFork
 from node.store.incarnations import Cause
 from node.store.store_parts import Pending, StoreParts
-from sync.batch import NO_PREVIOUS, open_batch
+from sync.batch import NO_PREVIOUS, BatchHeader, open_batch
 from sync.effects import ForkFound
+from sync.frontier import PREFIX_BYTES, FrontierEntry
 from sync.identifiers import BatchHash
 from sync.roster import RosterState
 from sync.streams import Stream
@@ -50,11 +51,12 @@ class ChainUpkeep:
         batch = open_batch(evidence, self._author.realm_id, roster.sign_public)
         header = batch.header
         held = parts.log.hash_of(header.stream, header.origin, header.seq)
-        before = parts.log.hash_of(header.stream, header.origin, header.seq - 1) if header.seq > 1 else NO_PREVIOUS
-        if batch.author != self._author.device_id or held in (None, batch.hash) or before != header.prev:
+        if batch.author != self._author.device_id or held in (None, batch.hash) or not self._follows(header):
             return False
         with self._committing() as pending:
-            if header.origin == self._parts.authoring.origin:
+            present = self._parts.authoring.origin
+            # What it wrote since under another name builds on this end, so nobody could apply the end behind it.
+            if header.origin == present or pending.progress.state(header.stream).frontier.entry(present).seq:
                 self._mint(pending, Cause.FORKED)
             count = parts.rewriting.write_again(
                 pending.progress, header.stream, header.origin, self._parts.authoring.origin,
@@ -97,6 +99,16 @@ class ChainUpkeep:
     def batch(self, stream: Stream, origin: Origin, seq: int) -> bytes | None:
         """Return one batch as its author signed it, None where the log does not hold it."""
         return self._parts.log.raw_of(stream, origin, seq)
+
+    def _follows(self, header: BatchHeader) -> bool:
+        """Tell whether a batch follows the one that is held before it; of one that was compacted the base tells."""
+        if header.seq == 1:
+            return header.prev == NO_PREVIOUS
+        before = self._parts.log.hash_of(header.stream, header.origin, header.seq - 1)
+        if before is not None:
+            return header.prev == before
+        base = self._parts.log.base(header.stream).entry(header.origin)
+        return base == FrontierEntry(header.seq - 1, header.prev[:PREFIX_BYTES])
 
     def note_fork(self, found: ForkFound, roster: RosterState) -> None:
         """Keep what proves that another device forked; raises RemoteProtocolError for evidence that is none."""

@@ -20,7 +20,7 @@ from node.store.database import Database
 from node.store.forgetting import Forgetting
 from node.store.history import Step
 from node.store.plain_edits import PlainEdits
-from node.store.row_state import IDS, RowStates, ids_blob, in_context, upsert_rows
+from node.store.row_state import IDS, RowStates, ids_blob, in_context, met, upsert_rows
 from sync.errors import RemoteProtocolError
 
 _SCALARS = frozenset({str, int, float, bytes, type(None)})
@@ -89,7 +89,7 @@ class Merge:
                 merged_by_id[row_id] = in_context(theirs, my_vector)
                 rows += int(theirs.alive)
                 continue
-            merged = in_context(join_rows(stored.row, theirs), my_vector)
+            merged = met(in_context(join_rows(stored.row, theirs), my_vector), stamp)
             # Also where what arrived loses outright and the row stays as it is: the loser is kept all the same.
             conflicts += find_conflicts(
                 table, row_id, stored.row, theirs, merged, my_vector=my_vector, their_vector=their_vector

@@ -22,7 +22,7 @@ from sync.batch import Batch, BatchHeader, UnknownAuthor, open_batch
 from sync.errors import RemoteProtocolError
 from sync.frontier import EMPTY_FRONTIER, Frontier
 from sync.limits import CLOCK_AHEAD_MILLISECONDS_MAX
-from sync.replica import UNKNOWN_AUTHOR, Verdict, admit
+from sync.replica import UNKNOWN_AUTHOR, Admission, Verdict, admit
 from sync.roster import RosterState
 from sync.snapshot import REPAIR_ID, Manifest, Page, open_page
 from sync.streams import Stream
@@ -144,6 +144,10 @@ class Receiving:
             frontier = progress.state(header.stream).frontier
             written_again = partial(self._rewriting.is_held_anew, header.stream, frontier)
             admission = admit(header, batch.hash, frontier, now_milliseconds, written_again)
+            if admission.verdict is Verdict.DUPLICATE and self._is_other_than_held(batch):
+                admission = Admission(Verdict.FORK, "this device wrote another batch under that number")
+            if admission.verdict is Verdict.APPLY and _builds_on(header, report.forked):
+                admission = Admission(Verdict.HOLD, "two versions exist of what it builds on")
             if admission.verdict is Verdict.APPLY and not roster.accepts(header.stream, header.origin, header.seq):
                 report.refused.append(_refused(batch, "its author was revoked"))
                 continue
@@ -166,6 +170,16 @@ class Receiving:
                     report.forked.add(Fork(stream=header.stream, origin=header.origin, seq=min(header.seq, held_seq)))
                 case Verdict.APPLY:
                     self._note(self._apply_one(batch, progress, roster, report), disturbed)
+
+    def _is_other_than_held(self, batch: Batch) -> bool:
+        """Tell whether a batch of this very device differs from the one that it holds under the same number.
+
+        Others' chains are compared by sessions; of its own every sign counts, as it shows that this store went back.
+        """
+        header = batch.header
+        if batch.author != self._author.device_id:
+            return False
+        return self._log.hash_of(header.stream, header.origin, header.seq) not in (None, batch.hash)
 
     def _comes_by_snapshot(self, header: BatchHeader, joining: Collection[Stream]) -> bool:
         """Tell whether a batch is among those that an unfinished snapshot will claim.
@@ -296,6 +310,15 @@ class Receiving:
             if table is None:
                 continue
             disturbed.note_arrived(table, groups, is_parent=bool(self._catalogue.children[name]))
+
+
+def _builds_on(header: BatchHeader, forked: Collection[Fork]) -> bool:
+    """Tell whether a batch builds on a chain of which the call has shown another version.
+
+    It names what it builds on by number, and the numbers held here may mean other batches: elements of sets that it
+    removes, for one, could be others than its author saw.
+    """
+    return any(fork.stream == header.stream and fork.origin == origin for fork in forked for origin, _ in header.deps)
 
 
 def _refused(batch: Batch, reason: str) -> RefusedBatch:

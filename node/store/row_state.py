@@ -10,13 +10,13 @@ there is lies in `cells`, a msgpack array of five:
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
 
-from crdt.identifiers import RowId, Stamp, make_stamp, stamp_hlc, stamp_origin, stamp_seq
+from crdt.identifiers import RowId, Stamp, dot_origin, dot_seq, make_stamp, stamp_hlc, stamp_origin, stamp_seq
 from crdt.place import Place
 from crdt.row import RowState, hash_row, prove_row
 from crdt.strategies import CellState, own_stamp, strategy_of
@@ -209,6 +209,22 @@ def in_context(state: RowState, vector: VersionVector) -> RowState:
     return RowState(
         generation=state.generation, born=state.born, code_by_column=state.code_by_column, cell_by_column=cells
     )
+
+
+def met(state: RowState, stamp: Stamp | None) -> RowState:
+    """Return the state without removals that waited for the batch of `stamp`, which is being applied."""
+    if stamp is None or not any(
+        isinstance(cell, ObservedSet) and cell.removed for cell in state.cell_by_column.values()
+    ):
+        return state
+    batch = stamp_origin(stamp), stamp_seq(stamp)
+    cells = {
+        name: replace(cell, removed=frozenset(dot for dot in cell.removed if (dot_origin(dot), dot_seq(dot)) != batch))
+        if isinstance(cell, ObservedSet)
+        else cell
+        for name, cell in state.cell_by_column.items()
+    }
+    return replace(state, cell_by_column=cells)
 
 
 def _cells(table: ReplicatedTable, state: RowState, hidden: Mapping[str, Any]) -> bytes | None:

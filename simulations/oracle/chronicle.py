@@ -1,8 +1,9 @@
 """Everything that was acknowledged anywhere: each batch's bytes, and what its transaction meant."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from hashlib import blake2b
+from types import MappingProxyType
 
 from msgspec.msgpack import decode
 
@@ -46,16 +47,8 @@ class Chronicle:
         self.register(written, raw)
         del self._name_by_raw[raw]
 
-    def replace_lost(self, batches: Iterable[tuple[Written, bytes]]) -> None:
-        """Take down what a device wrote under numbers that nobody holds with other content."""
-        for written, raw in batches:
-            self.written_by_name.pop(written.name, None)
-            self.register(written, raw)
-            self.adrift.discard(written.name)
-        self._digest_by_frontier.clear()
-
     def lose(self, stream: Stream, origin: bytes, held: int) -> None:
-        """Forget what was written of a chain behind number `held`: nobody has it any more, and its author will go on."""
+        """Forget what was written of a chain behind number `held`: nobody has it any more."""
         for name in [name for name in self.written_by_name if name[:2] == (stream, origin) and name[2] > held]:
             del self.written_by_name[name]
             self.adrift.discard(name)
@@ -116,28 +109,31 @@ class Chronicle:
         now_milliseconds: int,
         hold_milliseconds: int,
         joining: Mapping[Stream, Mapping[bytes, int]],
-        forked: Collection[tuple[Stream, bytes]] = (),
+        forked: Mapping[tuple[Stream, bytes], int] = MappingProxyType({}),
     ) -> tuple[list[Written], set[bytes]]:
         """Return what a replica must apply and what it must hold of `raws`, taken in order.
 
         No gap in an author's numbers, nothing before what it builds on, nothing from too far ahead, and nothing that
         a snapshot being received will claim (`joining`). Of chains of which the replica holds another version
-        (`forked`) nothing follows what it holds.
+        behind a number (`forked`) nothing follows what it holds; and once a batch has shown it, nothing that builds on
+        the chain, for its numbers mean other batches.
         """
         reached = {stream: dict(known) for stream, known in model.frontier.items()}
         applied: list[Written] = []
         held: set[bytes] = set()
+        met: set[tuple[Stream, bytes]] = set()
         for raw in raws:
             written = self.read(raw)
             known = reached.setdefault(written.stream, {})
-            if written.version.seq <= known.get(written.version.origin, 0):
+            chain = (written.stream, written.version.origin)
+            if chain in forked and forked[chain] < written.version.seq <= known[written.version.origin] + 1:
+                met.add(chain)
                 continue
-            if (written.stream, written.version.origin) in forked and (
-                written.version.seq == known[written.version.origin] + 1
-            ):
+            if written.version.seq <= known.get(written.version.origin, 0):
                 continue
             if (
                 written.version.seq == known.get(written.version.origin, 0) + 1
+                and not any((written.stream, origin) in met for origin in written.deps)
                 and all(
                     known.get(origin, 0) >= seq or model.holds_anew(written.stream, known, origin, seq)
                     for origin, seq in written.deps.items()

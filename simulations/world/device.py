@@ -36,6 +36,11 @@ class Astray:
     behind: dict[tuple[Stream, bytes], int] = field(default_factory=dict)
     written: dict[tuple[Stream, bytes], list[tuple[Written, bytes]]] = field(default_factory=dict)
 
+    @property
+    def forked(self) -> dict[tuple[Stream, bytes], int]:
+        """Behind which numbers it holds what it wrote twice."""
+        return {chain: self.behind[chain] for chain in self.written}
+
 
 class Device:
     """Opens, loses and reopens its store; decides nothing about what is written."""

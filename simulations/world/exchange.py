@@ -52,7 +52,7 @@ def deliver(world: World, device: Device, raws: list[bytes], source: Device) -> 
     now = device.clock.now_milliseconds()
     joining = _joining(world, device)
     admitted, waiting = world.chronicle.admitted(
-        device.model, raws, now, CLOCK_AHEAD_MILLISECONDS_MAX, joining, device.astray.written
+        device.model, raws, now, CLOCK_AHEAD_MILLISECONDS_MAX, joining, device.astray.forked
     )
     already = [raw for raw in raws if _covered(world, device, raw)]
     report = device.store.apply_batches(raws, world.realm.roster, now, joining)
@@ -84,7 +84,9 @@ def accept(world: World, device: Device, admitted: list[Written]) -> None:
             world.trace.reached("unfinished snapshot given up")
     lost = any(written.version.origin == origin for written in admitted)
     if lost and device.origin == origin:
-        raise Violation("incarnation", f"{device.name} received what it had lost and goes on under the same incarnation")
+        raise Violation(
+            "incarnation", f"{device.name} received what it had lost and goes on under the same incarnation"
+        )
     if lost and not device.astray.written:
         device.astray.behind.clear()
     world.trace.reached("own lost batches received", lost)
@@ -97,7 +99,7 @@ def deliver_and_die(world: World, device: Device, raws: list[bytes]) -> None:
     now = device.clock.now_milliseconds()
     joining = _joining(world, device)
     admitted, _ = world.chronicle.admitted(
-        device.model, raws, now, CLOCK_AHEAD_MILLISECONDS_MAX, joining, device.astray.written
+        device.model, raws, now, CLOCK_AHEAD_MILLISECONDS_MAX, joining, device.astray.forked
     )
     killed = device.mortally(lambda: _apply(world, device, raws, now), 100)
     if killed:

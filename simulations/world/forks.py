@@ -17,6 +17,7 @@ from sync.batch import open_batch
 from sync.chain_search import ChainSearch
 from sync.effects import ForkFound
 from sync.frontier import EMPTY_FRONTIER
+from sync.identifiers import BatchHash
 from sync.streams import Stream
 
 
@@ -55,23 +56,20 @@ def meet(world: World, device: Device, witness: Device) -> None:
 
 
 def come_to_rest(world: World) -> None:
-    """Let every device that went astray meet all others; what nobody has another version of stands as it was written."""
+    """Let who went astray meet all others; what nobody has another version of stands as it was written."""
     for device in world.devices:
         for witness in world.random.shuffled(world.devices):
             if witness is not device:
                 meet(world, device, witness)
-        for strays in device.astray.written.values():
-            world.chronicle.replace_lost(strays)
-            world.trace.reached("nobody had another version")
-        device.astray.written.clear()
-        for (stream, origin), held in device.astray.behind.items():
-            if not any(other.held_seq(stream, origin) > held for other in world.devices):
-                world.chronicle.lose(stream, origin, held)
-        device.astray.behind = {
-            chain: held
-            for chain, held in device.astray.behind.items()
-            if any(other.held_seq(*chain) > held for other in world.devices)
-        }
+        others = [other for other in world.devices if other is not device]
+        for chain, held in sorted(device.astray.behind.items()):
+            if any(other.held_seq(*chain) > held for other in others):
+                continue
+            world.chronicle.lose(*chain, held)
+            for written, raw in device.astray.written.pop(chain, []):
+                world.chronicle.register(written, raw)
+                world.trace.reached("nobody had another version")
+            del device.astray.behind[chain]
 
 
 def _first_differing(device: Device, witness: Device, stream: Stream, origin: Origin) -> int | None:
@@ -82,7 +80,7 @@ def _first_differing(device: Device, witness: Device, stream: Stream, origin: Or
     while not search.ended:
         probes = search.probes()
         search.learned(*(one.store.chains.hashes(stream, origin, probes) for one in (device, witness)))
-    return search.first_differing
+    return search.differs_at
 
 
 def _settle(world: World, device: Device, witness: Device, name: BatchName) -> None:
@@ -92,9 +90,7 @@ def _settle(world: World, device: Device, witness: Device, name: BatchName) -> N
         raise Violation("fork", f"a batch of {device.name} differs and is in no log")
     if world.random.chance(0.5):
         mine, theirs = (_hash(world, raw) for raw in (own, evidence))
-        found = ForkFound(
-            stream=stream, origin=Origin(origin), seq=first, ours=theirs, theirs=mine, evidence=own
-        )
+        found = ForkFound(stream=stream, origin=Origin(origin), seq=first, ours=theirs, theirs=mine, evidence=own)
         witness.store.chains.note_fork(found, world.realm.roster)
     killed = world.random.chance(world.plan.kill) and device.mortally(
         lambda: _write_again(world, device, evidence), 200
@@ -147,7 +143,10 @@ def _learn_again(world: World, device: Device, stream: Stream, origin: bytes) ->
     later = [
         name
         for name in world.chronicle.written_by_name
-        if name[0] == stream and name[1] != origin and origin_device(Origin(name[1])) == device.device_id and device.model.covers(*name)
+        if name[0] == stream
+        and name[1] != origin
+        and origin_device(Origin(name[1])) == device.device_id
+        and device.model.covers(*name)
     ]
     world.chronicle.rename(later, version_by_old)
     device.model.rename(stream, version_by_old)
@@ -165,5 +164,5 @@ def _learn_again(world: World, device: Device, stream: Stream, origin: bytes) ->
     owe_repairs(world, device)
 
 
-def _hash(world: World, raw: bytes) -> bytes:
+def _hash(world: World, raw: bytes) -> BatchHash:
     return open_batch(raw, world.realm.realm_id, world.realm.roster.sign_public).hash

@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from simulations.lanes import run_in_scratch, run_series
+from simulations.world.plan import Plan
 from simulations.world.run import Outcome
 
 SEEDS = range(168, 192)
@@ -36,6 +38,13 @@ REACHED = (
     "store restored without its mark",
     "transaction abandoned",
 )
+#: The same of runs in which only a peer can tell a device that it went back.
+REACHED_BY_FORKS = (
+    "fork settled",
+    "own lost batches received",
+    "store restored with its whole machine",
+    "written under a number that was taken",
+)
 
 
 def test_no_invariant_breaks_in_a_slice_of_seeds_and_the_slice_reaches_the_situations_that_matter() -> None:
@@ -48,6 +57,16 @@ def test_no_invariant_breaks_in_a_slice_of_seeds_and_the_slice_reaches_the_situa
     series = run_series(SEEDS, note)
     assert broken == []
     assert [label for label in REACHED if series.sometimes[label] == 0] == []
+
+
+def test_a_device_set_back_without_a_trace_meets_its_lost_past_and_no_invariant_breaks() -> None:
+    def focus(plan: Plan) -> Plan:
+        return replace(plan, tables=("drill_settings",), restore=0.1, unnoticed=1.0, devices=3, steps=80, clone=0.0)
+
+    broken: list[Outcome] = []
+    series = run_series(range(1, 11), lambda outcome: broken.extend([outcome] if outcome.violation else []), focus)
+    assert [f"seed {outcome.seed}: {outcome.violation}" for outcome in broken] == []
+    assert [label for label in REACHED_BY_FORKS if series.sometimes[label] == 0] == []
 
 
 def test_the_same_seed_takes_the_same_course_and_another_seed_another() -> None:

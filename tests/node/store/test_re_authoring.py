@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from crdt.identifiers import Origin, origin_device
+from crdt.identifiers import Origin, natural_row_id, origin_device
 from node.store.change_log import StoredBatch
 from node.store.incarnation_mark import mark_path
 from node.store.incarnations import Cause
@@ -239,6 +239,81 @@ def test_a_device_that_was_set_back_and_wrote_nothing_mints_when_its_own_batches
     assert origin_device(device.store.origin) == origin_device(origin)
     device.write(insert_item(3))
     realm.exchange()
+
+
+def test_what_a_batch_removed_of_an_earlier_one_stays_removed_when_both_are_written_again(realm: Realm) -> None:
+    device, witness, _ = realm.replicas
+    fork(
+        realm,
+        before=[insert_item(1)],
+        lost=[insert_item(2)],
+        after=[update(1, 'tags = \'["new","wrong"]\''), update(1, "tags = '[\"new\"]'")],
+    )
+    settle(device, witness)
+    realm.exchange()
+    for replica in realm.replicas:
+        assert replica.query("SELECT tags FROM drill_items WHERE id = ?", row_id(1)) == [('["new"]',)]
+
+
+def test_a_fork_right_behind_what_was_compacted_is_settled(realm: Realm) -> None:
+    device, witness, _ = realm.replicas
+    fork(realm, before=[insert_item(1), insert_item(2)], lost=[insert_item(3)], after=[insert_item(4)])
+    shared = witness.store.view().stream(FILES).frontier.meet(realm.replicas[2].store.view().stream(FILES).frontier)
+    device.store.compact({FILES: shared}, 100)
+    assert device.store.log_base(FILES).entry(device.store.origin).seq == 2
+    settle(device, witness)
+    realm.exchange()
+    assert len(witness.query("SELECT id FROM drill_items")) == 4
+
+
+def test_a_removal_that_was_made_upon_lost_changes_is_not_taken_for_one_of_new_changes(realm: Realm) -> None:
+    """The lost batch and the new one bear one number, and so their elements bear one name."""
+    device, witness, _ = realm.replicas
+    fork(
+        realm,
+        before=[insert_item(1)],
+        lost=[update(1, "tags = '[\"lost\"]'")],
+        after=[update(1, "tags = '[\"new\"]'")],
+    )
+    witness.write(update(1, "tags = '[]'"))
+    report = device.receive(witness.batches(FILES))
+    assert (report.applied, len(report.held), len(report.forked)) == (0, 1, 1)
+    settle(device, witness)
+    # The number is known by now as that of the batch that was written again.
+    assert device.receive(witness.batches(FILES)[-1:]).applied == 1
+    realm.exchange()
+    for replica in realm.replicas:
+        assert replica.query("SELECT tags FROM drill_items") == [('["new"]',)]
+        check_digests(replica)
+
+
+def test_what_was_written_upon_an_end_between_two_settlings_reaches_everyone(realm: Realm) -> None:
+    """Settling one stream's fork gives the device another name, and under it it writes on in the other stream."""
+    device, witness, _ = realm.replicas
+    setting = "INSERT INTO drill_settings (id, key, value) VALUES (?, ?, ?)"
+    key = natural_row_id("drill_settings", "alpha")
+    fork(
+        realm,
+        before=[insert_item(1)],
+        lost=[insert_item(2), (setting, [natural_row_id("drill_settings", "beta"), "beta", "lost"])],
+        after=[insert_item(3), (setting, [key, "alpha", "new"])],
+    )
+    origin = device.store.origin
+    settle(device, witness, origin)
+    device.write(("UPDATE drill_settings SET value = 'later' WHERE id = ?", [key]))
+    theirs = witness.batches(Stream.ANALYTICS)
+    assert any(device.store.chains.settle_fork(raw, device.roster) for raw in theirs)
+    # The later one comes before the end that it builds on, waits, and fits when it is tried again.
+    for replica in (witness, realm.replicas[2]):
+        replica.receive(witness.batches(Stream.ANALYTICS))
+        report = replica.receive(device.batches(Stream.ANALYTICS))
+        replica.receive([held.raw for held in report.held])
+    realm.exchange()
+    for replica in realm.replicas:
+        assert replica.query("SELECT key, value FROM drill_settings ORDER BY key") == [
+            ("alpha", "later"),
+            ("beta", "lost"),
+        ]
 
 
 def test_the_same_device_may_be_set_back_again(realm: Realm) -> None:
