@@ -73,8 +73,8 @@ class _ForgetfulClock(HybridClock):
 def _tombstones_dropped() -> Iterator[None]:
     original = RowStates.write
 
-    def write(self: RowStates, table: ReplicatedTable, states: dict[object, object]) -> list[bytes]:
-        hashes = original(self, table, states)  # type: ignore[arg-type]
+    def write(self: RowStates, table: ReplicatedTable, states: dict[object, object], *rest: object) -> list[bytes]:
+        hashes = original(self, table, states, *rest)  # type: ignore[arg-type]
         self._database.change(f"DELETE FROM {table.row_table} WHERE generation % 2 = 0")
         return hashes
 
