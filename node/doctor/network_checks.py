@@ -50,6 +50,8 @@ def _free(listen: str, links: Links | None) -> Finding:
     try:
         with socket.create_server((address.host, address.port), family=family):
             return good("port", f"{address} is free to listen on.")
+    except (TypeError, ValueError):
+        return bad("port", "The host of the address to listen on is none.", "nuthatch run --listen HOST:PORT")
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             return bad(

@@ -6,7 +6,8 @@ everything is kept.
 """
 
 from crdt import text_at_rest
-from crdt.identifiers import Stamp
+from crdt.errors import MergeError
+from crdt.identifiers import Stamp, row_id_to_text
 from crdt.place import Place
 from crdt.strategies import CellState, Strategy, text
 from crdt.strategies.json_document import JsonDocument
@@ -14,7 +15,7 @@ from crdt.strategies.observed_set import ObservedSet
 from crdt.strategies.register import Register
 from crdt.strategies.text import Text
 from crdt.version_vector import VersionVector
-from node.errors import StorageError
+from node.errors import DamagedRowError, StorageError
 from node.store.literals import parse_literal
 
 # One compact document takes a tenth of the bytes of as many changes, and is read back faster.
@@ -41,7 +42,22 @@ def payload_beside(strategy: Strategy, cell: CellState, nil: str | None) -> obje
 def cell_beside(
     strategy: Strategy, payload: object | None, shown: object, stamp: Stamp, place: Place, vector: VersionVector
 ) -> CellState:
-    """Return the cell of a living row, of which `payload` is kept and `shown` stands in the table."""
+    """Return the cell of a living row, of which `payload` is kept and `shown` stands in the table.
+
+    Raises StorageError where the two do not fit: that is this device's damage, never a fault of what is merged with it.
+    """
+    try:
+        return _cell_beside(strategy, payload, shown, stamp, place, vector)
+    except MergeError as error:
+        raise DamagedRowError(
+            f"The record {row_id_to_text(place.row_id)} is not what was written: this device's disk or another program "
+            "changed it. Run `nuthatch doctor --repair` while another device of yours is connected."
+        ) from error
+
+
+def _cell_beside(
+    strategy: Strategy, payload: object | None, shown: object, stamp: Stamp, place: Place, vector: VersionVector
+) -> CellState:
     if strategy.name == "text":
         if not isinstance(shown, str):
             raise StorageError("A text column of the store holds something else: the file is damaged. Run a scrub.")

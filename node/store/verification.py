@@ -48,7 +48,12 @@ class Verification:
         """Return those of `row_ids` that stand in `table` and are not what their hashes say."""
         declared = self._catalogue.table_by_name[table]
         vector = self._log.view().stream(declared.stream).frontier.vector()
-        stored = self._states.read(declared, row_ids, vector)
+        try:
+            stored = self._states.read(declared, row_ids, vector)
+        except StorageError:
+            if len(row_ids) == 1:
+                return list(row_ids)
+            return [row_id for one in row_ids for row_id in self.damaged(table, [one])]
         found = [
             row_id
             for row_id, state in stored.items()
