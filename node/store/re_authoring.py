@@ -131,7 +131,7 @@ def _renamed_counter(cell: Counter, name: CounterCell, renaming: Renaming) -> Co
     if step is None or old not in totals:
         return cell
     added, subtracted = totals.pop(old)
-    left = (added - step[0], subtracted - step[1])
+    left = (max(added - step[0], 0), max(subtracted - step[1], 0))
     if left != NO_TOTALS:
         totals[old] = left
     totals[new] = _sum(totals.get(new, NO_TOTALS), step)
@@ -143,5 +143,5 @@ def _sum(one: Totals, other: Totals) -> Totals:
 
 
 def step_between(before: Totals, after: Totals) -> Totals:
-    """Return what was counted between two statements of an origin's totals."""
-    return after[0] - before[0], after[1] - before[1]
+    """Return what was counted between two statements of an origin's totals; one that counts back says nothing."""
+    return max(after[0] - before[0], 0), max(after[1] - before[1], 0)
