@@ -7,7 +7,6 @@ from crdt.text_edits import Edit
 from simulations.mutants.registry import STATE_CHECKS, Mutant, focused, other_join, replaced
 
 _NOTES = focused(tables=("drill_notes",), devices=3, steps=60, statements_max=3)
-_NOTES_AND_PAGES = focused(tables=("drill_notes",), devices=4, late_devices=0, steps=100, snapshot=0.1)
 
 
 def _concurrent_edit_dropped(a: Text, b: Text) -> Text:
@@ -57,13 +56,6 @@ WITHIN_CELLS = (
         checks=STATE_CHECKS,
         plant=lambda: replaced(text, "edits", _rewritten_whole),
         focus=_NOTES,
-    ),
-    Mutant(
-        name="edit-on-top-of-a-page-comes-alone",
-        says="an edit leaves out the changes below it that no batch has brought yet, and waits for them out of sight",
-        checks=STATE_CHECKS,
-        plant=lambda: replaced(text, "_carried", lambda state: {}),
-        focus=_NOTES_AND_PAGES,
     ),
     Mutant(
         name="document-taken-whole",

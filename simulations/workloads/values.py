@@ -13,7 +13,9 @@ _ODD_INTEGERS = (0, -1, 2**31, -(2**31) - 1, 2**53, -(2**53), 2**40 + 1)
 _ODD_REALS = (0.0, -0.0, 1e308, -1e-308, math.inf, -math.inf, 0.1 + 0.2, 3.0)
 _ODD_BLOBS = (b"", b"\0", bytes(range(256)), b"text")
 _INSTANTS = tuple(f"2026-11-{day:02}T0{hour}:00:00.000Z" for day in range(1, 10) for hour in range(3))
-_CHARACTERS_PER_DEVICE = 0x8000
+# Of private use: no letters, so each is a word of its own, which an edit beside it leaves alone.
+_FIRST_CHARACTER = 0xF0000
+_CHARACTERS_PER_DEVICE = 0x1000
 _KEYS = ("colour", "size", "shape", "it's")
 _TAGS = ("red", "green", "blue", "it's", "ünïcode", "")
 SET_TAGS = _TAGS
@@ -26,7 +28,7 @@ class Values:
         self._random = random
         self._prefix = prefix
         # No two devices write one character: those of each come from a block of its own.
-        self._characters = count(0x10000 + _CHARACTERS_PER_DEVICE * int(prefix.lstrip("d")))
+        self._characters = count(_FIRST_CHARACTER + _CHARACTERS_PER_DEVICE * int(prefix.lstrip("d")))
         self._numbers = count(1)
         self.words: list[str] = list(_WORDS)
 

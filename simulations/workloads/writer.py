@@ -178,7 +178,8 @@ class Writer:
         new = self._values.characters()
         without = column.name
         for _ in gone:
-            without = f"replace({without}, ? || char(10), '')"
+            # Without its line end, which an edit made apart may have used for a line of its own.
+            without = f"replace({without}, ?, '')"
         added = text_of(sorted(new))
         in_front = self._random.chance(0.5)
         spelled, parameters = (f"? || {without}", [added, *gone]) if in_front else (f"{without} || ?", [*gone, added])
