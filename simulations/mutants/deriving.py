@@ -67,7 +67,7 @@ DERIVING = (
     Mutant(
         name="orphans-lose-their-values",
         says="a row that goes out of sight keeps none of its values",
-        checks=("crash", *STATE_CHECKS),
+        checks=("crash", "capture", *STATE_CHECKS),
         plant=lambda: replaced(RowStates, "hide", lambda self, table, hidden_by_id: None),
         focus=_COMMENTS,
     ),
