@@ -90,8 +90,9 @@ def _text(draw: random.Random) -> str:
 def _round(
     one: Store, other: Store, row_ids: list[bytes], roster: RosterState, draw: random.Random
 ) -> tuple[float, float]:
-    captured = timed(partial(_edit, one, row_ids, draw))
-    _edit(other, row_ids, draw)
+    # Each in its own half: two words put in the place of one would stand side by side as a word that nobody wrote.
+    captured = timed(partial(_edit, one, row_ids, draw, half=0))
+    _edit(other, row_ids, draw, half=1)
     edited = {row_id: _words(one, row_id) | _words(other, row_id) for row_id in row_ids[::100]}
     merged = carry(one, other, roster)
     carry(other, one, roster)
@@ -108,8 +109,8 @@ def _words(store: Store, row_id: bytes) -> set[str]:
     return set(str(content).split())
 
 
-def _edit(store: Store, row_ids: list[bytes], draw: random.Random) -> None:
-    """Replace one word of each text, a thousand texts a transaction."""
+def _edit(store: Store, row_ids: list[bytes], draw: random.Random, *, half: int) -> None:
+    """Replace one word in a half of each text, a thousand texts a transaction."""
     for start in range(0, len(row_ids), _EDITS_PER_TRANSACTION):
         part = row_ids[start : start + _EDITS_PER_TRANSACTION]
         with store.transaction() as transaction:
@@ -119,7 +120,8 @@ def _edit(store: Store, row_ids: list[bytes], draw: random.Random) -> None:
                 "SELECT id, content FROM messages WHERE id IN (SELECT unhex(value) FROM json_each(?))", [given]
             ).rows:
                 words = str(content).split(" ")
-                words[draw.randrange(len(words))] = draw.choice(WORDS)
+                middle = len(words) // 2
+                words[draw.randrange(middle - 1) + half * middle] = draw.choice(WORDS)
                 edits.append((row_id.hex(), " ".join(words)))
             transaction.execute(
                 "UPDATE messages SET content = j.value ->> '$[1]'"
