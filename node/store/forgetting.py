@@ -163,15 +163,6 @@ class Forgetting:
             "UPDATE _batch SET raw = ? WHERE position = ?", (forget_changes(raw, generation_by_row), position)
         )
 
-    def batches_of(self, row_ids: Sequence[bytes]) -> int:
-        """Return in how many batches of the log rows are known to have been changed, beside their births."""
-        count: int = self._database.query(
-            "SELECT count(DISTINCT b.position) FROM"
-            f" {IDS} JOIN _history h ON h.row_id = k JOIN _batch b ON b.origin = h.origin AND b.seq = h.seq",
-            (ids_blob(row_ids), len(row_ids)),
-        )[0][0]
-        return count
-
 
 def _stamps(state: RowState) -> set[Stamp]:
     return {state.born, *(cell.stamp for cell in state.cell_by_column.values() if isinstance(cell, Register))}

@@ -56,6 +56,9 @@ class Transaction:
         declared = self._catalogue.table_by_name.get(table)
         if declared is None:
             raise ConstraintError(f"There is no table {table}.")
+        # Names go into the statement as they are: only declared ones may.
+        if unknown := sorted({*columns} - {"id", *declared.column_names}):
+            raise ConstraintError(f"The table {table} has no column {unknown[0]!r}.")
         for start in range(0, len(rows), _ROWS_PER_STATEMENT):
             part = rows[start : start + _ROWS_PER_STATEMENT]
             stored = as_stored(declared, columns, part)

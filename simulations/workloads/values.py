@@ -18,7 +18,6 @@ _FIRST_CHARACTER = 0xF0000
 _CHARACTERS_PER_DEVICE = 0x1000
 _KEYS = ("colour", "size", "shape", "it's")
 _TAGS = ("red", "green", "blue", "it's", "ünïcode", "")
-SET_TAGS = _TAGS
 
 
 class Values:

@@ -15,9 +15,9 @@ def _commands() -> str:
 
 
 def test_every_make_target_exists() -> None:
-    targets = set(re.findall(r"^make (\w+)", _commands(), flags=re.MULTILINE))
+    targets = set(re.findall(r"^make ([\w-]+)", _commands(), flags=re.MULTILINE))
     assert targets
-    assert targets <= set(re.findall(r"^(\w+):", (PROJECT / "Makefile").read_text(), flags=re.MULTILINE))
+    assert targets <= set(re.findall(r"^([\w-]+):", (PROJECT / "Makefile").read_text(), flags=re.MULTILINE))
 
 
 def test_every_nuthatch_command_and_option_exists() -> None:
