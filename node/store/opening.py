@@ -1,4 +1,4 @@
-"""Makes a store's file, opens it, and wires its parts."""
+"""Makes a store's file, and opens it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,38 +6,20 @@ from pathlib import Path
 
 import msgspec
 
-from crdt.identifiers import Incarnation, Origin, make_origin
+from crdt.identifiers import Incarnation, make_origin
 from node.clock import Clock
 from node.entropy import Entropy
 from node.errors import NewerStoreError, StorageError
-from node.store.authoring import Author, Authoring
-from node.store.capture import Capture
-from node.store.catalogue import Catalogue
-from node.store.change_log import ChangeLog
+from node.store.authoring import Author
 from node.store.database import Database
-from node.store.derived import Derived
-from node.store.foreign_tables import ForeignTables
-from node.store.forgetting import Forgetting
-from node.store.fork_log import ForkLog
-from node.store.history import History
 from node.store.incarnation_guard import IncarnationGuard
 from node.store.incarnation_mark import MarkFile, mark_path
 from node.store.incarnations import Cause, mint
-from node.store.incoming import Incoming
-from node.store.merge import Merge
-from node.store.origins import Origins
-from node.store.plain_edits import PlainEdits
-from node.store.receiving import Receiving
-from node.store.rewriting import Rewriting
-from node.store.row_state import RowStates
 from node.store.schema import Component
-from node.store.schema_registry import FORMAT_VERSION, create_internal_tables, create_table, register_schema
-from node.store.snapshot import SnapshotReader
-from node.store.snapshot_partials import SnapshotPartials
+from node.store.schema_registry import FORMAT_VERSION, create_internal_tables, register_schema
 from node.store.store import Store
-from node.store.store_parts import StoreParts
-from node.store.verification import Verification
 from node.store.whereabouts import Locate, Whereabouts, locate
+from node.store.wiring import lay_ground, wire
 
 # What comes of records that a damaged page made of numbers, names and bytes: the page cipher is not authenticated.
 _UNINTELLIGIBLE = (LookupError, ValueError, TypeError, ArithmeticError, msgspec.MsgspecError)
@@ -129,8 +111,15 @@ def open_store(
         if meta["realm"] != author.realm_id or meta["device"] != author.device_id:
             raise StorageError("This store belongs to another device or realm; its keys were moved or mixed up.")
         present = Incarnation(meta["incarnation"])
-        mark = MarkFile(path, key)
-        return _wired(database, mark, whereabouts, author, present, components, clock, entropy, options)
+        register_schema(database, components)
+        ground = lay_ground(database, components, clock)
+        guard = IncarnationGuard(MarkFile(path, key), whereabouts, ground.log, author.device_id)
+        origin = make_origin(author.device_id, guard.open(database, present, clock, entropy))
+        parts = wire(ground, guard, author, origin, entropy, options.full_text)
+        database.guard()
+        store = Store(parts, author, clock, entropy)
+        store.adopt()
+        return store
     except _UNINTELLIGIBLE as error:
         database.close()
         raise StorageError(
@@ -146,89 +135,3 @@ def _locate(path: Path, tell: Locate) -> Whereabouts:
         return tell(path)
     except OSError as error:
         raise StorageError(f"The store {path.name} cannot be read: {error.strerror}.") from error
-
-
-def _wired(
-    database: Database,
-    mark: MarkFile,
-    whereabouts: Whereabouts,
-    author: Author,
-    present: Incarnation,
-    components: Sequence[Component],
-    clock: Clock,
-    entropy: Entropy,
-    options: StoreOptions,
-) -> Store:
-    register_schema(database, components)
-    catalogue = Catalogue(tuple(components))
-    origins = Origins(database)
-    log = ChangeLog(database, origins)
-    guard = IncarnationGuard(mark, whereabouts, log, author.device_id)
-    origin = make_origin(author.device_id, guard.open(database, present, clock, entropy))
-    parts = _parts(database, catalogue, origins, log, guard, author, origin, clock, entropy, options)
-    database.guard()
-    store = Store(parts, author, clock, entropy)
-    store.adopt()
-    return store
-
-
-def _parts(
-    database: Database,
-    catalogue: Catalogue,
-    origins: Origins,
-    log: ChangeLog,
-    guard: IncarnationGuard,
-    author: Author,
-    origin: Origin,
-    clock: Clock,
-    entropy: Entropy,
-    options: StoreOptions,
-) -> StoreParts:
-    states = RowStates(database, origins)
-    history = History(database, origins, clock)
-    forgetting = Forgetting(database, origins, history)
-    plain_edits = PlainEdits(database, origins, history)
-    capture = Capture(database, catalogue, states)
-    authoring = Authoring(
-        database=database,
-        catalogue=catalogue,
-        capture=capture,
-        states=states,
-        forgetting=forgetting,
-        plain_edits=plain_edits,
-        author=author,
-        origin=origin,
-        take_entropy=entropy.take,
-        index_text=options.full_text,
-    )
-    rewriting = Rewriting(
-        database=database,
-        catalogue=catalogue,
-        states=states,
-        origins=origins,
-        log=log,
-        history=history,
-        forgetting=forgetting,
-        author=author,
-        take_entropy=entropy.take,
-    )
-    merge = Merge(database, states, forgetting, plain_edits, index_text=options.full_text)
-    foreign = ForeignTables(database, catalogue, create_table)
-    partials = SnapshotPartials(database)
-    verification = Verification(database, catalogue, states, log)
-    receiving = Receiving(
-        database=database, catalogue=catalogue, origins=origins, incoming=Incoming(foreign, merge), log=log,
-        partials=partials, rewriting=rewriting, verification=verification, author=author, index_text=options.full_text,
-    )  # fmt: skip
-    derived = Derived(
-        database=database, catalogue=catalogue, capture=capture, origins=origins, states=states, merge=merge,
-        device_id=author.device_id, index_text=options.full_text,
-    )  # fmt: skip
-    reader = SnapshotReader(database, catalogue, states, origins)
-    return StoreParts(
-        database=database, catalogue=catalogue, origins=origins, log=log, states=states, capture=capture,
-        authoring=authoring, receiving=receiving, rewriting=rewriting, derived=derived, merge=merge, foreign=foreign,
-        reader=reader, partials=partials, history=history, forgetting=forgetting, guard=guard,
-        full_text=options.full_text, forks=ForkLog(database, origins, log, author.realm_id),
-        verification=verification,
-    )  # fmt: skip
