@@ -52,7 +52,7 @@ class Result:
 class Database:
     """An open, keyed database with its one connection."""
 
-    __slots__ = ("_connection", "_guarded", "_in_transaction", "path")
+    __slots__ = ("_connection", "_guarded", "_in_transaction", "_last_owner", "path")
 
     def __init__(self, path: Path, key: bytes) -> None:
         """Open or create the file at `path`; `key` is 32 random bytes.
@@ -66,13 +66,25 @@ class Database:
         self._guarded = False
         with _translating():
             self._connection = libsql_experimental.connect(str(path), encryption_key=key.hex(), isolation_level=None)
+            # The binding frees a connection twice when it is its own last owner (libsql issue 2251), and the process
+            # may die of that. Where a statement outlives it, it is freed once: this one, which reads nothing.
+            self._last_owner = self._connection.execute("SELECT 1")
+            self._last_owner.fetchall()
+        try:
+            self._set_up()
+        except BaseException:
+            self.close()
+            raise
+
+    def _set_up(self) -> None:
+        with _translating():
             try:
                 self._connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
             except ValueError as error:
                 if "not a database" not in str(error):
                     raise
                 raise WrongKeyError(
-                    f"The store {path.name} cannot be opened with this key: it belongs to other keys, "
+                    f"The store {self.path.name} cannot be opened with this key: it belongs to other keys, "
                     "or it was damaged."
                 ) from error
             for pragma in _PRAGMAS:
@@ -182,6 +194,8 @@ class Database:
         """Close the connection; nothing may be called afterwards."""
         with _translating():
             self._connection.close()
+            # Only now, as the last owner.
+            self._last_owner = None
 
 
 # Each row that such a statement changes, it returns.
