@@ -43,6 +43,10 @@ class ConfigError(HostError):
     exit_code = 2
 
 
+class SettingError(ConfigError):
+    """What a person set, in the file or in the environment, is no setting or no value of one."""
+
+
 class UsageError(HostError):
     """The command was called in a way that it does not have."""
 

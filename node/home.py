@@ -1,7 +1,7 @@
 """A home: the directory that holds all of one device's data, its paths, and the lock that gives it one owner.
 
 Every file in it is readable by its person alone (directory 0700, files 0600) and nothing in it is plaintext except
-the public device id in the key file and the port and token of the local API while a node runs.
+the public device id in the key file, the port and token of the local API while a node runs, the settings and the log.
 """
 
 import fcntl
@@ -53,6 +53,16 @@ class Home:
     def api_file(self) -> Path:
         """Address and token of the running node's local API."""
         return self.directory / "api.json"
+
+    @property
+    def config_file(self) -> Path:
+        """The settings of this device."""
+        return self.directory / "config.toml"
+
+    @property
+    def log_file(self) -> Path:
+        """What a running node logs; older ones have a number behind the name."""
+        return self.directory / "node.log"
 
     def exists(self) -> bool:
         """Say whether a device was set up here."""

@@ -1,6 +1,7 @@
 """A node's life: unlock, listen, publish the local API, tell what happens, and stop cleanly."""
 
 import asyncio
+import logging
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -19,8 +20,8 @@ from node.runtime import Runtime
 from node.service import Service
 from node.transport.address import Address, parse_address
 
-DEFAULT_LISTEN = "0.0.0.0:0"
-DEFAULT_API = "127.0.0.1:0"
+_LOG = logging.getLogger(__name__)
+
 _WILDCARDS = ("0.0.0.0", "::")  # noqa: S104  compared with, not listened on
 # Nothing is sent to it: connecting a datagram socket only makes the system choose the address it would send from.
 _ELSEWHERE = ("192.0.2.1", 9)
@@ -38,23 +39,27 @@ async def run_node(
     *,
     passphrase: str,
     stop: asyncio.Event,
-    listen: str = DEFAULT_LISTEN,
-    api: str = DEFAULT_API,
+    listen: str | None = None,
+    api: str | None = None,
     peers: Sequence[str] = (),
 ) -> AsyncGenerator[Ready | NodeEvent, None]:
     """Run the node of a home until `stop` is set, yielding `Ready` first and then what happens.
 
-    `peers` are the addresses to keep calling, host:port; without any, a device calls the one through which it joined.
+    `listen`, `api` and `peers` say otherwise than the settings; `peers` are the addresses to keep calling, host:port.
+    Without any, a device calls the one through which it joined.
     Raises what `open_home` raises, `TransportError` for a port in use, `ConfigError` for an address that is none.
     """
     with open_home(config, passphrase=passphrase) as service:
         # Where this device joined, it finds the others again, unless the person names other addresses.
         joined_at = service.keys.joined_at
-        known = peers or ([joined_at] if joined_at else [])
+        known = peers or config.peers or ([joined_at] if joined_at else [])
         async with (
-            running(service, listen=listen, peers=known) as runtime,
-            serve_api(service.home, LocalCaller(service), address=api, entropy=service.entropy) as api_address,
+            running(service, listen=listen or config.listen, peers=known) as runtime,
+            serve_api(
+                service.home, LocalCaller(service), address=api or config.api, entropy=service.entropy
+            ) as api_address,
         ):
+            _LOG.info("the node runs", extra={"listen": runtime.listen_address, "api": api_address})
             with service.events.follow() as events:
                 yield Ready(listen=runtime.listen_address, api=api_address)
                 stopping = asyncio.create_task(stop.wait())
@@ -63,6 +68,7 @@ async def run_node(
                         yield event
                 finally:
                     stopping.cancel()
+                    _LOG.info("the node stops")
 
 
 @asynccontextmanager

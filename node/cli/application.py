@@ -6,6 +6,7 @@ from typing import Annotated
 
 from typer import Context, Exit, Option, Typer, echo
 
+from node.cli.config_commands import config
 from node.cli.conflict_commands import conflicts
 from node.cli.data_commands import export, import_file, sql
 from node.cli.demo_command import demo
@@ -73,6 +74,7 @@ for _panel, _command_by_name in _COMMAND_BY_NAME_BY_PANEL.items():
     for _name, _command in _command_by_name.items():
         application.command(_name, rich_help_panel=_panel)(_command)
 application.add_typer(conflicts, name="conflicts", rich_help_panel="Memory")
+application.add_typer(config, name="config", rich_help_panel="Living with it")
 
 
 def _refuse_undecodable() -> None:

@@ -43,12 +43,13 @@ def doctor(
 
 def _examined(invocation: Invocation, passphrase_file: Path | None, request: "DoctorRequest") -> "Examined":
     """Ask the node, or look into the store; where neither can be, say why and what can be seen from outside."""
+    from node.config import home_directory_of
     from node.doctor.home_checks import home_findings, no_home
     from node.doctor.opening_checks import refusal_finding
     from node.home import Home
     from node.requests import Examined
 
-    home = Home(invocation.config().home_directory)
+    home = Home(home_directory_of(home_directory=invocation.home_directory))
     if not home.exists():
         return Examined(findings=[no_home(home)])
     try:

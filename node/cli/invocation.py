@@ -30,7 +30,7 @@ class Invocation:
     standard_input: StandardInput = field(default_factory=StandardInput)
 
     def config(self) -> "NodeConfig":
-        """Return the settings of this process; raises `ConfigError`."""
+        """Return the settings of this process; raises `SettingError`."""
         from node.config import load_config
 
         return load_config(home_directory=self.home_directory)
@@ -39,7 +39,9 @@ class Invocation:
         """Reach the running node, or else open the home; the passphrase is asked for in the second case only."""
         from node.reaching import reach
 
-        return reach(self.config(), passphrase=lambda: read_unlocking_passphrase(passphrase_file, self.standard_input))
+        config = self.config()
+        source = passphrase_file or config.passphrase_file
+        return reach(config, passphrase=lambda: read_unlocking_passphrase(source, self.standard_input))
 
     def perform(self, passphrase_file: Path | None, work: "Callable[[Caller], Awaitable[T]]") -> T:
         """Do a piece of work with whoever owns the home, to its end."""

@@ -47,37 +47,44 @@ def run(
     context: Context,
     passphrase_file: PassphraseFile = None,
     listen: Annotated[
-        str,
+        str | None,
         Option("--listen", metavar="HOST:PORT", help="Where other devices reach this one; port 0 takes a free one."),
-    ] = "0.0.0.0:0",
+    ] = None,
     api: Annotated[
-        str, Option("--api", metavar="HOST:PORT", help="Where programs of this device reach the node; loopback only.")
-    ] = "127.0.0.1:0",
+        str | None,
+        Option("--api", metavar="HOST:PORT", help="Where programs of this device reach the node; loopback only."),
+    ] = None,
     peer: Peers = None,
 ) -> None:
     """Run the node: keep this device in sync and serve its programs, until Ctrl-C."""
     from node.home import Home
 
     invocation = invocation_of(context)
-    Home(invocation.config().home_directory).require()
+    config = invocation.config()
+    Home(config.home_directory).require()
     passphrase = read_passphrase(
-        passphrase_file, invocation.standard_input, prompt="Passphrase: ", option="--passphrase-file"
+        passphrase_file or config.passphrase_file,
+        invocation.standard_input,
+        prompt="Passphrase: ",
+        option="--passphrase-file",
     )
     asyncio.run(_run(invocation, passphrase=passphrase, listen=listen, api=api, peers=peer or []))
 
 
-async def _run(invocation: Invocation, *, passphrase: str, listen: str, api: str, peers: list[str]) -> None:
+async def _run(
+    invocation: Invocation, *, passphrase: str, listen: str | None, api: str | None, peers: list[str]
+) -> None:
     from node.cli.device_rendering import render_node_event, unnamed
+    from node.home import Home
     from node.logs import configure_logging
     from node.running import run_node
 
-    configure_logging()
+    config = invocation.config()
+    configure_logging(config.log, file=Home(config.home_directory).log_file)
     named = invocation.output.is_terminal()
 
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async for event in run_node(
-        invocation.config(), passphrase=passphrase, stop=stop, listen=listen, api=api, peers=peers
-    ):
+    async for event in run_node(config, passphrase=passphrase, stop=stop, listen=listen, api=api, peers=peers):
         invocation.output.show(event if named else unnamed(event), render_node_event)

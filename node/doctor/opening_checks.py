@@ -2,7 +2,15 @@
 
 from node.doctor.found import bad
 from node.doctor.store_checks import JOIN_ANEW
-from node.errors import ConfigError, HostError, NewerStoreError, NotRunningError, StoreLockedError, TransportError
+from node.errors import (
+    ConfigError,
+    HostError,
+    NewerStoreError,
+    NotRunningError,
+    SettingError,
+    StoreLockedError,
+    TransportError,
+)
 from node.requests.doctor import Finding
 
 
@@ -19,6 +27,8 @@ def refusal_finding(error: HostError) -> Finding:
             return bad("node", str(error), "Stop the node and start it again.")
         case NewerStoreError():
             return bad("store", str(error), "Update Nuthatch on this device.")
+        case SettingError():
+            return bad("settings", str(error), "nuthatch config set NAME VALUE; or nuthatch config unset NAME")
         case ConfigError():
             return bad("key", str(error), "Restore the key file from a backup.")
         case _:
