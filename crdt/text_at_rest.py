@@ -1,27 +1,31 @@
 """Spells a text's state as it is kept beside the text that a table shows, so that it is read without building it up."""
 
+from typing import cast
+
 from crdt.errors import MergeError
 from crdt.place import Place
 from crdt.strategies.text import Text, plain_text
-from crdt.text_chunk import HASH_BYTES, ChangeHash
+from crdt.text_chunk import ACTOR_BYTES, HASH_BYTES, ChangeHash
+from crdt.text_records import Records
 from crdt.text_spans import pack_spans, unpack_spans
 
 
 def to_stored(state: Text) -> object:
     """Return what is kept beside the shown text, None for a plain one.
 
-    [heads, names inside the document, names that wait, last number, document, [[name, change] …], actors, spans, names
-    that are ahead], names and actors end to end, the spans as (index of actor, counter, length; negative: deleted) in
-    a row.
+    [heads, names of the applied changes, their authors, [record …], last number, [[name, change that waits] …], spans,
+    deleted letters, names that are ahead]: names and authors end to end, the spans as (position of author, counter,
+    length; negative: deleted) in a row.
     """
     if state.plain is not None:
         return None
-    actors, spans = pack_spans(state.spans)
-    inside = b"".join(sorted(state.known - state.chunks.keys()))
-    chunks = [[name, raw] for name, raw in state.chunks.items()]
-    waiting = b"".join(state.waiting)
+    names, actors, acts = state.applied
+    spans, gone = pack_spans(state.spans, state.applied.index_by_actor())
+    waiting = [[name, raw] for name, raw in sorted(state.unapplied.items())]
     ahead = b"".join(sorted(state.ahead))
-    return [b"".join(state.heads), inside, waiting, state.last, state.saved, chunks, actors, spans, ahead]
+    return [
+        b"".join(state.heads), b"".join(names), b"".join(actors), [*acts], state.last, waiting, spans, gone, ahead
+    ]  # fmt: skip
 
 
 def from_stored(payload: object, shown: str, place: Place) -> Text:
@@ -30,27 +34,34 @@ def from_stored(payload: object, shown: str, place: Place) -> Text:
         case None:
             return plain_text(shown, place)
         case [
-            bytes(heads), bytes(inside), bytes(waiting), int(last),
-            bytes(saved), list(chunks), bytes(actors), list(spans), bytes(ahead),
+            bytes(heads), bytes(names), bytes(actors), list(acts), int(last),
+            list(waiting), list(spans), str(gone), bytes(ahead),
         ]:  # fmt: skip
             pass
         case _:
             raise MergeError("a stored text is damaged")
-    raw_by_name: dict[ChangeHash, bytes] = dict(chunks)
-    known = frozenset(_names(inside)) | (raw_by_name.keys() - frozenset(_names(waiting)))
+    authors = cut(actors, ACTOR_BYTES)
+    applied = Records(cut_names(names), authors, acts)
+    if not len(applied.names) == len(authors) == len(acts):
+        raise MergeError("a stored text is damaged")
     return Text(
         place=place,
         plain=None,
         shown=shown,
-        heads=_names(heads),
-        known=known,
-        chunks=raw_by_name,
-        saved=saved,
-        spans=unpack_spans(spans, actors, shown),
+        heads=tuple(cut_names(heads)),
+        applied=applied,
+        unapplied=dict(waiting),
+        spans=unpack_spans(spans, gone, authors, shown),
         last=last,
-        ahead=frozenset(_names(ahead)),
+        ahead=frozenset(cut_names(ahead)),
     )
 
 
-def _names(blob: bytes) -> tuple[ChangeHash, ...]:
-    return tuple([ChangeHash(blob[at : at + HASH_BYTES]) for at in range(0, len(blob), HASH_BYTES)])
+def cut(blob: bytes, size: int) -> list[bytes]:
+    """Return the pieces of `size` bytes that stand end to end."""
+    return [blob[at : at + size] for at in range(0, len(blob), size)]
+
+
+def cut_names(blob: bytes) -> list[ChangeHash]:
+    """Return the names of changes that stand end to end."""
+    return cast(list[ChangeHash], cut(blob, HASH_BYTES))

@@ -7,12 +7,11 @@ bytes, and no actor ever makes two changes: neither a fork nor a restored copy g
 
 What a state knows is a set of changes. Those whose dependencies are here are applied to the text's spans
 (crdt.text_spans), which are kept with the state, so that merging a change loads nothing; the others wait for them.
-Automerge makes the changes of edits and the compact documents, and each edit it makes is checked against the spans;
-above `LIBRARY_CHARACTERS_MAX` it would take seconds, and crdt.text_chunk writes the same bytes.
+Changes are written by crdt.text_chunk, byte for byte as Automerge writes them; loading the library's document would take
+a thousand times as long. Each edit is checked against the spans before it leaves here.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import blake2b
@@ -32,16 +31,15 @@ from crdt.text_chunk import (
     read_chunk,
     write_chunk,
 )
-from crdt.text_edits import Edit, edits
+from crdt.text_edits import edits
 from crdt.text_growth import Applied, clashes, grow
+from crdt.text_records import NO_RECORDS, Records, recorded, rewritten
 from crdt.text_spans import Run, apply_change, operations_of, shown_text
 from crdt.values import Scalar
 
 BASE_HASH = document.BASE.hash
 #: A write carries changes that no batch has brought yet only up to here; more of them would fill batches of their own.
 CARRIED_BYTES_MAX = 65_536
-#: Characters, deleted ones too: Automerge takes 2 µs for each when it loads a document.
-LIBRARY_CHARACTERS_MAX = 16_384
 _FIRST_NUMBER = 2
 _REMEMBERED_BYTES = 4096
 _encode = msgspec.msgpack.Encoder().encode
@@ -51,20 +49,18 @@ _encode = msgspec.msgpack.Encoder().encode
 class Text:
     """One inserted value (`plain`), or the changes made since the base.
 
-    `chunks` are their bytes in the order in which they were applied, except for those inside `saved`, a compact
-    document. `known` are the names of all that are applied, `heads` those that no other one builds on, in order; what
-    is in `chunks` only is waiting for a dependency. `spans` and `shown` are what the applied ones amount to, `last` is
-    the greatest number of their operations. `ahead` names those of which only a copied row told: others who hold all
-    batches that are held here need not know them.
+    `applied` are those that could be applied, `heads` the names of those that no other one builds on, in order;
+    `unapplied` are the bytes of those that wait for another. `spans` and `shown` are what the applied ones amount to,
+    `last` is the greatest number of their operations. `ahead` names those of which only a copied row told: others who
+    hold all batches that are held here need not know them.
     """
 
     place: Place
     plain: str | None
     shown: str
     heads: tuple[ChangeHash, ...] = (BASE_HASH,)
-    known: frozenset[ChangeHash] = frozenset()
-    chunks: Mapping[ChangeHash, bytes] = field(default_factory=dict)
-    saved: bytes = b""
+    applied: Records = NO_RECORDS
+    unapplied: Mapping[ChangeHash, bytes] = field(default_factory=dict)
     spans: Sequence[Run] = ()
     last: int = _FIRST_NUMBER - 1
     ahead: frozenset[ChangeHash] = frozenset()
@@ -78,9 +74,19 @@ class Text:
         return hash(self._identity())
 
     @property
+    def known(self) -> frozenset[ChangeHash]:
+        """The names of the changes that are applied."""
+        return frozenset(self.applied.names)
+
+    @property
     def waiting(self) -> list[ChangeHash]:
-        """The names of the changes whose dependencies are not all here, in order."""
-        return sorted(name for name in self.chunks if name not in self.known)
+        """The names of the changes that wait for another, in order."""
+        return sorted(self.unapplied)
+
+    @property
+    def chunks(self) -> dict[ChangeHash, bytes]:
+        """The bytes of all changes but the base by name; the applied ones are written anew, 15 µs each."""
+        return {**rewritten(self.applied, self.spans, BASE_HASH), **self.unapplied}
 
     def _identity(self) -> tuple[object, ...]:
         # The applied heads and what waits determine every change that is known.
@@ -106,27 +112,39 @@ def delta(state: Text | None, new_value: Scalar, stamp: Stamp, place: Place) -> 
     wanted = _check_text("" if new_value is None else new_value)
     if state is None:
         return plain_text(wanted, place)
-    changes = edits(state.shown, wanted)
-    if not changes:
+    if wanted == state.shown:
         return None
     whole = promoted(state)
-    raw = _edited(whole, editor(stamp, whole.heads, wanted), changes)
-    change = _parsed(raw)
-    if shown_text(apply_change(whole.spans, change)) != wanted:
+    change, _ = change_to(wanted, whole.shown, whole.spans, whole.heads, whole.last, stamp)
+    chunk = write_chunk(change)
+    return _grown(Text(place, None, ""), {**_carried(whole), chunk.hash: chunk.raw})
+
+
+def change_to(
+    wanted: str, shown: str, spans: Sequence[Run], heads: Sequence[ChangeHash], last: int, stamp: Stamp
+) -> tuple[TextChange, list[Run]]:
+    """Return the change that leads from what is shown to another text, and the spans that it leaves.
+
+    `heads` and `last` are the text's heads and its greatest operation. Raises MergeError where `wanted` is no text.
+    """
+    actor = editor(stamp, heads, _check_text(wanted))
+    change = TextChange(actor, tuple(heads), last + 1, operations_of(spans, edits(shown, wanted)))
+    left = apply_change(spans, change)
+    if shown_text(left) != wanted:
         raise MergeError("the change of a text does not lead to what was written")
-    return _grown(Text(place, None, ""), {**_carried(whole), read_chunk(raw).hash: raw})
+    return change, left
 
 
 def come_ahead(state: Text) -> Text:
     """Return the same text of which all changes are `ahead`, as they are where a row came without its batches."""
     whole = promoted(state)
-    return replace(whole, ahead=whole.known.union(whole.chunks))
+    return replace(whole, ahead=whole.known.union(whole.unapplied))
 
 
 def _carried(state: Text) -> Mapping[ChangeHash, bytes]:
     if not state.ahead:
         return {}
-    chunks = _all_chunks(state)
+    chunks = state.chunks
     carried = {name: chunks[name] for name in state.ahead & state.known}
     return carried if sum(map(len, carried.values())) <= CARRIED_BYTES_MAX else {}
 
@@ -136,15 +154,15 @@ def join(a: Text, b: Text) -> Text:
     if a.plain is not None and a.plain == b.plain:
         return a
     more, less = (promoted(a), promoted(b))
-    if len(more.known) < len(less.known):
+    if len(more.applied.names) < len(less.applied.names):
         more, less, a = less, more, b
-    chunks = less.chunks
-    if less.saved and not less.known <= more.known:
-        chunks = _all_chunks(less)
-    new = {name: raw for name, raw in chunks.items() if name not in more.known and name not in more.chunks}
+    known = {*more.applied.names, *more.unapplied}
+    # What both have applied need not be written anew.
+    chunks = less.unapplied if known.issuperset(less.applied.names) else less.chunks
+    new = {name: raw for name, raw in chunks.items() if name not in known}
     grown = _grown(more, new) if new else a
     if more.ahead or less.ahead:
-        by_batch = (one.known.union(one.chunks) - one.ahead for one in (more, less))
+        by_batch = (one.known.union(one.unapplied) - one.ahead for one in (more, less))
         return replace(grown, ahead=(more.ahead | less.ahead).difference(*by_batch))
     return grown
 
@@ -158,7 +176,7 @@ def to_wire(state: Text) -> object:
     """Return the plain text, or the changes in order of hash."""
     if state.plain is not None:
         return state.plain
-    return [raw for _, raw in sorted(_all_chunks(state).items())]
+    return [raw for _, raw in sorted(promoted(state).chunks.items())]
 
 
 def to_proof(state: Text) -> object:
@@ -188,28 +206,9 @@ def from_wire(payload: object, stamp: Stamp, place: Place) -> Text:
     return state
 
 
-def compacted(state: Text) -> Text:
-    """Return the same text kept as one compact document; what still waits for a missing change stays as it is.
-
-    A text too long for the library to load in a moment stays as it is, too.
-    """
-    if state.plain is not None or _characters(state) > LIBRARY_CHARACTERS_MAX:
-        return state
-    try:
-        saved = document.save(_parts(state), state.heads)
-    except MergeError:
-        # The library takes no second change of one author, even if both only delete.
-        return state
-    # A change that does not come back in its own bytes could never be sent on: then nothing is compacted.
-    if _saved_chunks(saved).keys() != state.known:
-        return state
-    rest = {name: raw for name, raw in state.chunks.items() if name not in state.known}
-    return replace(state, chunks=rest, saved=saved)
-
-
 def without(state: Text, names: Iterable[ChangeHash]) -> Text:
     """Return the text as if the changes called `names`, and all that build on them, had never been made."""
-    chunks = dict(_all_chunks(state))
+    chunks = promoted(state).chunks
     gone = set(names)
     while gone & chunks.keys():
         for name in gone & chunks.keys():
@@ -225,7 +224,7 @@ def rebase(state: Text, base_heads: Sequence[bytes], new_value: str) -> str:
     of the heads is not among the changes of this text.
     """
     wanted = _check_text(new_value)
-    chunks = _all_chunks(state)
+    chunks = promoted(state).chunks
     if not {BASE_HASH, *chunks}.issuperset(base_heads):
         raise MergeError("the version that was edited is not known here")
     base: dict[ChangeHash, bytes] = {}
@@ -270,42 +269,28 @@ def promoted(state: Text) -> Text:
         return Text(state.place, None, "")
     actor = inserter(state.place, state.plain)
     insertion = Insertion(None, 0, state.plain)
-    chunk = write_chunk(TextChange(actor, (BASE_HASH,), _FIRST_NUMBER, (insertion,)))
-    run = Run(actor, _FIRST_NUMBER, len(state.plain), state.plain, 0)
+    change = TextChange(actor, (BASE_HASH,), _FIRST_NUMBER, (insertion,))
+    name = write_chunk(change).hash
     return Text(
         place=state.place,
         plain=None,
         shown=state.plain,
-        heads=(chunk.hash,),
-        known=frozenset((chunk.hash,)),
-        chunks={chunk.hash: chunk.raw},
-        spans=(run,),
+        heads=(name,),
+        applied=recorded(NO_RECORDS, [(name, change)], BASE_HASH),
+        spans=((actor, _FIRST_NUMBER, len(state.plain), True, state.plain, 0),),
         last=_FIRST_NUMBER + len(state.plain) - 1,
     )
 
 
 def _canonical(state: Text) -> Text:
     """Return the state, a plain one where its changes are exactly one inserted value."""
-    if not state.known and not state.chunks:
+    if not state.applied.names and not state.unapplied:
         return plain_text("", state.place)
-    if len(state.known) == 1 and len(state.spans) == 1 and state.shown and not state.waiting:
+    if len(state.applied.names) == 1 and len(state.spans) == 1 and state.shown and not state.waiting:
         plain = plain_text(state.shown, state.place)
         if promoted(plain).heads == state.heads:
             return plain
     return state
-
-
-def _characters(state: Text) -> int:
-    return sum([run.length for run in state.spans])
-
-
-def _edited(state: Text, actor: bytes, changes: Sequence[Edit]) -> bytes:
-    """Return the change by which `actor` makes `changes` in a promoted text."""
-    if _characters(state) + sum(len(edit.inserted) for edit in changes) <= LIBRARY_CHARACTERS_MAX:
-        with suppress(MergeError):
-            return document.edit(_parts(state), state.heads, actor, changes)
-    # Too long for the library, or with changes that a member made as the library never would.
-    return write_chunk(TextChange(actor, state.heads, state.last + 1, operations_of(state.spans, changes))).raw
 
 
 @lru_cache(maxsize=256)
@@ -318,43 +303,23 @@ def _parsed(raw: bytes) -> TextChange:
     return _remembered(raw) if len(raw) <= _REMEMBERED_BYTES else parse_chunk(raw)
 
 
-@lru_cache(maxsize=64)
-def _saved_chunks(saved: bytes) -> Mapping[ChangeHash, bytes]:
-    chunks = map(read_chunk, document.changes(saved))
-    return {chunk.hash: chunk.raw for chunk in chunks if chunk.hash != BASE_HASH}
-
-
-def _all_chunks(state: Text) -> Mapping[ChangeHash, bytes]:
-    """Return every change of a text but the base, by name."""
-    whole = promoted(state)
-    return {**_saved_chunks(whole.saved), **whole.chunks} if whole.saved else whole.chunks
-
-
-def _parts(state: Text) -> list[bytes]:
-    """Return what the library loads: the base or the compact document, then the applied changes in order."""
-    applied = (raw for name, raw in state.chunks.items() if name in state.known)
-    return [state.saved or document.BASE.raw, *applied]
-
-
 def _grown(state: Text, new: Mapping[ChangeHash, bytes]) -> Text:
     """Return a promoted text with further changes: those that can be are applied, the others wait."""
-    waiting = {**{name: raw for name, raw in state.chunks.items() if name not in state.known}, **new}
+    waiting = {**state.unapplied, **new}
     changes = {name: _parsed(raw) for name, raw in waiting.items()}
     if clashes(state.spans, changes):
-        return _grown(Text(state.place, None, "", ahead=state.ahead), {**_all_chunks(state), **new})
-    chunks = {name: raw for name, raw in state.chunks.items() if name in state.known}
+        return _grown(Text(state.place, None, "", ahead=state.ahead), {**state.chunks, **new})
     applied = Applied(state.spans, set(state.known), set(state.heads), state.last, [])
     grow(applied, changes, BASE_HASH)
     for name in applied.order:
-        chunks[name] = waiting.pop(name)
+        del waiting[name]
     return Text(
         place=state.place,
         plain=None,
         shown=shown_text(applied.spans),
         heads=tuple(sorted(applied.heads)),
-        known=frozenset(applied.known),
-        chunks={**chunks, **waiting},
-        saved=state.saved,
+        applied=recorded(state.applied, [(name, changes[name]) for name in applied.order], BASE_HASH),
+        unapplied=waiting,
         spans=applied.spans,
         last=applied.last,
         ahead=state.ahead,

@@ -1,7 +1,7 @@
 """What is kept of a cell beside the value that its table shows, and how the cell is made whole again.
 
-A cell that is its own spelling needs nothing. A promoted text keeps `[heads, document, [chunk…]]`: the text itself
-stands in the table only, so that a byte of it is not stored thrice. Of a tombstone, which has no row in its table,
+A cell that is its own spelling needs nothing. A promoted text keeps what its changes did without their letters: the
+text itself stands in the table only. Of a tombstone, which has no row in its table,
 everything is kept.
 """
 
@@ -9,7 +9,7 @@ from crdt import text_at_rest
 from crdt.errors import MergeError
 from crdt.identifiers import Stamp, row_id_to_text
 from crdt.place import Place
-from crdt.strategies import CellState, Strategy, text
+from crdt.strategies import CellState, Strategy
 from crdt.strategies.json_document import JsonDocument
 from crdt.strategies.observed_set import ObservedSet
 from crdt.strategies.register import Register
@@ -17,9 +17,6 @@ from crdt.strategies.text import Text
 from crdt.version_vector import VersionVector
 from node.errors import DamagedRowError, StorageError
 from node.store.literals import parse_literal
-
-# One compact document takes a tenth of the bytes of as many changes, and is read back faster.
-CHANGES_APART_MAX = 32
 
 
 def payload_beside(strategy: Strategy, cell: CellState, nil: str | None) -> object | None:
@@ -31,7 +28,7 @@ def payload_beside(strategy: Strategy, cell: CellState, nil: str | None) -> obje
         case Register():
             return None
         case Text():
-            return text_at_rest.to_stored(text.compacted(cell) if len(cell.chunks) >= CHANGES_APART_MAX else cell)
+            return text_at_rest.to_stored(cell)
         case JsonDocument():
             spelled = strategy.to_wire(cell)
             return None if isinstance(spelled, str) and (nil is None or spelled != parse_literal(nil)) else spelled

@@ -24,7 +24,6 @@ from crdt.text_merge_at_rest import TextAtRest, at_rest, merged
 from crdt.version_vector import VersionVector
 from node.store.capture import TouchedRow
 from node.store.catalogue import ReplicatedTable
-from node.store.cells_at_rest import CHANGES_APART_MAX
 from node.store.change_log import RowsMoved
 from node.store.conflict_log import CHOOSING
 from node.store.database import Database, Row
@@ -238,7 +237,7 @@ def _joined(
         if index in table.texts:
             place = Place(table.name, row.row_id, row.generation, table.column_names[index])
             try:
-                text = merged(row.text(table, index), value, place, changes_max=CHANGES_APART_MAX)
+                text = merged(row.text(table, index), value, place)
             except MergeError:
                 # The long way says what is wrong with it.
                 return None

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from node.store.cells_at_rest import CHANGES_APART_MAX
 from node.store.schema import Column, Component, Migration, Table
 from simulations.crash_images.device import Device
 from simulations.crash_images.directory import files_in, write_files
@@ -151,10 +150,10 @@ _NOTES = (
 
 
 def _many_edits(device: Device, peer: Device) -> Material:
-    """Edit a text until its next changes make one document of them, and let the peer edit it apart."""
+    """Edit a text many times, and let the peer edit it apart."""
     device.write(f"INSERT INTO drill_notes (id, body, more) VALUES (x'{1:032x}', 'a text', '{{\"a\":1}}')")
     device.write(f"INSERT INTO drill_notes (id, body) VALUES (x'{2:032x}', 'another text')")
-    for number in range(CHANGES_APART_MAX - 3):
+    for number in range(29):
         device.write(f"UPDATE drill_notes SET body = body || ' {number}' {_of(1)}")
     peer.receive(device.batches(_STREAM))
     known = len(peer.batches(_STREAM))

@@ -28,7 +28,7 @@ from crdt.text_chunk import (
 from crdt.text_columns import spell_runs, unsigned
 from crdt.text_edits import Edit
 from crdt.text_spans import Run, apply_change, operations_of, shown_text
-from tests.support.replayed_texts import insert_by_automerge
+from tests.support.replayed_texts import edit_by_automerge, insert_by_automerge
 from tests.support.texts import CHUNK, LAKE, OAK, OLD, PLACE, merged, stamp
 
 ALPHABET = "ab \né🌳"
@@ -91,7 +91,7 @@ def test_a_text_that_was_only_inserted_has_one_spelling() -> None:
 
 
 def test_deflated_changes_are_refused_before_anything_is_inflated() -> None:
-    made = document.edit([document.BASE.raw], [document.BASE.hash], b"d" * 16, [Edit(0, 0, "deflate me " * 100)])
+    made = edit_by_automerge([document.BASE.raw], [document.BASE.hash], b"d" * 16, [Edit(0, 0, "deflate me " * 100)])
     deflated = MAGIC + made[4:8] + b"\x02" + made[9:]
     with pytest.raises(MergeError, match="uncompressed"):
         text.from_wire([deflated], stamp(2), PLACE)
@@ -177,9 +177,13 @@ def test_other_operations_of_automerge_are_refused() -> None:
 
 
 def test_damaged_bytes_given_to_automerge_become_merge_errors() -> None:
-    for parts in ([b"garbage"], [document.BASE.raw[:-3]], [CHUNK], [document.BASE.raw, CHUNK]):
+    for chunk in (b"garbage", CHUNK[:-3], CHUNK):
         with pytest.raises(MergeError):
-            document.edit(parts, [document.BASE.hash], b"x" * 16, [Edit(0, 0, "x")])
+            document.replay([chunk], [read_chunk(CHUNK).hash])
+    insertion = insert_by_automerge(OAK.shown, text.inserter(PLACE, OAK.shown))
+    assert document.replay([insertion, CHUNK], [read_chunk(CHUNK).hash]) == "an old oak by the pond"
+    with pytest.raises(MergeError, match="another document"):
+        document.replay([insertion], [read_chunk(CHUNK).hash])
 
 
 @st.composite
@@ -222,7 +226,7 @@ def test_changes_are_written_read_and_ordered_exactly_as_automerge_does(data: st
             sorted(map(ChangeHash, automerge.get_heads())),
             bytes([data.draw(st.integers(0, 255)), number]) * 8,
         )
-        raw = document.edit(parts, heads, actor, edits)
+        raw = edit_by_automerge(parts, heads, actor, edits)
         change = parse_chunk(raw)
         last = max((known[name].start + size(known[name]) for name in names), default=2)
         mine = TextChange(actor, tuple(heads), last, operations_of(spans, edits))

@@ -44,7 +44,7 @@ def test_it_leaves_what_joining_the_states_leaves(seed: int) -> None:
         change = edit(devices[writer], " ".join(words), number, writer)
         devices[writer] = text.join(devices[writer], change)
         joined = text.join(devices[reader], text.from_wire(text.to_wire(change), stamp(number), PLACE))
-        quick = merged(rest(devices[reader]), text.to_wire(change), PLACE, changes_max=99)
+        quick = merged(rest(devices[reader]), text.to_wire(change), PLACE)
         # A change that lacks one that it builds on is left to the long way.
         assert (quick is None) == bool(joined.waiting)
         if quick is not None:
@@ -62,14 +62,13 @@ def test_what_has_to_be_decided_is_not_done() -> None:
     whole = text.to_wire(text.join(once, second))
     assert isinstance(wire, list)
     assert isinstance(whole, list)
-    assert merged(rest(once), wire, PLACE, changes_max=99) is not None
-    assert merged(rest(once), "an elm", PLACE, changes_max=99) is None, "another insertion"
-    assert merged(rest(once), whole, PLACE, changes_max=99) is None, "several changes"
-    assert merged(rest(plain), wire, PLACE, changes_max=99) is None, "it builds on what is not here"
-    assert merged(rest(once), text.to_wire(first), PLACE, changes_max=99) is None, "it is here"
-    assert merged(rest(text.join(plain, second)), wire, PLACE, changes_max=99) is None, "another one waits"
-    assert merged(rest(once), wire, PLACE, changes_max=3) is None, "due to be compacted"
-    assert merged(rest(text.come_ahead(once)), wire, PLACE, changes_max=99) is None, "some changes came ahead"
+    assert merged(rest(once), wire, PLACE) is not None
+    assert merged(rest(once), "an elm", PLACE) is None, "another insertion"
+    assert merged(rest(once), whole, PLACE) is None, "several changes"
+    assert merged(rest(plain), wire, PLACE) is None, "it builds on what is not here"
+    assert merged(rest(once), text.to_wire(first), PLACE) is None, "it is here"
+    assert merged(rest(text.join(plain, second)), wire, PLACE) is None, "another one waits"
+    assert merged(rest(text.come_ahead(once)), wire, PLACE) is None, "some changes came ahead"
 
 
 def test_a_damaged_change_or_text_is_refused() -> None:
@@ -80,8 +79,8 @@ def test_a_damaged_change_or_text_is_refused() -> None:
     for position in range(len(raw)):
         damaged = raw[:position] + bytes([raw[position] ^ 1]) + raw[position + 1 :]
         with pytest.raises(MergeError):
-            merged(rest(plain), [damaged], PLACE, changes_max=99)
+            merged(rest(plain), [damaged], PLACE)
     shorter = at_rest(to_stored(text.join(plain, edit(plain, "an old oak", 1))), "an old oa")
     later = edit(text.join(plain, edit(plain, "an old oak", 1)), "an old oak tree", 2)
     with pytest.raises(MergeError, match="not as long"):
-        merged(shorter, text.to_wire(later), PLACE, changes_max=99)
+        merged(shorter, text.to_wire(later), PLACE)

@@ -1,4 +1,4 @@
-"""Texts: promotion, merging, waiting changes, keeping and compacting, old versions, long texts."""
+"""Texts: promotion, merging, waiting changes, keeping, old versions, long texts."""
 
 import random
 from itertools import permutations, product
@@ -78,9 +78,9 @@ def test_writing_what_stands_there_changes_nothing() -> None:
     assert text.delta(OAK, OAK.shown, stamp(2), PLACE) is None
 
 
-def test_a_stored_text_comes_back_whole_with_compact_document_and_waiting_changes() -> None:
+def test_a_stored_text_comes_back_whole_with_its_waiting_changes() -> None:
     later = edit(merged(OAK, OLD), "a very old oak by the pond", 4)
-    for state in (OAK, merged(OAK, OLD, LAKE), text.compacted(merged(OAK, OLD, LAKE)), merged(OAK, LAKE, later)):
+    for state in (OAK, merged(OAK, OLD, LAKE), merged(OAK, edit(OAK, "", 2)), merged(OAK, LAKE, later)):
         stored = msgspec.msgpack.decode(msgspec.msgpack.encode(text_at_rest.to_stored(state)))
         back = text_at_rest.from_stored(stored, state.shown, PLACE)
         assert back == state
@@ -90,16 +90,41 @@ def test_a_stored_text_comes_back_whole_with_compact_document_and_waiting_change
         text_at_rest.from_stored(text_at_rest.to_stored(merged(OAK, OLD)), "shorter", PLACE)
 
 
-def test_a_compacted_text_is_smaller_and_merges_and_travels_as_before() -> None:
-    state = OAK
+def test_a_text_is_kept_in_a_fraction_of_its_changes_and_each_is_written_anew_in_its_own_bytes() -> None:
+    state, raws = OAK, {}
     for number in range(2, 40):
-        state = merged(state, edit(state, state.shown + f" {number}", number))
-    compact = text.compacted(state)
-    assert (compact, compact.chunks) == (state, {})
-    assert len(compact.saved) * 3 < sum(map(len, state.chunks.values()))
-    assert text.to_wire(compact) == text.to_wire(state)
-    assert merged(compact, OLD).shown == merged(state, OLD).shown
-    assert merged(OLD, compact) == merged(compact, OLD)
+        change = edit(state, f"{number} " + state.shown.replace("oak", "oaken oak", number % 2), number)
+        raws.update(change.chunks)
+        state = merged(state, change)
+    stored = msgspec.msgpack.encode(text_at_rest.to_stored(state))
+    assert len(stored) * 2 < sum(map(len, state.chunks.values()))
+    back = text_at_rest.from_stored(msgspec.msgpack.decode(stored), state.shown, PLACE)
+    assert raws.items() <= back.chunks.items()
+    assert len(back.chunks) == len(raws) + 1, "and the insertion"
+
+
+def test_a_damaged_record_or_deleted_letter_is_found_when_the_change_is_written_anew() -> None:
+    state = merged(OAK, OLD, LAKE)
+    stored = text_at_rest.to_stored(state)
+    assert isinstance(stored, list)
+    names, actors, acts, spans = stored[1], stored[2], stored[3], stored[6]
+    assert stored[7] == "pond"
+
+    def damaged(place: int, value: object) -> list[object]:
+        return [*stored[:place], value, *stored[place + 1 :]]
+
+    for payload in (
+        damaged(7, "pomd"),
+        damaged(3, [acts[1], acts[0], acts[2]]),
+        damaged(3, [acts[0], acts[1], acts[2][:-1]]),
+        damaged(2, actors[16:32] + actors[:16] + actors[32:]),
+        damaged(1, names[:32] + bytes(32) + names[64:]),
+    ):
+        with pytest.raises(MergeError, match="damaged"):
+            text.to_wire(text_at_rest.from_stored(payload, state.shown, PLACE))
+    for payload in (damaged(1, names[32:]), damaged(6, [9, *spans[1:]]), damaged(6, spans[1:])):
+        with pytest.raises(MergeError, match="damaged"):
+            text_at_rest.from_stored(payload, state.shown, PLACE)
 
 
 def test_changes_can_be_taken_out_with_all_that_builds_on_them() -> None:
@@ -164,4 +189,4 @@ def test_which_changes_are_ahead_is_kept_and_no_part_of_the_state() -> None:
     whole = text.come_ahead(merged(OAK, OLD, LAKE))
     assert whole == merged(OAK, OLD, LAKE)
     stored = msgspec.msgpack.decode(msgspec.msgpack.encode(text_at_rest.to_stored(whole)))
-    assert text_at_rest.from_stored(stored, whole.shown, PLACE).ahead == whole.ahead == text.compacted(whole).ahead
+    assert text_at_rest.from_stored(stored, whole.shown, PLACE).ahead == whole.ahead

@@ -1,12 +1,13 @@
 """Replays every change that a replica knows of through Automerge alone: what a text must show, with no state kept."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from automerge.core import Document
 
 from crdt import document
 from crdt.strategies.text import Text, inserter
 from crdt.text_chunk import read_chunk
+from crdt.text_edits import Edit
 
 TEXT_OBJECT = b"\x10\x10nuthatch-text-v1\x00\x01"
 
@@ -19,6 +20,19 @@ def insert_by_automerge(text: str, actor: bytes) -> bytes:
         transaction.splice_text(TEXT_OBJECT, 0, 0, text)  # type: ignore[attr-defined]
     change = made.get_last_local_change()
     return change.raw_bytes if change else b""
+
+
+def edit_by_automerge(parts: Sequence[bytes], heads: Sequence[bytes], actor: bytes, edits: Sequence[Edit]) -> bytes:
+    """Return the change by which `actor` makes `edits` in the text of `parts`, whose heads must be `heads`."""
+    made = Document.load(b"".join(parts))
+    assert sorted(made.get_heads()) == sorted(heads)
+    made.set_actor(actor)
+    with made.transaction() as transaction:
+        for position, removed, inserted in reversed(edits):
+            transaction.splice_text(TEXT_OBJECT, position, removed, inserted)  # type: ignore[attr-defined]
+    change = made.get_last_local_change()
+    assert change is not None
+    return bytes(change.raw_bytes)
 
 
 def replay(states: Iterable[Text]) -> Document:

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
-from crdt import document
+from crdt import document, text_edits
 from crdt.identifiers import RowId, Stamp
 from crdt.place import Place
 from crdt.row import RowState, hash_row, prove_row
 from crdt.strategies import STRATEGY_BY_NAME, text
 from crdt.strategies.text import Text
+from crdt.text_chunk import parse_chunk
+from tests.support.replayed_texts import edit_by_automerge
 
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parent / "text_changes.json").read_text(encoding="utf-8"))
 PLACE = Place(
@@ -53,14 +55,14 @@ def test_an_inserted_value_is_promoted_to_the_frozen_change(vector: dict[str, An
     assert vector["chunk"] in {raw.hex() for raw in merged()[0].chunks.values()}
 
 
-@pytest.mark.parametrize("library_characters_max", [0, text.LIBRARY_CHARACTERS_MAX], ids=["own writer", "Automerge"])
-def test_an_edit_is_the_frozen_change_whoever_writes_it(
-    library_characters_max: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(text, "LIBRARY_CHARACTERS_MAX", library_characters_max)
+def test_an_edit_is_the_frozen_change_as_automerge_writes_it_too() -> None:
     for state, vector in [*((INSERTED[0], vector) for vector in VECTORS["edits"]), (merged()[0], VECTORS["emptied"])]:
         change = edited(state, vector)
         assert [(name.hex(), raw.hex()) for name, raw in change.chunks.items()] == [(vector["hash"], vector["chunk"])]
+        parts, heads = [document.BASE.raw, *text.promoted(state).chunks.values()], text.heads_of(state)
+        actor = parse_chunk(bytes.fromhex(vector["chunk"])).actor
+        written = edit_by_automerge(parts, heads, actor, text_edits.edits(state.shown, vector["new_value"]))
+        assert written.hex() == vector["chunk"]
 
 
 def test_merged_in_any_order_they_show_one_text_with_the_frozen_heads_and_row_hash() -> None:

@@ -97,7 +97,7 @@ def test_a_change_that_names_what_it_had_not_seen_leaves_honest_devices_equal(re
     assert both_agree(realm) == "an old elm by the pond"
 
 
-def test_two_deletions_under_one_author_leave_the_text_to_be_edited_and_compacted(realm: Realm) -> None:
+def test_two_deletions_under_one_author_leave_the_text_to_be_edited(realm: Realm) -> None:
     one, other, hostile = realm.replicas
     honest, chunk = written(one, "an oak by the pon")
     true = parse_chunk(chunk)
