@@ -7,8 +7,8 @@ bytes, and no actor ever makes two changes: neither a fork nor a restored copy g
 
 What a state knows is a set of changes. Those whose dependencies are here are applied to the text's spans
 (crdt.text_spans), which are kept with the state, so that merging a change loads nothing; the others wait for them.
-Changes are written by crdt.text_chunk, byte for byte as Automerge writes them, without loading its document, which takes
-ten times as long. Each edit is checked against the spans before it leaves here.
+Changes are written by crdt.text_chunk, byte for byte as Automerge writes them, without loading its document, which
+takes ten times as long. Each edit is checked against the spans before it leaves here.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
