@@ -10,14 +10,17 @@ Rules
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from aiohttp import web
 
 from crdt.identifiers import DeviceId
 from node.clock import Clock
+from node.discovery.call_plan import Outcome
+from node.discovery.calling import Called, Calling
 from node.entropy import Entropy
-from node.errors import HostError, TransportError
+from node.errors import TransportError
+from node.named_timers import NamedTimers, guarded
 from node.peers import PeerState, PeerTable
 from node.replication import Replication
 from node.requests import NodeEvent, Notice, StreamComplete, StreamReadable
@@ -25,15 +28,15 @@ from node.rest import Rest
 from node.store.store import Store
 from node.store.store_parts import ChangeNotice
 from node.transport.address import Address, parse_address
-from node.transport.dialer import Dialer, Outcome, connect
+from node.transport.dialer import connect
 from node.transport.link import Link, WebSocket
 from node.transport.listener import Admission, HandlePairing, Listener
 from sync import effects
+from sync.discovery_names import greeting_secrets
 from sync.effects import PeerStatus
 from sync.identifiers import RealmId
 from sync.identity import DeviceKeys
 from sync.key_epoch import minting_rank
-from sync.limits import DISCOVERY_SECRETS_MAX
 from sync.membership import Membership
 from sync.session import Session
 from sync.session_handshake import SessionSecrets
@@ -54,6 +57,10 @@ RACE_SECONDS = 10.0
 VERIFIED_PER_TICK = 200
 # A connection that lasted this long was worth having; the next pause before dialling starts small again.
 STEADY_SECONDS = 5.0
+# A peer on a local network answers a ping within milliseconds, unless it is applying a large batch; then it is merely
+# called once more.
+PROBE_SECONDS = 0.3
+LEFT_NETWORK = "this device left the network of the connection"
 STARTED_OVER = "changes were written again under another name; comparing anew"
 REPLACED = "another connection to this device is kept"
 
@@ -86,16 +93,17 @@ class Runtime:
         self._entropy = entropy
         self._listen = parse_address(listen) if listen is not None else None
         self._bound: Address | None = None
-        self._addresses = [parse_address(peer) for peer in peers]
+        self.calling = Calling(keys.device_id, self._call, clock, entropy)
+        for peer in peers:
+            self.calling.configure(parse_address(peer))
         self._older_discovery_secrets = tuple(older_discovery_secrets)
         self._listener = Listener(handle_sync=self._accept, handle_pairing=pairing, clock=clock)
         self._on_event = on_event
         self._links: set[Link] = set()
         self._link_by_device: dict[DeviceId, Link] = {}
         self._peers = PeerTable(clock=clock, membership=lambda: self._replication.membership, publish=on_event)
-        self._dial_tasks: dict[Address, asyncio.Task[None]] = {}
-        self._dials: dict[Address, int] = {}
-        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._failures_by_address: dict[Address, int] = {}
+        self._timers = NamedTimers()
         self._rest = Rest(store, clock.monotonic_seconds)
         self._ticker: asyncio.Task[None] | None = None
         self._unsubscribe: Callable[[], None] | None = None
@@ -110,8 +118,9 @@ class Runtime:
         self._unsubscribe = self._replication.store.subscribe(self._store_changed)
         self._replication.membership_moved.append(self._membership_moved)
         self._ticker = asyncio.create_task(self._tick())
-        for address in self._addresses:
-            self._keep_dialing(address)
+        for device_id, address in self._replication.store.address_book().all():
+            self.calling.remember(device_id, address)
+        self.calling.start()
         self._keep_realm()
 
     async def stop(self) -> None:
@@ -119,14 +128,13 @@ class Runtime:
         self._stopping = True
         if self._unsubscribe is not None:
             self._unsubscribe()
-        for timer in self._timers.values():
-            timer.cancel()
-        tasks = [*self._dial_tasks.values(), *([self._ticker] if self._ticker is not None else [])]
+        self._timers.stop()
         for link in list(self._links):
             link.close("this node is stopping")
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.calling.stop()
+        if self._ticker is not None:
+            self._ticker.cancel()
+            await asyncio.gather(self._ticker, return_exceptions=True)
         await self._listener.stop()
 
     @property
@@ -141,12 +149,12 @@ class Runtime:
         return str(self._bound) if self._bound is not None else None
 
     def called(self) -> list[str]:
-        """Return the addresses that the node keeps calling."""
-        return [str(address) for address in self._dial_tasks]
+        """Return the addresses that the node calls when there is need."""
+        return [str(address) for address in self.calling.addresses()]
 
     def dial(self, address: str) -> None:
         """Keep a connection to this host:port from now on. Raises ConfigError for another form."""
-        self._keep_dialing(parse_address(address))
+        self.calling.configure(parse_address(address))
 
     # What others ask
 
@@ -175,10 +183,6 @@ class Runtime:
         """Tell whether this device opened the link that is kept with another, None if there is none."""
         link = self._link_by_device.get(device_id)
         return link.initiator if link is not None else None
-
-    def dialing_count(self) -> int:
-        """Return how many addresses are being dialled."""
-        return sum(1 for task in self._dial_tasks.values() if not task.done())
 
     def roster_changed(self) -> None:
         """Statements were stored here, beside the owner: tell the peers, and mint the key epoch that they call for."""
@@ -223,35 +227,28 @@ class Runtime:
         finally:
             self._links.discard(link)
 
-    def _keep_dialing(self, address: Address) -> None:
-        if address not in self._dial_tasks and not self._stopping:
-            dialer = Dialer(address=address, call=self._call, entropy=self._entropy)
-            self._dial_tasks[address] = asyncio.create_task(dialer.run())
-
-    async def _call(self, address: Address) -> Outcome:
-        own_secrets = self._replication.membership.discovery_secrets()
-        secrets = (*own_secrets, *self._older_discovery_secrets)[:DISCOVERY_SECRETS_MAX]
+    async def _call(self, address: Address) -> Called:
+        secrets = greeting_secrets(self._replication.membership, self._older_discovery_secrets)
         if not secrets:
-            return Outcome.UNREACHABLE
+            return Called(Outcome.UNREACHABLE)
         # A peer that was away knows an older secret only, so attempts take turns.
-        attempt, called_seconds = self._dials.get(address, 0), self._clock.monotonic_seconds()
-        self._dials[address] = attempt + 1
+        failures, called_seconds = self._failures_by_address.get(address, 0), self._clock.monotonic_seconds()
         try:
             async with connect(address) as websocket:
-                link = self._link(websocket, str(address), [secrets[attempt % len(secrets)]], initiator=True)
+                link = self._link(websocket, str(address), [secrets[failures % len(secrets)]], initiator=True)
                 await self._keep(link)
         except TransportError as error:
-            logger.debug("dial failed", extra={"address": str(address), "reason": str(error)})
-            return Outcome.UNREACHABLE
+            logger.debug("call failed", extra={"address": str(address), "reason": str(error)})
+            return Called(Outcome.UNREACHABLE)
         if link.peer is None:
-            return Outcome.OURSELVES if link.is_ourselves else Outcome.REFUSED
-        self._dials[address] = attempt
-        # Whichever link to this device was kept: there is nothing to dial for while it lasts.
-        while (kept := self._link_by_device.get(link.peer)) is not None:
-            await kept.closed.wait()
-        # A peer with which every session fails at once must not be dialled in a circle.
+            self._failures_by_address[address] = failures + 1
+            return Called(Outcome.OURSELVES if link.is_ourselves else Outcome.REFUSED)
+        self._failures_by_address.pop(address, None)
+        if not link.was_kept:
+            return Called(Outcome.NEEDLESS, link.peer)
+        # A peer with which every session fails at once must not be called in a circle.
         lasted_seconds = self._clock.monotonic_seconds() - called_seconds
-        return Outcome.MET if lasted_seconds >= STEADY_SECONDS else Outcome.BRIEF
+        return Called(Outcome.MET if lasted_seconds >= STEADY_SECONDS else Outcome.BRIEF, link.peer)
 
     # What links tell (LinkHost)
 
@@ -259,13 +256,17 @@ class Runtime:
         """Keep one link for each device: of two that both ends opened, the one that the lower id opened."""
         link.when_proven()
         kept = self._link_by_device.get(device_id)
-        if kept is not None and kept.age_seconds() <= RACE_SECONDS:
+        if kept is not None and kept.age_seconds() <= RACE_SECONDS and not kept.is_silent():
             wanted_initiator = self._replication.device_id < device_id
             if kept.initiator == wanted_initiator != link.initiator:
                 return REPLACED
         self._link_by_device[device_id] = link
         if kept is not None:
             kept.close(REPLACED)
+        called = parse_address(link.address) if link.initiator else None
+        self.calling.connected(device_id, called)
+        if called is not None:
+            guarded(lambda: self._replication.store.address_book().met(device_id, called))
         self._peers.connected(device_id)
         return None
 
@@ -275,8 +276,8 @@ class Runtime:
             return
         peer = link.peer
         if self._peers.judged(peer, status):
-            self._cancel(f"tell {peer.hex()}")
-            self._once(f"tell {peer.hex()}", TELL_SECONDS, lambda: self._peers.tell(peer))
+            self._timers.cancel(f"tell {peer.hex()}")
+            self._timers.once(f"tell {peer.hex()}", TELL_SECONDS, lambda: self._peers.tell(peer))
 
     def clock_differs(self, link: Link, ahead_milliseconds: int) -> None:
         """Tell the person: a device with a wrong clock writes what others must hold back."""
@@ -316,7 +317,23 @@ class Runtime:
         if device_id is None or self._link_by_device.get(device_id) is not link:
             return
         del self._link_by_device[device_id]
+        self.calling.disconnected(device_id, steady=link.age_seconds() >= STEADY_SECONDS)
         self._peers.disconnected(device_id, link.closed_because or "")
+
+    def network_changed(self, hosts: Collection[str]) -> None:
+        """This device has only these IP addresses now, or woke up: give up what hangs, call whoever can be reached."""
+        for link in list(self._links):
+            if link.local_host is not None and link.local_host not in hosts:
+                link.close(LEFT_NETWORK)
+            else:
+                link.probe()
+        self.calling.network_changed()
+        self._timers.once("doubt", PROBE_SECONDS, self._doubt_silent)
+
+    def _doubt_silent(self) -> None:
+        for device_id, link in self._link_by_device.items():
+            if link.is_silent():
+                self.calling.doubt(device_id)
 
     def _start_over(self) -> None:
         """Let every link compare anew: what ends tell each other in a session only ever grows."""
@@ -327,37 +344,22 @@ class Runtime:
 
     def _store_changed(self, notice: ChangeNotice) -> None:
         if notice.went_back:
-            self._once("start over", 0, self._start_over)
+            self._timers.once("start over", 0, self._start_over)
         if notice.local:
-            self._once("push", PUSH_SECONDS, lambda: self._announce(push=True))
+            self._timers.once("push", PUSH_SECONDS, lambda: self._announce(push=True))
         else:
-            self._once("announce", PUSH_SECONDS, lambda: self._announce(push=False))
-            self._once("forward", FORWARD_SECONDS, lambda: self._announce(push=True))
+            self._timers.once("announce", PUSH_SECONDS, lambda: self._announce(push=False))
+            self._timers.once("forward", FORWARD_SECONDS, lambda: self._announce(push=True))
 
     def _announce(self, *, push: bool) -> None:
         view = self._replication.store.view()
         for link in list(self._links):
             link.replica_changed(view, push=push)
 
-    def _once(self, name: str, seconds: float, act: Callable[[], None]) -> None:
-        """Run `act` in `seconds` unless a timer of this name runs already."""
-        if name in self._timers or self._stopping:
-            return
-
-        def fire() -> None:
-            del self._timers[name]
-            self._guarded(act)
-
-        self._timers[name] = asyncio.get_running_loop().call_later(seconds, fire)
-
-    def _cancel(self, name: str) -> None:
-        """Forget the timer of this name, if one runs."""
-        if (timer := self._timers.pop(name, None)) is not None:
-            timer.cancel()
-
     # The realm
 
     def _membership_moved(self, membership: Membership) -> None:
+        self.calling.keep_only(membership.roster.active)
         for link in list(self._links):
             link.membership_changed(membership)
         self._keep_realm()
@@ -368,7 +370,7 @@ class Runtime:
             return
         rank = minting_rank(self._replication.membership.roster, self._replication.device_id)
         jitter = int.from_bytes(self._entropy.take(4), "big") / 2**32
-        self._once("mint", rank * (MINT_PATIENCE_SECONDS + jitter), self._mint_if_due)
+        self._timers.once("mint", rank * (MINT_PATIENCE_SECONDS + jitter), self._mint_if_due)
 
     def _mint_if_due(self) -> None:
         if self._replication.epoch_is_due():
@@ -379,22 +381,14 @@ class Runtime:
             await asyncio.sleep(TICK_SECONDS)
             for link in list(self._links):
                 link.tick()
-            self._guarded(self._keep_realm)
-            self._guarded(self._replication.beat_if_due)
-            self._guarded(self._replication.tidy_if_due)
-            self._guarded(self._replication.compact_if_due)
-            self._guarded(self._verify_listed)
-            self._guarded(self._rest.look)
+            guarded(self._keep_realm)
+            guarded(self._replication.beat_if_due)
+            guarded(self._replication.tidy_if_due)
+            guarded(self._replication.compact_if_due)
+            guarded(self._verify_listed)
+            guarded(self._rest.look)
 
     def _verify_listed(self) -> None:
         """Verify what was lately listed on this device, a little at a time."""
         if self._replication.store.verify_listed(VERIFIED_PER_TICK):
             self._tell("A record on this device's disk is damaged: run nuthatch doctor --repair.")
-
-    @staticmethod
-    def _guarded(act: Callable[[], None]) -> None:
-        """Run what no peer waits for; a disk that is full now may not stop the node from trying again later."""
-        try:
-            act()
-        except HostError as error:
-            logger.exception("upkeep failed", extra={"reason": str(error)})

@@ -11,6 +11,7 @@ from crdt.identifiers import DeviceId, HybridTime, Origin, RowId, make_origin, u
 from crdt.values import Scalar
 from node.clock import Clock
 from node.entropy import Entropy
+from node.store.address_book import AddressBook
 from node.store.adoption import adopt, tables_to_adopt
 from node.store.authoring import Author
 from node.store.catalogue import Catalogue
@@ -372,6 +373,10 @@ class Store:
     def health(self) -> StoreHealth:
         """Return what tells of the store's condition."""
         return StoreHealth(self._parts, self._author.realm_id)
+
+    def address_book(self) -> AddressBook:
+        """Return where other devices were met."""
+        return AddressBook(self._parts.database)
 
     def rest(self) -> None:
         """Give the memory of the page cache back; what is asked next is read from the disk again."""

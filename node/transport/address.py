@@ -1,6 +1,7 @@
 """Where a device listens: host and port, spelled host:port, an IPv6 host in brackets."""
 
 from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
 
 from node.errors import ConfigError
 
@@ -29,3 +30,13 @@ def parse_address(text: str) -> Address:
     if not separator or not host or not (port.isascii() and port.isdecimal()) or int(port) > PORT_MAX:
         raise ConfigError(f"{text!r} is not an address; write host:port, for example 192.168.1.7:4711.")
     return Address(host, int(port))
+
+
+def plain_host(host: str) -> str:
+    """Return an IP address in its shortest form, an IPv4 one that came through an IPv6 socket as what it is."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(mapped or address)

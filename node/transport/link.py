@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from aiohttp import ClientWebSocketResponse, WSMsgType, web
@@ -16,6 +17,7 @@ from crdt.identifiers import DeviceId
 from node.clock import Clock
 from node.errors import HostError
 from node.replication import Replication
+from node.transport.address import plain_host
 from sync.effects import (
     ClockDiffers,
     Close,
@@ -46,11 +48,13 @@ OUTGOING_BYTES_MAX = 2 * ENVELOPE_BYTES_MAX + 4 * MEBIBYTE
 WEBSOCKET_MESSAGE_BYTES_MAX = 65_600
 # How long the closing handshake of a WebSocket may take.
 CLOSE_SECONDS = 1.0
-# A ping goes out after this long, and half of it later a connection that did not answer is gone. Applying the largest
-# batch takes seconds in which a node answers nobody.
+# A ping goes out after this long without a word, and half of it later a connection that did not answer is gone.
+# Applying the largest batch takes seconds in which a node answers nobody.
 HEARTBEAT_SECONDS = 30.0
+ANSWER_SECONDS = HEARTBEAT_SECONDS / 2
 
 LOST = "the connection was lost"
+SILENT = "the other device does not answer any more"
 
 
 class LinkHost(Protocol):
@@ -97,8 +101,10 @@ class Link:
         self.closed_because: str | None = None
         self.when_proven: Callable[[], None] = lambda: None
         self.closed = asyncio.Event()
-        self._opened_seconds = clock.monotonic_seconds()
-        self._outgoing: deque[bytes] = deque()
+        self.was_kept = False
+        self._opened_seconds = self._heard_seconds = clock.monotonic_seconds()
+        self._pinged_seconds: float | None = None
+        self._outgoing: deque[bytes | _Ping | _Pong] = deque()
         self._outgoing_bytes = 0
         self._outgoing_ready = asyncio.Event()
         self._inputs: deque[Callable[[], list[Effect]]] = deque()
@@ -108,6 +114,12 @@ class Link:
     def device_label(self) -> str:
         """The short form of the peer's id, for logs."""
         return self.peer.hex()[:12] if self.peer is not None else "unknown"
+
+    @property
+    def local_host(self) -> str | None:
+        """The IP address of this device that the connection uses, None once it is over."""
+        name = self._websocket.get_extra_info("sockname")
+        return plain_host(str(name[0])) if name else None
 
     async def run(self) -> None:
         """Speak with the peer until either end closes; never raises for anything that the peer or the store did."""
@@ -151,8 +163,31 @@ class Link:
         elapsed_seconds = self.age_seconds()
         if self._session.phase() is Phase.HANDSHAKE and elapsed_seconds > HANDSHAKE_SECONDS:
             self.close(f"no handshake within {HANDSHAKE_SECONDS} seconds")
+        silent_seconds = self._clock.monotonic_seconds() - self._heard_seconds
+        if self._pinged_seconds is None and silent_seconds > HEARTBEAT_SECONDS:
+            self.probe()
+        elif (
+            self._pinged_seconds is not None and self._clock.monotonic_seconds() - self._pinged_seconds > ANSWER_SECONDS
+        ):
+            self.close(SILENT)
         now_milliseconds = self._clock.now_milliseconds()
         self.feed(lambda: self._session.tick(now_milliseconds=now_milliseconds, elapsed_seconds=elapsed_seconds))
+
+    def _mind_silence(self, now_seconds: float) -> None:
+        if self._pinged_seconds is None and now_seconds - self._heard_seconds > HEARTBEAT_SECONDS:
+            self.probe()
+        elif self._pinged_seconds is not None and now_seconds - self._pinged_seconds > ANSWER_SECONDS:
+            self.close(SILENT)
+
+    def probe(self) -> None:
+        """Ask the other end for a sign of life; whatever comes from it is one."""
+        if self._pinged_seconds is None and self.closed_because is None:
+            self._pinged_seconds = self._clock.monotonic_seconds()
+            self._enqueue(_Ping())
+
+    def is_silent(self) -> bool:
+        """Tell whether nothing came since the other end was asked for a sign of life."""
+        return self._pinged_seconds is not None
 
     def age_seconds(self) -> float:
         """Return for how long the connection has been open."""
@@ -214,6 +249,7 @@ class Link:
         if (reason := self._host.identified(self, device_id)) is not None:
             self.close(reason)
         else:
+            self.was_kept = True
             logger.info("link open", extra=self._fields())
 
     def _failed(self, error: BaseException) -> None:
@@ -238,9 +274,14 @@ class Link:
     async def _read(self) -> None:
         while True:
             message = await self._websocket.receive()
+            self._heard_seconds, self._pinged_seconds = self._clock.monotonic_seconds(), None
             if message.type is WSMsgType.BINARY:
                 frame: bytes = message.data
                 self.feed(lambda frame=frame: self._session.receive_frame(frame))  # type: ignore[misc]
+            elif message.type is WSMsgType.PING:
+                self._answer(message.data)
+            elif message.type is WSMsgType.PONG:
+                continue
             elif message.type in (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED):
                 return
             elif message.type is WSMsgType.ERROR:
@@ -248,12 +289,23 @@ class Link:
             else:
                 raise RemoteProtocolError("the peer sent something else than binary frames")
 
+    def _answer(self, ping: bytes) -> None:
+        """Answer a ping, the latest one where several wait: a peer that asks without reading is owed no more."""
+        waiting = next((item for item in self._outgoing if isinstance(item, _Pong)), None)
+        if waiting is None:
+            self._enqueue(_Pong(ping))
+        else:
+            waiting.data = ping
+
     def _send(self, frame: bytes) -> None:
         self._outgoing_bytes += len(frame)
         if self._outgoing_bytes > OUTGOING_BYTES_MAX:
             self.close("the peer does not read what it is sent")
             return
-        self._outgoing.append(frame)
+        self._enqueue(frame)
+
+    def _enqueue(self, item: "bytes | _Ping | _Pong") -> None:
+        self._outgoing.append(item)
         self._outgoing_ready.set()
 
     async def _write(self) -> None:
@@ -261,6 +313,23 @@ class Link:
             await self._outgoing_ready.wait()
             self._outgoing_ready.clear()
             while self._outgoing:
-                frame = self._outgoing.popleft()
-                await self._websocket.send_bytes(frame)
-                self._outgoing_bytes -= len(frame)
+                match self._outgoing.popleft():
+                    case _Ping():
+                        await self._websocket.ping()
+                    case _Pong(data=data):
+                        await self._websocket.pong(data)
+                    case frame:
+                        await self._websocket.send_bytes(frame)
+                        self._outgoing_bytes -= len(frame)
+
+
+@dataclass(slots=True)
+class _Ping:
+    """A question for a sign of life, waiting to be sent."""
+
+
+@dataclass(slots=True)
+class _Pong:
+    """The answer to such a question, which repeats its data (RFC 6455, section 5.5.3)."""
+
+    data: bytes

@@ -104,7 +104,8 @@ class Listener:
     async def _accept_sync(self, request: web.Request) -> web.StreamResponse:
         place = self._admit(request)
         try:
-            websocket = _websocket()
+            # A link asks for signs of life itself, and so notices a connection that hangs before the kernel does.
+            websocket = _websocket(autoping=False, heartbeat=None)
             await websocket.prepare(request)
             await self._handle_sync(websocket, request.remote or "", place)
             return websocket
@@ -183,10 +184,11 @@ def is_peer_host(host_header: str) -> bool:
     return True
 
 
-def _websocket() -> web.WebSocketResponse:
+def _websocket(*, autoping: bool = True, heartbeat: float | None = HEARTBEAT_SECONDS) -> web.WebSocketResponse:
     return web.WebSocketResponse(
         compress=False,
         max_msg_size=WEBSOCKET_MESSAGE_BYTES_MAX,
-        heartbeat=HEARTBEAT_SECONDS,
+        autoping=autoping,
+        heartbeat=heartbeat,
         timeout=CLOSE_SECONDS,
     )

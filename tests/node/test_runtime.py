@@ -121,7 +121,7 @@ async def test_a_node_that_dials_itself_stops_dialling(tmp_path: Path) -> None:
     node = make_node(realm, 0, tmp_path)
     async with running(node):
         node.runtime.dial(node.runtime.listen_address)
-        await until(lambda: node.runtime.dialing_count() == 0 and node.runtime.link_count() == 0)
+        await until(lambda: node.runtime.called() == [] and node.runtime.link_count() == 0)
 
 
 async def test_an_added_device_is_told_of_and_gets_its_key_epoch_from_whoever_is_there(tmp_path: Path) -> None:
