@@ -16,7 +16,7 @@ from crdt.strategies.register import Register
 from node.store.catalogue import ReplicatedTable
 from node.store.conflict_log import purge_conflicts
 from node.store.database import Database
-from node.store.history import History, Step
+from node.store.history import FROM_ENTRIES, History, Step
 from node.store.origins import Origins
 from node.store.row_state import IDS, ids_blob
 from sync.batch import forget_changes
@@ -94,7 +94,7 @@ class Forgetting:
         for generation in {step.after.generation for step in ended}:
             group = [step.row_id for step in ended if step.after.generation == generation]
             self._database.change(
-                f"{_QUEUE} SELECT ?3, h.origin, h.seq, k, ?4 FROM {IDS} JOIN _history h ON h.row_id = k"
+                f"{_QUEUE} SELECT ?3, h.origin, h.seq, k, ?4 {FROM_ENTRIES}"
                 f" WHERE h.table_name = ?5 AND h.generation % 2 = 1{_KEEP_LATEST}",
                 (ids_blob(group), len(group), int(table.stream), generation, table.name),
             )

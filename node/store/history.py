@@ -4,6 +4,10 @@ An insert is not copied here: its stamp is in the row state and its values are i
 living row leaves an entry, also one that changed nothing because it lost: the entries are how a later forget finds
 each batch in the log that holds words of the row. What an entry says (old and new values) is kept for 90 days; its
 stamp stays for as long as the row lives.
+
+Rows are edited in random order, so an index by row would cost every edit a page of its own once it is large. Here each
+block of 8,192 entries has an index by itself: a write touches some pages of the last one, and a reader seeks in
+every block, 122 seeks for each million entries.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,6 +28,7 @@ from node.store.origins import Origins
 from node.store.row_state import IDS, ids_blob
 
 DAYS_KEPT = 90
+BLOCK_BITS = 13
 _SECONDS_KEPT = DAYS_KEPT * 24 * 3600
 # Below this a zstd frame is hardly shorter than what it packs.
 _COMPRESS_BYTES_MIN = 4096
@@ -34,6 +39,16 @@ _encode_json = msgspec.json.Encoder().encode
 _decode = msgspec.msgpack.Decoder(dict[str, tuple[object, object]]).decode
 _compressor = zstandard.ZstdCompressor(level=1)
 _decompressor = zstandard.ZstdDecompressor()
+
+_BLOCKS = (
+    f"generate_series((SELECT min(number) >> {BLOCK_BITS} FROM _history),"
+    f" (SELECT max(number) >> {BLOCK_BITS} FROM _history)) b"
+)
+#: Yields the entries `h` of the rows `k` that `row_state.IDS` names: half a microsecond a row and block.
+FROM_ENTRIES = (
+    f"FROM {_BLOCKS} CROSS JOIN {IDS} CROSS JOIN _history h INDEXED BY _history_by_row"
+    f" ON h.number >> {BLOCK_BITS} = b.value AND h.row_id = k"
+)
 
 #: For each column that shows something else than before: (old value, new value).
 Differences = Mapping[str, tuple[object, object]]
@@ -128,7 +143,8 @@ class History:
     def rename(self, table: str, row_ids: Sequence[bytes], old: Stamp, new: Stamp) -> None:
         """Name one change of rows by another stamp from now on."""
         self._database.change(
-            f"UPDATE _history SET hlc = ?3, origin = ?4, seq = ?5 WHERE row_id IN (SELECT k FROM {IDS})"
+            "UPDATE _history SET hlc = ?3, origin = ?4, seq = ?5 WHERE number IN"
+            f" (SELECT h.number {FROM_ENTRIES})"
             " AND table_name = ?6 AND origin = ?7 AND seq = ?8",
             (
                 ids_blob(row_ids),
@@ -147,17 +163,17 @@ class History:
 
         Each one's old values are the next one's new ones; by the time of the changes they need not be in order.
         """
-        return self._read("row_id = ? AND", "number DESC", (row_id, limit))
+        return self._read(FROM_ENTRIES, "", (row_id, 1, limit))
 
     def recent(self, tables: Sequence[str], limit: int) -> list[HistoryEntry]:
         """Return the entries of these tables that were noted last, newest first."""
-        where = f"table_name IN ({', '.join('?' * len(tables))}) AND"
-        return self._read(where, "number DESC", (*tables, limit))
+        named = f"h.table_name IN ({', '.join('?' * len(tables))}) AND"
+        return self._read("FROM _history h", named, (*tables, limit))
 
-    def _read(self, where: str, order: str, parameters: Sequence[object]) -> list[HistoryEntry]:
+    def _read(self, source: str, condition: str, parameters: Sequence[object]) -> list[HistoryEntry]:
         rows = self._database.query(
-            "SELECT number, table_name, row_id, generation, hlc, origin, seq, differences FROM _history"
-            f" WHERE {where} (differences IS NOT NULL OR generation % 2 = 0) ORDER BY {order} LIMIT ?",
+            f"SELECT h.number, h.table_name, h.row_id, h.generation, h.hlc, h.origin, h.seq, h.differences {source}"
+            f" WHERE {condition} (h.differences IS NOT NULL OR h.generation % 2 = 0) ORDER BY h.number DESC LIMIT ?",
             parameters,
         )
         return [self._entry(row) for row in rows]
@@ -175,15 +191,14 @@ class History:
 
     def count(self, row_ids: Sequence[bytes]) -> int:
         """Return how many changes of these rows are written down."""
-        count: int = self._database.query(
-            f"SELECT count(*) FROM {IDS} JOIN _history h ON h.row_id = k", (ids_blob(row_ids), len(row_ids))
-        )[0][0]
+        count: int = self._database.query(f"SELECT count(*) {FROM_ENTRIES}", (ids_blob(row_ids), len(row_ids)))[0][0]
         return count
 
     def purge(self, row_ids: Sequence[bytes]) -> None:
         """Forget all entries of rows."""
         self._database.change(
-            f"DELETE FROM _history WHERE row_id IN (SELECT k FROM {IDS})", (ids_blob(row_ids), len(row_ids))
+            f"DELETE FROM _history WHERE number IN (SELECT h.number {FROM_ENTRIES})",
+            (ids_blob(row_ids), len(row_ids)),
         )
 
     def age(self, entries_max: int) -> int:

@@ -31,6 +31,7 @@ from node.store.history import Differences, History
 from node.store.literals import parse_literal
 from node.store.origins import Origins
 from node.store.row_state import IDS, Cells, ids_blob, split_cells
+from node.store.stamps_at_rest import gather_stamps, spread_stamps
 
 _encode = msgspec.msgpack.Encoder().encode
 _encode_json = msgspec.json.Encoder().encode
@@ -110,7 +111,7 @@ class PlainEdits:
             if plain is None or not written:
                 others.append(row)
                 continue
-            edits.append(_apply(table, plain, written))
+            edits.append(_apply(table, plain, written, self._origins))
             layout = tuple((table.column_names[index], table.strategies[index].code) for index in positions)
             body = _encode([row.row_id, plain.generation, *(row.values[index] for index in positions)])
             if layout not in prefix_by_layout:
@@ -145,7 +146,7 @@ class PlainEdits:
             if plain is None or not written:
                 others.append(row)
             else:
-                edits.append(_apply(table, plain, written))
+                edits.append(_apply(table, plain, written, self._origins))
         return edits, others
 
     def write(self, table: ReplicatedTable, edits: Sequence[Edited], stamp: Stamp) -> RowsMoved:
@@ -195,7 +196,7 @@ class PlainEdits:
         stamps: dict[int, Stamp] = {}
         stated: dict[str, Any] = {}
         if cells is not None:
-            named, stated, missing, hidden, unknown = split_cells(cells)
+            gathered, stated, missing, hidden, unknown = split_cells(cells)
             if missing or hidden or unknown:
                 return None
             for name, payload in stated.items():
@@ -204,7 +205,8 @@ class PlainEdits:
                     values[index] = payload
                 elif type(values[index]) is str:
                     values[index] = at_rest(payload, values[index]).proof
-            stamps = {table.index_by_column[name]: Stamp(stamp) for name, stamp in named.items()}
+            named = spread_stamps(gathered, self._origins)
+            stamps = {table.index_by_column[name]: stamp for name, stamp in named.items()}
         row = PlainRow(RowId(row_id), generation, born, stamps, values, stated, row_hash)
         return row if _hash(table, row) == row_hash else None
 
@@ -255,7 +257,7 @@ def _joined(
     return written
 
 
-def _apply(table: ReplicatedTable, row: PlainRow, written: _Written) -> Edited:
+def _apply(table: ReplicatedTable, row: PlainRow, written: _Written, origins: Origins) -> Edited:
     proofs = list(row.proofs)
     stamps = dict(row.stamp_by_index)
     stated = row.stated
@@ -276,8 +278,9 @@ def _apply(table: ReplicatedTable, row: PlainRow, written: _Written) -> Edited:
         if cell.stamp == row.born:
             del stamps[index]
     after = PlainRow(row.row_id, row.generation, row.born, stamps, proofs, stated, row.hash)
-    named: dict[str, bytes] = {table.column_names[index]: stamp for index, stamp in sorted(stamps.items())}
-    return Edited(row, _encode(Cells(named, stated, [], {}, {})), _hash(table, after), differences)
+    named = {table.column_names[index]: stamp for index, stamp in sorted(stamps.items())}
+    cells = Cells(gather_stamps(named, origins), stated, [], {}, {})
+    return Edited(row, _encode(cells), _hash(table, after), differences)
 
 
 def _hash(table: ReplicatedTable, row: PlainRow) -> bytes:

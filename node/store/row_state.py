@@ -2,7 +2,7 @@
 
 A row whose every cell was written by one change needs only that change's stamp (hlc, origin, seq). Whatever else
 there is lies in `cells`, a msgpack array of five:
-- `stamps` {column: stamp}: of cells whose stamp is not the row's own;
+- `stamps` [[hlc, origin, seq, [column…]]…]: of cells whose stamp is not the row's own (`stamps_at_rest`);
 - `payloads` {column: payload}: what cells are beyond the value shown (`cells_at_rest`), and a tombstone's references;
 - `missing` [column…]: of which this row knows nothing yet;
 - `hidden` {column: true value}: where the table shows a derived value, or the row is kept out of it (`derived`);
@@ -26,6 +26,7 @@ from node.store.catalogue import ReplicatedTable
 from node.store.cells_at_rest import cell_beside, in_sets_context, payload_beside
 from node.store.database import Database, Row
 from node.store.origins import Origins
+from node.store.stamps_at_rest import Stamped, gather_stamps, spread_stamps
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -33,7 +34,7 @@ _encode = msgspec.msgpack.Encoder().encode
 class Cells(NamedTuple):
     """What `cells` holds."""
 
-    stamps: dict[str, bytes]
+    stamps: list[Stamped]
     payloads: dict[str, Any]
     missing: list[str]
     hidden: dict[str, Any]
@@ -42,7 +43,7 @@ class Cells(NamedTuple):
 
 #: Takes `cells` apart.
 split_cells = msgspec.msgpack.Decoder(Cells).decode
-_NOTHING = Cells({}, {}, [], {}, {})
+_NOTHING = Cells([], {}, [], {}, {})
 
 # SQLite's limit is 32,766 parameters a statement; above some hundred rows nothing is gained.
 _ROWS_PER_STATEMENT = 500
@@ -114,11 +115,12 @@ class RowStates:
         """Return the state in a row (id, generation, hlc, origin, seq, cells, hash, values…), or of values `before`."""
         row_id, generation, hlc, origin, seq, cells, row_hash = row[:7]
         born = make_stamp(int.from_bytes(hlc, "big"), self._origins.origin(origin), seq)
-        stamps, payloads, missing, hidden, unknown = split_cells(cells) if cells is not None else _NOTHING
+        gathered, payloads, missing, hidden, unknown = split_cells(cells) if cells is not None else _NOTHING
+        stamps = spread_stamps(gathered, self._origins)
         by_column: dict[str, CellState] = {}
         codes: dict[str, int] = {}
         for name, strategy, value in zip(table.column_names, table.strategies, before or row[7:], strict=True):
-            place, stamp = Place(table.name, row_id, generation, name), Stamp(stamps.get(name, born))
+            place, stamp = Place(table.name, row_id, generation, name), stamps.get(name, born)
             if generation % 2 == 1 and name not in missing:
                 shown = hidden.get(name, value)
                 by_column[name] = cell_beside(strategy, payloads.get(name), shown, stamp, place, vector)
@@ -128,7 +130,7 @@ class RowStates:
                 continue
             codes[name] = strategy.code
         for name, (code, payload) in unknown.items():
-            place, stamp = Place(table.name, row_id, generation, name), Stamp(stamps.get(name, born))
+            place, stamp = Place(table.name, row_id, generation, name), stamps.get(name, born)
             by_column[name] = in_sets_context(strategy_of(code).from_wire(payload, stamp, place), vector)
             codes[name] = code
         state = RowState(generation=generation, born=born, code_by_column=codes, cell_by_column=by_column)
@@ -188,7 +190,7 @@ class RowStates:
                     stamp_hlc(born).to_bytes(8, "big"),
                     self._origins.number(stamp_origin(born)),
                     stamp_seq(born),
-                    _cells(table, state, hidden.get(row_id, {})),
+                    _cells(table, state, hidden.get(row_id, {}), self._origins),
                     row_hash,
                 )
             )
@@ -227,8 +229,8 @@ def met(state: RowState, stamp: Stamp | None) -> RowState:
     return replace(state, cell_by_column=cells)
 
 
-def _cells(table: ReplicatedTable, state: RowState, hidden: Mapping[str, Any]) -> bytes | None:
-    stamps: dict[str, bytes] = {}
+def _cells(table: ReplicatedTable, state: RowState, hidden: Mapping[str, Any], origins: Origins) -> bytes | None:
+    stamps: dict[str, Stamp] = {}
     payloads: dict[str, object] = {}
     unknown: dict[str, tuple[int, object]] = {}
     nil_by_column = dict(zip(table.column_names, table.shown_for_nil, strict=True))
@@ -247,7 +249,7 @@ def _cells(table: ReplicatedTable, state: RowState, hidden: Mapping[str, Any]) -
     missing = [name for name in table.column_names if name not in state.cell_by_column] if state.alive else []
     if not (stamps or payloads or missing or hidden or unknown):
         return None
-    return _encode((stamps, payloads, missing, dict(hidden), unknown))
+    return _encode((gather_stamps(stamps, origins), payloads, missing, dict(hidden), unknown))
 
 
 def note_unknown(database: Database, row_table: str, columns: Sequence[str]) -> None:
@@ -257,7 +259,7 @@ def note_unknown(database: Database, row_table: str, columns: Sequence[str]) -> 
     """
     database.change(
         f"UPDATE {row_table} SET cells = ? WHERE cells IS NULL AND generation % 2 = 1",
-        (_encode(({}, {}, sorted(columns), {}, {})),),
+        (_encode(([], {}, sorted(columns), {}, {})),),
     )
     noted = database.query(f"SELECT id, cells FROM {row_table} WHERE cells IS NOT NULL AND generation % 2 = 1")
     changed: list[tuple[bytes, bytes]] = []

@@ -13,12 +13,13 @@ from node.errors import NewerStoreError, StorageError
 from node.store.catalogue import ReplicatedTable, check_declarations
 from node.store.database import Database
 from node.store.full_text import layout
+from node.store.history import BLOCK_BITS
 from node.store.row_state import note_unknown
 from node.store.schema import Component
 
 FORMAT_VERSION = 2
 
-_INTERNAL = """
+_INTERNAL = f"""
 CREATE TABLE _meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
 CREATE TABLE _incarnation (
     number INTEGER PRIMARY KEY, incarnation BLOB NOT NULL UNIQUE, at_milliseconds INTEGER NOT NULL, cause TEXT NOT NULL
@@ -74,7 +75,7 @@ CREATE TABLE _history (
     number INTEGER PRIMARY KEY, table_name TEXT NOT NULL, row_id BLOB NOT NULL, generation INTEGER NOT NULL,
     hlc BLOB NOT NULL, origin INTEGER NOT NULL, seq INTEGER NOT NULL, noted_at INTEGER NOT NULL, differences BLOB
 ) STRICT;
-CREATE INDEX _history_by_row ON _history (row_id);
+CREATE INDEX _history_by_row ON _history (number >> {BLOCK_BITS}, row_id);
 CREATE INDEX _history_by_age ON _history (noted_at) WHERE differences IS NOT NULL;
 CREATE TABLE _to_forget (
     stream INTEGER NOT NULL, origin INTEGER NOT NULL, seq INTEGER NOT NULL, row_id BLOB NOT NULL,

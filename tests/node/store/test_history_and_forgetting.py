@@ -2,7 +2,7 @@
 
 import pytest
 
-from node.store.history import DAYS_KEPT, HistoryEntry
+from node.store.history import BLOCK_BITS, DAYS_KEPT, FROM_ENTRIES, HistoryEntry
 from node.store.store import REWRITTEN_BATCHES_MAX
 from sync.batch import open_batch
 from sync.streams import Stream
@@ -42,6 +42,39 @@ def test_an_edit_is_remembered_with_its_author_and_both_values_on_every_device(
         assert entry.differences == {"title": ("a", "b"), "uses": (1, 5)}
         assert entry.stamp[8:40] == there.device_id
         assert replica.store.history.recent(["drill_items"], 10) == [entry]
+
+
+def test_entries_are_found_and_forgotten_in_whichever_block_they_lie(here: Replica, there: Replica) -> None:
+    here.write(*(insert_item(number, title=f"{word} 0") for number, word in enumerate(("wren", "finch"), 1)))
+    there.pull(here)
+    for version in range(1, 5):
+        here.write(f"UPDATE drill_items SET title = replace(title, '{version - 1}', '{version}')")
+        there.pull(here)
+        with here.store._committing(local=False):
+            # The next entry falls into the block after next.
+            here.store._parts.database.change(
+                "UPDATE _history SET number = number + ? WHERE number = (SELECT max(number) FROM _history)",
+                (2 << BLOCK_BITS,),
+            )
+    assert here.query(f"SELECT count(DISTINCT number >> {BLOCK_BITS}) FROM _history") == [(5,)]
+    for number, word in enumerate(("wren", "finch"), 1):
+        said = [entry.differences for entry in of_item(here, number)]
+        assert said == [{"title": (f"{word} {old}", f"{word} {old + 1}")} for old in (3, 2, 1, 0)]
+        assert said == [entry.differences for entry in of_item(there, number)]
+    assert here.store.history.count([row_id(1), row_id(2)]) == 8
+    here.write(delete_item(1))
+    there.pull(here)
+    for replica in (here, there):
+        assert [entry.generation for entry in of_item(replica, 1)] == [2]
+        assert len(of_item(replica, 2)) == 4
+        tidy(replica)
+        assert [words_in_log(replica, word) for word in ("wren", "finch")] == [0, 5]
+
+
+def test_entries_of_a_row_are_sought_and_never_read_through(here: Replica) -> None:
+    plan = here.store._parts.database.query(f"EXPLAIN QUERY PLAN SELECT h.number {FROM_ENTRIES}", (row_id(1), 1))
+    sought = [detail for _, _, _, detail in plan if " h " in detail]
+    assert sought == ["SEARCH h USING COVERING INDEX _history_by_row (<expr>=? AND row_id=?)"]
 
 
 def test_an_insert_is_not_copied_into_history(here: Replica, there: Replica) -> None:
