@@ -2,9 +2,10 @@
 
 Format (msgpack arrays; PROTOCOL.md section 8)
     batch  = [header bytes, signature 64, codec, body bytes]      codec 0 = plain, 1 = zstd
-    header = [origin, stream, seq, prev, [[origin, seq]…], hlc, [[component, version]…], group, layouts, count,
+    header = [origin, stream, seq, prev, deps, hlc, [[component, version]…], group, layouts, count,
               body length,                                      of the body as first written: forgetting shortens it
               [[origin, seq, hash]…]]                           batches of the same device that this one stands for
+    deps   = [[origin, seq, hash prefix 8]…]                      the author's whole frontier, in order of origin
     layout = [table, [[column, strategy code]…]]                  columns in order of name
     body   = [change…]; change = [layout index, salt 16, row] or, once forgotten, the 32 bytes of its hash
     row    = [row id, generation, payload…] as crdt.row spells it; its stamps are (hlc, origin, seq) of the header
@@ -34,6 +35,7 @@ from crdt.row import Layout, hash_body, hash_prefix
 from crdt.version_vector import VersionVector
 from sync import crypto
 from sync.errors import UNDECODABLE, LocalProtocolError, RemoteProtocolError
+from sync.frontier import NO_ENTRY, PREFIX_BYTES, Dependency, FrontierEntry
 from sync.identifiers import HASH_BYTES, BatchHash, RealmId
 from sync.limits import (
     BATCH_BYTES_MAX,
@@ -66,7 +68,7 @@ class BatchHeader(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
     stream: Stream
     seq: int
     prev: BatchHash
-    deps: tuple[tuple[Origin, int], ...]
+    deps: tuple[Dependency, ...]
     hlc: int
     schemas: tuple[tuple[str, int], ...]
     group: bytes
@@ -83,7 +85,7 @@ class BatchHeader(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
     @property
     def vector(self) -> VersionVector:
         """What its author had seen of the stream."""
-        return VersionVector({origin: SequenceNumber(seq) for origin, seq in self.deps})
+        return VersionVector({origin: SequenceNumber(seq) for origin, seq, _ in self.deps})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +115,7 @@ class BatchDraft:
     stream: Stream
     seq: int
     prev: BatchHash
-    deps: tuple[tuple[Origin, int], ...]
+    deps: tuple[Dependency, ...]
     hlc: HybridTime
     schemas: tuple[tuple[str, int], ...]
     group: bytes
@@ -282,7 +284,7 @@ def _hashes(header: BatchHeader, changes: Sequence[Change]) -> tuple[list[bytes]
 
 
 def _check_header(header: BatchHeader) -> None:
-    deps = [origin for origin, _ in header.deps]
+    deps = [origin for origin, _, _ in header.deps]
     if (
         len(header.origin) != ORIGIN_BYTES
         or not 1 <= header.seq <= SEQUENCE_MAX
@@ -294,11 +296,14 @@ def _check_header(header: BatchHeader) -> None:
         or not 0 < header.body_bytes <= BATCH_RAW_BYTES_MAX
         or not 1 <= len(header.layouts) <= LAYOUTS_PER_BATCH_MAX
         or deps != sorted(set(deps))
-        or any(len(origin) != ORIGIN_BYTES or not 1 <= seq <= SEQUENCE_MAX for origin, seq in header.deps)
+        or any(
+            len(origin) != ORIGIN_BYTES or not 1 <= seq <= SEQUENCE_MAX or len(prefix) != PREFIX_BYTES
+            for origin, seq, prefix in header.deps
+        )
     ):
         raise RemoteProtocolError("a batch's header is out of bounds")
-    own = dict(header.deps).get(header.origin, 0)
-    if own != header.seq - 1:
+    own = next((FrontierEntry(seq, prefix) for origin, seq, prefix in header.deps if origin == header.origin), NO_ENTRY)
+    if own != (header.seq - 1, header.prev[:PREFIX_BYTES]):
         raise RemoteProtocolError("a batch does not build on its author's last one")
     _check_stands_for(header)
     for _, layout in header.layouts:

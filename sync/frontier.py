@@ -20,6 +20,14 @@ class FrontierEntry(NamedTuple):
     prefix: bytes
 
 
+class Dependency(NamedTuple):
+    """A batch that another builds on: its number in the chain of its origin, and the first 8 bytes of its hash."""
+
+    origin: Origin
+    seq: int
+    prefix: bytes
+
+
 #: Stands for "nothing yet"; also what the first batch of an origin names as its predecessor.
 NO_ENTRY = FrontierEntry(0, bytes(PREFIX_BYTES))
 
@@ -65,6 +73,10 @@ class Frontier:
     def vector(self) -> VersionVector:
         """Return the same knowledge without the hashes."""
         return VersionVector({origin: Sequence(entry.seq) for origin, entry in self.entries.items()})
+
+    def dependencies(self) -> tuple[Dependency, ...]:
+        """Return what a batch that is written upon this frontier builds on, in order of origin."""
+        return tuple(Dependency(origin, *entry) for origin, entry in sorted(self.entries.items()))
 
     def to_wire(self) -> list[list[object]]:
         """Return [[origin, seq, prefix], …] in order of origin."""

@@ -174,7 +174,7 @@ class Authoring:
                     stream=stream,
                     seq=seq,
                     prev=progress.head(stream, self._origin),
-                    deps=tuple((origin, entry.seq) for origin, entry in sorted(frontier.entries.items())),
+                    deps=frontier.dependencies(),
                     hlc=hlc,
                     schemas=self._catalogue.schemas,
                     group=group,

@@ -11,6 +11,7 @@ from node.store.authoring import Author
 from node.store.catalogue import Catalogue, NewerSchemaError
 from node.store.change_log import ChangeLog, Progress, ProgressMark
 from node.store.database import Database
+from node.store.dependencies import Dependencies
 from node.store.disturbed import Disturbed
 from node.store.incoming import Applied, Incoming, RowsByTable
 from node.store.origins import Origins
@@ -82,6 +83,7 @@ class Receiving:
         "_author",
         "_catalogue",
         "_database",
+        "_dependencies",
         "_incoming",
         "_index_text",
         "_log",
@@ -115,6 +117,7 @@ class Receiving:
         self._log = log
         self._partials = partials
         self._rewriting = rewriting
+        self._dependencies = Dependencies(database, origins, log)
         self._author = author
 
     def apply(
@@ -133,6 +136,7 @@ class Receiving:
         grows by what may change the derived state. Raises RemoteProtocolError for the first that is
         malformed or wrongly signed; the caller rolls everything back.
         """
+        self._dependencies.reload()
         # One at a time: a bundle of well compressed batches may inflate to a thousand times its size.
         for raw in raws:
             try:
@@ -142,12 +146,10 @@ class Receiving:
                 continue
             header = batch.header
             frontier = progress.state(header.stream).frontier
-            written_again = partial(self._rewriting.is_held_anew, header.stream, frontier)
-            admission = admit(header, batch.hash, frontier, now_milliseconds, written_again)
+            standing_of = partial(self._dependencies.standing, header.stream, frontier, roster.active)
+            admission = admit(header, batch.hash, frontier, now_milliseconds, standing_of)
             if admission.verdict is Verdict.DUPLICATE and self._is_other_than_held(batch):
                 admission = Admission(Verdict.FORK, "this device wrote another batch under that number")
-            if admission.verdict is Verdict.APPLY and _builds_on(header, report.forked):
-                admission = Admission(Verdict.HOLD, "two versions exist of what it builds on")
             if admission.verdict is Verdict.APPLY and not roster.accepts(header.stream, header.origin, header.seq):
                 report.refused.append(_refused(batch, "its author was revoked"))
                 continue
@@ -164,6 +166,8 @@ class Receiving:
                     report.duplicates += 1
                 case Verdict.HOLD:
                     report.held.append(HeldBatch(raw=raw, reason=admission.reason))
+                    for origin, seq, _ in admission.disputed:
+                        report.forked.add(Fork(stream=header.stream, origin=origin, seq=seq))
                 case Verdict.FORK:
                     report.refused.append(_refused(batch, admission.reason))
                     held_seq = frontier.entry(header.origin).seq
@@ -201,6 +205,7 @@ class Receiving:
         self._database.change("SAVEPOINT batch")
         try:
             if header.stands_for:
+                self._dependencies.reload()
                 self._rewriting.follow(progress, batch, roster.sign_public)
             vector = progress.state(header.stream).frontier.vector()
             applied = self._incoming.apply_batch(batch, vector)
@@ -230,6 +235,7 @@ class Receiving:
         self._origins.reload()
         self._incoming.reload()
         self._rewriting.reload()
+        self._dependencies.reload()
 
     def apply_page(
         self,
@@ -310,15 +316,6 @@ class Receiving:
             if table is None:
                 continue
             disturbed.note_arrived(table, groups, is_parent=bool(self._catalogue.children[name]))
-
-
-def _builds_on(header: BatchHeader, forked: Collection[Fork]) -> bool:
-    """Tell whether a batch builds on a chain of which the call has shown another version.
-
-    It names what it builds on by number, and the numbers held here may mean other batches: elements of sets that it
-    removes, for one, could be others than its author saw.
-    """
-    return any(fork.stream == header.stream and fork.origin == origin for fork in forked for origin, _ in header.deps)
 
 
 def _refused(batch: Batch, reason: str) -> RefusedBatch:

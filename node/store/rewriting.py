@@ -10,6 +10,7 @@ hash, and refused should it come once more.
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
+from typing import NamedTuple
 
 import msgspec
 
@@ -49,6 +50,19 @@ _decode_row = msgspec.msgpack.Decoder(list[object]).decode
 
 #: Gives the key that a device signs with.
 SignPublic = Callable[[DeviceId], bytes | None]
+
+
+class NewName(NamedTuple):
+    """The batch as which another was written again."""
+
+    origin: Origin
+    seq: int
+    hash: BatchHash
+
+    @property
+    def entry(self) -> FrontierEntry:
+        """How a frontier names it."""
+        return FrontierEntry(self.seq, self.hash[:PREFIX_BYTES])
 
 
 class Rewriting:
@@ -104,18 +118,6 @@ class Rewriting:
         """Tell whether its author wrote this very batch again under another origin."""
         return self._any and self._written_again_as(stream, origin, seq, batch_hash) is not None
 
-    def is_held_anew(self, stream: Stream, frontier: Frontier, origin: Origin, seq: int) -> bool:
-        """Tell whether `frontier` covers a batch that stands for the given one, which itself is not there any more."""
-        rows = self._database.query(
-            "SELECT into_origin, into_seq FROM _abandoned WHERE stream = ? AND origin = ? AND seq = ?",
-            (int(stream), self._origins.number_if_known(origin), seq),
-        )
-        return any(
-            frontier.covers(into := self._origins.origin(number), into_seq)
-            or self.is_held_anew(stream, frontier, into, into_seq)
-            for number, into_seq in rows
-        )
-
     def write_again(
         self,
         progress: Progress,
@@ -141,22 +143,23 @@ class Rewriting:
                 "Pair this device anew; what it shows can be exported before."
             )
         words = self._words_before(stream, old, after, end, sign_public)
-        seen = {old: after, **others}
+        seen = {origin: self._entry_at(stream, origin, seq) for origin, seq in {old: after, **others}.items()}
         again: dict[tuple[Origin, int], tuple[Origin, int]] = {}
         for batch in end:
             header = batch.header
             into = self._written_again_as(stream, old, header.seq, batch.hash)
             if into is not None:
                 # In an earlier life, which this store does not remember; it came back from another device.
-                seen[into[0]] = max(into[1], seen.get(into[0], 0))
-                again[old, header.seq] = into
+                seen[into.origin] = max(into.entry, seen.get(into.origin, NO_ENTRY))
+                again[old, header.seq] = (into.origin, into.seq)
                 self._steps(words, batch)
                 continue
-            seq = progress.state(stream).frontier.entry(new).seq + 1
+            before = progress.state(stream).frontier.entry(new)
+            seq = before.seq + 1
             stamp = make_stamp(times.get(header.hlc, header.hlc), new, seq)
             steps = self._steps(words, batch)
             renaming = Renaming(old=header.stamp, new=stamp, step_by_cell=steps, earlier=again)
-            deps = dict(header.deps) | seen | {new: seq - 1}
+            deps = {dep.origin: FrontierEntry(dep.seq, dep.prefix) for dep in header.deps} | seen | {new: before}
             begun = self._counted(progress, stream, new, renaming.step_by_cell)
             self._rename(progress, batch, renaming)
             self._append_again(progress, batch, renaming, deps, begun)
@@ -171,7 +174,9 @@ class Rewriting:
         """
         stream = batch.header.stream
         for old, seq, batch_hash in batch.header.stands_for:
-            self._note_abandoned(stream, old, seq, batch_hash, batch.header.origin, batch.header.seq)
+            self._note_abandoned(
+                stream, old, seq, batch_hash, NewName(batch.header.origin, batch.header.seq, batch.hash)
+            )
             if self._log.hash_of(stream, old, seq) != batch_hash:
                 continue
             raw = self._log.raw_of(stream, old, seq)
@@ -211,14 +216,13 @@ class Rewriting:
         )
         return max(rows[0][0] or 0, min(self._log.base(stream).entry(origin).seq, last))
 
-    def _written_again_as(
-        self, stream: Stream, origin: Origin, seq: int, batch_hash: BatchHash
-    ) -> tuple[Origin, int] | None:
+    def _written_again_as(self, stream: Stream, origin: Origin, seq: int, batch_hash: BatchHash) -> NewName | None:
         rows = self._database.query(
-            "SELECT into_origin, into_seq FROM _abandoned WHERE stream = ? AND origin = ? AND seq = ? AND hash = ?",
+            "SELECT into_origin, into_seq, into_hash FROM _abandoned"
+            " WHERE stream = ? AND origin = ? AND seq = ? AND hash = ?",
             (int(stream), self._origins.number_if_known(origin), seq, batch_hash),
         )
-        return (self._origins.origin(rows[0][0]), rows[0][1]) if rows else None
+        return NewName(self._origins.origin(rows[0][0]), rows[0][1], BatchHash(rows[0][2])) if rows else None
 
     def _end_of_chain(
         self, progress: Progress, stream: Stream, origin: Origin, after: int, sign_public: SignPublic
@@ -251,14 +255,19 @@ class Rewriting:
         self._forgetting.rename(stream, renaming.old, renaming.new)
 
     def _retreat(self, progress: Progress, stream: Stream, origin: Origin, after: int) -> None:
-        entry, known = NO_ENTRY, b""
-        if after:
-            known = self._log.hash_of(stream, origin, after) or b""
-            base = self._log.base(stream).entry(origin)
-            entry = FrontierEntry(after, known[:PREFIX_BYTES]) if known else base
-            if entry.seq != after:
-                raise StorageError(f"The log of {stream.title} has a gap; pair this device anew.")
+        entry = self._entry_at(stream, origin, after)
+        known = self._log.hash_of(stream, origin, after) if after else None
         progress.retreat(stream, origin, entry, known or entry.prefix)
+
+    def _entry_at(self, stream: Stream, origin: Origin, seq: int) -> FrontierEntry:
+        """Return number `seq` of a chain with its prefix; raises StorageError where neither log nor base tell it."""
+        if not seq:
+            return NO_ENTRY
+        known = self._log.hash_of(stream, origin, seq)
+        entry = FrontierEntry(seq, known[:PREFIX_BYTES]) if known else self._log.base(stream).entry(origin)
+        if entry.seq != seq:
+            raise StorageError(f"The log of {stream.title} has a gap; pair this device anew.")
+        return entry
 
     def _words_before(
         self, stream: Stream, origin: Origin, after: int, end: Sequence[Batch], sign_public: SignPublic
@@ -318,7 +327,7 @@ class Rewriting:
         progress: Progress,
         batch: Batch,
         renaming: Renaming,
-        deps: Mapping[Origin, int],
+        deps: Mapping[Origin, FrontierEntry],
         begun: Mapping[CounterCell, Totals],
     ) -> None:
         header, origin, seq = batch.header, stamp_origin(renaming.new), stamp_seq(renaming.new)
@@ -336,7 +345,7 @@ class Rewriting:
                     stream=header.stream,
                     seq=seq,
                     prev=progress.head(header.stream, origin),
-                    deps=tuple(sorted((other, number) for other, number in deps.items() if number)),
+                    deps=Frontier({other: entry for other, entry in deps.items() if entry.seq}).dependencies(),
                     hlc=hlc,
                     schemas=header.schemas,
                     group=header.group,
@@ -351,16 +360,14 @@ class Rewriting:
             )
         except LocalProtocolError as error:
             raise StorageError(str(error)) from error
-        self._note_abandoned(header.stream, old, header.seq, batch.hash, origin, seq)
+        self._note_abandoned(header.stream, old, header.seq, batch.hash, NewName(origin, seq, batch_hash))
         progress.append(header.stream, origin, seq, batch_hash, raw, hlc)
 
-    def _note_abandoned(
-        self, stream: Stream, old: Origin, seq: int, batch_hash: BatchHash, new: Origin, new_seq: int
-    ) -> None:
+    def _note_abandoned(self, stream: Stream, old: Origin, seq: int, batch_hash: BatchHash, into: NewName) -> None:
         self._any = True
         self._database.change(
-            "INSERT OR IGNORE INTO _abandoned VALUES (?, ?, ?, ?, ?, ?)",
-            (int(stream), self._origins.number(old), seq, batch_hash, self._origins.number(new), new_seq),
+            "INSERT OR IGNORE INTO _abandoned VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (int(stream), self._origins.number(old), seq, batch_hash, self._origins.number(into.origin), *into[1:]),
         )
 
 

@@ -52,7 +52,8 @@ CREATE TABLE _batch (
 ) STRICT;
 CREATE TABLE _abandoned (
     stream INTEGER NOT NULL, origin INTEGER NOT NULL, seq INTEGER NOT NULL, hash BLOB NOT NULL,
-    into_origin INTEGER NOT NULL, into_seq INTEGER NOT NULL, PRIMARY KEY (stream, origin, seq, hash)
+    into_origin INTEGER NOT NULL, into_seq INTEGER NOT NULL, into_hash BLOB NOT NULL,
+    PRIMARY KEY (stream, origin, seq, hash)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE _fork (
     stream INTEGER NOT NULL, origin INTEGER NOT NULL, seq INTEGER NOT NULL, ours BLOB NOT NULL, theirs BLOB NOT NULL,

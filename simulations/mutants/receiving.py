@@ -1,38 +1,40 @@
 """Planted bugs in how batches and snapshots of peers are taken in."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from crdt.identifiers import Origin
+from crdt.identifiers import DeviceId
 from crdt.row import RowState
 from node.store import full_text, merge, receiving
 from node.store.change_log import Progress
+from node.store.dependencies import Dependencies
 from node.store.incoming import Applied, Incoming
 from node.store.receiving import ApplyReport, Receiving
 from node.store.store import Store
 from simulations.mutants.registry import STATE_CHECKS, Mutant, focused, replaced
 from sync.batch import Batch, BatchHeader
-from sync.frontier import PREFIX_BYTES, Frontier, FrontierEntry
+from sync.frontier import PREFIX_BYTES, Dependency, Frontier, FrontierEntry
 from sync.identifiers import BatchHash
-from sync.replica import Admission, Verdict, admit
+from sync.replica import Admission, Standing, Verdict, admit
 from sync.roster import RosterState
 from sync.snapshot import Manifest
 from sync.streams import Stream
 
 _KILLS = focused(kill=0.3, devices=3, steps=60, statements_max=3)
 _SNAPSHOTS = focused(tables=("drill_settings", "drill_items"), snapshot=0.3, devices=3, steps=60)
+_SET_BACK = focused(tables=("drill_settings", "drill_items"), restore=0.1, unnoticed=0.9, devices=3, steps=80, kill=0.0)
 _JUMPS = focused(jump=0.3, devices=3)
 
-WrittenAgain = Callable[[Origin, int], bool]
-Admit = Callable[[BatchHeader, BatchHash, Frontier, int, WrittenAgain], Admission]
+StandingOf = Callable[[Dependency], Standing]
+Admit = Callable[[BatchHeader, BatchHash, Frontier, int, StandingOf], Admission]
 
 
 def _admitting(change: Callable[[BatchHeader, Frontier], tuple[BatchHeader, Frontier]]) -> Admit:
     def admitting(
-        header: BatchHeader, batch_hash: BatchHash, frontier: Frontier, now: int, again: WrittenAgain
+        header: BatchHeader, batch_hash: BatchHash, frontier: Frontier, now: int, standing_of: StandingOf
     ) -> Admission:
-        return admit(*_in_order(change(header, frontier), batch_hash, now), again)
+        return admit(*_in_order(change(header, frontier), batch_hash, now), standing_of)
 
     return admitting
 
@@ -59,15 +61,15 @@ def _copy(header: BatchHeader) -> BatchHeader:
 
 
 def _never_too_early(
-    header: BatchHeader, batch_hash: BatchHash, frontier: Frontier, now: int, again: WrittenAgain
+    header: BatchHeader, batch_hash: BatchHash, frontier: Frontier, now: int, standing_of: StandingOf
 ) -> Admission:
-    return admit(header, batch_hash, frontier, 2**60, again)
+    return admit(header, batch_hash, frontier, 2**60, standing_of)
 
 
 def _duplicates_applied(
-    header: BatchHeader, batch_hash: BatchHash, frontier: Frontier, now: int, again: WrittenAgain
+    header: BatchHeader, batch_hash: BatchHash, frontier: Frontier, now: int, standing_of: StandingOf
 ) -> Admission:
-    admission = admit(header, batch_hash, frontier, now, again)
+    admission = admit(header, batch_hash, frontier, now, standing_of)
     return Admission(Verdict.APPLY) if admission.verdict is Verdict.DUPLICATE else admission
 
 
@@ -163,6 +165,21 @@ def _stale_manifest() -> Iterator[None]:
         yield
 
 
+def _by_number(
+    self: Dependencies, stream: Stream, frontier: Frontier, active: Collection[DeviceId], dependency: Dependency
+) -> Standing:
+    held = frontier.covers(dependency.origin, dependency.seq)
+    return Standing.HELD if held else _standing(self, stream, frontier, active, dependency)
+
+
+_standing = Dependencies.standing
+_dependencies = Frontier.dependencies
+
+
+def _named_by_number(self: Frontier) -> tuple[Dependency, ...]:
+    return tuple(dependency._replace(prefix=bytes(PREFIX_BYTES)) for dependency in _dependencies(self))
+
+
 def _nothing(*args: object, **kwargs: object) -> None:
     return None
 
@@ -180,6 +197,19 @@ RECEIVING = (
         checks=("frontier", "holding", "merge"),
         plant=lambda: replaced(receiving, "admit", _admitting(_without_deps)),
         focus=focused(tables=("drill_settings",), devices=4, steps=60, snapshot=0.0),
+    ),
+    Mutant(
+        name="deps-compared-by-number",
+        says="a batch that builds on a lost batch is taken for one that builds on the batch held under its number",
+        checks=("frontier", "holding", "merge", "digest"),
+        plant=lambda: replaced(Dependencies, "standing", _by_number),
+        focus=_SET_BACK,
+    ),
+    Mutant(
+        name="deps-name-numbers-alone",
+        says="a batch names what it builds on without saying which of two batches under one number is meant",
+        checks=("deps", "crash"),
+        plant=lambda: replaced(Frontier, "dependencies", _named_by_number),
     ),
     Mutant(
         name="future-accepted",

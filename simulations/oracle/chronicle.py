@@ -115,29 +115,22 @@ class Chronicle:
 
         No gap in an author's numbers, nothing before what it builds on, nothing from too far ahead, and nothing that
         a snapshot being received will claim (`joining`). Of chains of which the replica holds another version
-        behind a number (`forked`) nothing follows what it holds; and once a batch has shown it, nothing that builds on
-        the chain, for its numbers mean other batches.
+        behind a number (`forked`) nothing follows what it holds, and nothing is taken that builds on the other version.
         """
         reached = {stream: dict(known) for stream, known in model.frontier.items()}
         applied: list[Written] = []
         held: set[bytes] = set()
-        met: set[tuple[Stream, bytes]] = set()
         for raw in raws:
             written = self.read(raw)
             known = reached.setdefault(written.stream, {})
             chain = (written.stream, written.version.origin)
             if chain in forked and forked[chain] < written.version.seq <= known[written.version.origin] + 1:
-                met.add(chain)
                 continue
             if written.version.seq <= known.get(written.version.origin, 0):
                 continue
             if (
                 written.version.seq == known.get(written.version.origin, 0) + 1
-                and not any((written.stream, origin) in met for origin in written.deps)
-                and all(
-                    known.get(origin, 0) >= seq or model.holds_anew(written.stream, known, origin, seq)
-                    for origin, seq in written.deps.items()
-                )
+                and self._holds_all(model, written, known, forked)
                 and written.version.seq > joining.get(written.stream, {}).get(written.version.origin, 0)
                 and (written.version.hlc >> 16) <= now_milliseconds + hold_milliseconds
             ):
@@ -146,6 +139,23 @@ class Chronicle:
             else:
                 held.add(raw)
         return applied, held
+
+    def _holds_all(
+        self,
+        model: ModelReplica,
+        written: Written,
+        known: Mapping[bytes, int],
+        forked: Mapping[tuple[Stream, bytes], int],
+    ) -> bool:
+        """Return whether a replica holds what a batch builds on, and not only other batches of the same numbers."""
+        stream = written.stream
+        for origin, seq in written.deps.items():
+            prefix = written.prefixes[origin]
+            own = seq > forked.get((stream, origin), seq)
+            same = not own and self.written_by_name[stream, origin, seq].prefix == prefix
+            if not (known.get(origin, 0) >= seq and same) and not model.holds_anew(stream, known, origin, seq, prefix):
+                return False
+        return True
 
     def check_digest(
         self,

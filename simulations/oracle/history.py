@@ -95,8 +95,11 @@ class Written:
     deps: Mapping[bytes, int]
     changes: tuple[Change, ...]
     forgotten: frozenset[RowKey] = frozenset()
-    #: Batches, as (origin, number), whose contents their author wrote again here.
-    stands_for: tuple[tuple[bytes, int], ...] = ()
+    #: How the hashes of its batch, and of each that `deps` name, begin: a number may have been given twice.
+    prefix: bytes
+    prefixes: Mapping[bytes, bytes]
+    #: Batches, as (origin, number, start of the hash), whose contents their author wrote again here.
+    stands_for: tuple[tuple[bytes, int, bytes], ...] = ()
 
     def renamed(self, version_by_old: Mapping[Version, Version]) -> "Written":
         """Return the same transaction with versions under the names that they bear since they were written again."""

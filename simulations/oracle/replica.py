@@ -21,7 +21,7 @@ class ModelReplica:
         # Changes that the frontier covers and that came without their words, because their rows were forgotten.
         self.lacking: set[tuple[Version, RowKey]] = set()
         # By what the batches are held that were written again; not known of what came by snapshot.
-        self.again: dict[tuple[Stream, bytes, int], set[tuple[bytes, int]]] = {}
+        self.again: dict[tuple[Stream, bytes, int, bytes], tuple[bytes, int, bytes]] = {}
         self._rows: dict[RowKey, Row] = {}
         self._stale: set[RowKey] = set()
         self._visible: Visible | None = None
@@ -32,7 +32,7 @@ class ModelReplica:
         other.changes_by_row = {key: dict(changes) for key, changes in self.changes_by_row.items()}
         other.frontier = {stream: dict(known) for stream, known in self.frontier.items()}
         other.lacking = set(self.lacking)
-        other.again = {name: set(into) for name, into in self.again.items()}
+        other.again = dict(self.again)
         other._rows = dict(self._rows)
         other._stale = set(self._stale)
         return other
@@ -51,18 +51,13 @@ class ModelReplica:
 
     def note_again(self, written: Written) -> None:
         """Remember what a transaction stands for."""
-        for origin, seq in written.stands_for:
-            self.again.setdefault((written.stream, origin, seq), set()).add(written.version[1:])
+        for origin, seq, prefix in written.stands_for:
+            self.again[written.stream, origin, seq, prefix] = (*written.version[1:], written.prefix)
 
-    def holds_anew(self, stream: Stream, known: Mapping[bytes, int], origin: bytes, seq: int) -> bool:
-        """Return whether a frontier covers what a batch was written again as.
-
-        A number may have been given twice; which of the two batches is meant, nobody can tell.
-        """
-        return any(
-            known.get(into, 0) >= number or self.holds_anew(stream, known, into, number)
-            for into, number in self.again.get((stream, origin, seq), ())
-        )
+    def holds_anew(self, stream: Stream, known: Mapping[bytes, int], origin: bytes, seq: int, prefix: bytes) -> bool:
+        """Return whether a frontier covers what a batch, the start of whose hash is given, was written again as."""
+        into = self.again.get((stream, origin, seq, prefix))
+        return into is not None and (known.get(into[0], 0) >= into[1] or self.holds_anew(stream, known, *into))
 
     def learn_changes(self, changes: Iterable[Change]) -> None:
         """Hold changes without moving the frontier: what a snapshot page brings."""

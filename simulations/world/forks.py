@@ -16,7 +16,7 @@ from simulations.world.world import World
 from sync.batch import open_batch
 from sync.chain_search import ChainSearch
 from sync.effects import ForkFound
-from sync.frontier import EMPTY_FRONTIER
+from sync.frontier import EMPTY_FRONTIER, PREFIX_BYTES
 from sync.identifiers import BatchHash
 from sync.streams import Stream
 
@@ -129,16 +129,24 @@ def _learn_again(world: World, device: Device, stream: Stream, origin: bytes) ->
     version_by_old: dict[Version, Version] = {}
     fresh: list[tuple[Written, bytes]] = []
     for (old, _), raw in zip(strays, again, strict=True):
-        header = open_batch(raw, world.realm.realm_id, world.realm.roster.sign_public).header
+        batch = open_batch(raw, world.realm.realm_id, world.realm.roster.sign_public)
+        header = batch.header
         if header.stands_for[-1][:2] != (origin, old.version.seq):
             raise Violation("fork", f"{device.name} wrote its batches again in another order")
         version = Version(header.hlc, into, header.seq)
         if version.hlc != old.version.hlc:
             raise Violation("stamp", f"{device.name} wrote a batch again with another time")
         version_by_old[old.version] = version
-        deps = {bytes(author): seq for author, seq in header.deps}
-        stands_for = tuple((bytes(author), seq) for author, seq, _ in header.stands_for)
-        fresh.append((replace(old, version=version, deps=deps, stands_for=stands_for), raw))
+        deps = {bytes(author): seq for author, seq, _ in header.deps}
+        prefixes = {bytes(author): prefix for author, _, prefix in header.deps}
+        for_these = tuple((bytes(author), seq, of[:PREFIX_BYTES]) for author, seq, of in header.stands_for)
+        own = batch.hash[:PREFIX_BYTES]
+        fresh.append(
+            (
+                replace(old, version=version, deps=deps, prefix=own, prefixes=prefixes, stands_for=for_these),
+                raw,
+            )
+        )
     # Only it has read what it wrote astray; both pasts may have given two batches one time, and so one version.
     later = [
         name

@@ -3,6 +3,7 @@
 from crdt.identifiers import Origin
 from node.errors import ConstraintError
 from simulations.oracle.checks import check_tables
+from simulations.oracle.chronicle import BatchName
 from simulations.oracle.derived import owed_deletes, owed_updates, standing
 from simulations.oracle.history import Cell, RowKey, Version, Written
 from simulations.oracle.transaction import ModelTransaction
@@ -208,11 +209,33 @@ def _written(world: World, device: Device, model: ModelTransaction, stream: Stre
     if not stored:
         raise Violation("capture", f"a transaction of {device.name} is not in the log of {stream.title}")
     raw = stored[0].raw
-    header = open_batch(raw, world.realm.realm_id, world.realm.roster.sign_public).header
-    deps = {bytes(origin): seq for origin, seq in header.deps}
+    batch = open_batch(raw, world.realm.realm_id, world.realm.roster.sign_public)
+    header = batch.header
+    deps = {bytes(origin): seq for origin, seq, _ in header.deps}
+    prefixes = {bytes(origin): prefix for origin, _, prefix in header.deps}
     if header.origin != device.origin or header.seq != held.get(header.origin, 0) + 1:
         raise Violation("sequence", f"{device.name} wrote number {header.seq} after {held.get(header.origin, 0)}")
     if deps != held:
         raise Violation("deps", f"a batch of {device.name} does not name all that its author held")
+    if any(prefixes[origin] != _prefix_held(world, device, (stream, origin, seq)) for origin, seq in deps.items()):
+        raise Violation("deps", f"a batch of {device.name} names another batch than its author held")
     version = Version(header.hlc, bytes(header.origin), header.seq)
-    return Written(stream=stream, version=version, deps=deps, changes=model.changes(stream, version, deps)), raw
+    written = Written(
+        stream=stream,
+        version=version,
+        deps=deps,
+        changes=model.changes(stream, version, deps),
+        prefix=batch.hash[:PREFIX_BYTES],
+        prefixes=prefixes,
+    )
+    return written, raw
+
+
+def _prefix_held(world: World, device: Device, name: BatchName) -> bytes:
+    """Return how the hash of a batch begins that a device holds: of two under one number, the one it wrote astray."""
+    stream, origin, seq = name
+    behind = device.astray.behind.get((stream, origin), seq)
+    strays = device.astray.written.get((stream, origin), [])
+    if 0 < seq - behind <= len(strays):
+        return strays[seq - behind - 1][0].prefix
+    return world.chronicle.written_by_name[name].prefix

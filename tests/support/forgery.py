@@ -9,7 +9,7 @@ from crdt.row import Layout, hash_body, hash_prefix
 from crdt.strategies import STRATEGY_BY_NAME
 from node.store.catalogue import Catalogue
 from sync.batch import NO_PREVIOUS, BatchDraft, make_batch
-from sync.frontier import EMPTY_FRONTIER, Frontier
+from sync.frontier import EMPTY_FRONTIER, PREFIX_BYTES, Dependency, Frontier
 from sync.identifiers import BatchHash
 from sync.snapshot import Manifest, PageRow, make_page
 from sync.streams import Stream
@@ -43,7 +43,7 @@ class Forger:
         self,
         changes: Sequence[tuple[str, Layout, bytes]],
         *,
-        deps: tuple[tuple[Origin, int], ...] = (),
+        deps: tuple[Dependency, ...] = (),
         hlc: int | None = None,
         stream: Stream | None = None,
         stands_for: tuple[tuple[Origin, int, BatchHash], ...] = (),
@@ -53,7 +53,7 @@ class Forger:
         time = self.member.time.milliseconds << 16 if hlc is None else hlc
         stamp = make_stamp(time, self.origin, self.seq)
         layouts = list(dict.fromkeys((table, layout) for table, layout, _ in changes))
-        own = ((self.origin, self.seq - 1),) if self.seq > 1 else ()
+        own = (Dependency(self.origin, self.seq - 1, self.head[:PREFIX_BYTES]),) if self.seq > 1 else ()
         draft = BatchDraft(
             origin=self.origin,
             stream=self.stream if stream is None else stream,

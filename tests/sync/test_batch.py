@@ -15,6 +15,7 @@ from crdt.row import hash_body, hash_prefix
 from sync import crypto
 from sync.batch import NO_PREVIOUS, SALT_BYTES, Batch, BatchDraft, UnknownAuthor, hash_change, make_batch, open_batch
 from sync.errors import LocalProtocolError, Rejected, RemoteProtocolError
+from sync.frontier import Dependency
 from sync.identifiers import BatchHash, RealmId
 from sync.limits import BATCH_BYTES_MAX, BATCH_RAW_BYTES_MAX, CHANGES_PER_BATCH_MAX
 from sync.packing import PLAIN, ZSTD, unpack
@@ -29,6 +30,10 @@ REALM = RealmId(b"r" * 32)
 LAYOUT = (("body", 1), ("kind", 2))
 EARLIER = make_origin(DEVICE, b"earlier!")
 HLC = HybridTime(1_795_000_000_000 << 16)
+
+
+def named(origin: Origin, seq: int) -> Dependency:
+    return Dependency(origin, seq, b"p" * 8)
 
 
 def sign_public(device_id: DeviceId) -> bytes | None:
@@ -48,7 +53,7 @@ def draft(bodies: Sequence[str] = ("a walnut in the oak", "b"), **changes: objec
         "stream": Stream.MEMORIES,
         "seq": 1,
         "prev": NO_PREVIOUS,
-        "deps": ((OTHER, 3),),
+        "deps": (named(OTHER, 3),),
         "hlc": HLC,
         "schemas": (("notes", 1),),
         "group": b"",
@@ -218,21 +223,24 @@ def test_changes_cannot_be_tampered_with(tampering: str) -> None:
 
 OUT_OF_BOUNDS: dict[str, dict[str, object]] = {
     "seq 0": {"seq": 0},
-    "seq too great": {"seq": SEQUENCE_MAX + 1, "deps": ((ORIGIN, SEQUENCE_MAX),), "prev": b"p" * 32},
+    "seq too great": {"seq": SEQUENCE_MAX + 1, "deps": (named(ORIGIN, SEQUENCE_MAX),), "prev": b"p" * 32},
     "first with a predecessor": {"prev": b"p" * 32},
     "stands for another device": {"stands_for": ((OTHER, 1, bytes(32)),)},
     "stands for itself": {"stands_for": ((ORIGIN, 1, bytes(32)),)},
     "stands for number 0": {"stands_for": ((EARLIER, 0, bytes(32)),)},
     "stands for half a hash": {"stands_for": ((EARLIER, 1, bytes(16)),)},
     "stands for too much": {"stands_for": tuple((EARLIER, seq, bytes(32)) for seq in range(1, 18))},
-    "second without one": {"seq": 2, "deps": ((ORIGIN, 1),)},
+    "second without one": {"seq": 2, "deps": (named(ORIGIN, 1),)},
     "second that did not see the first": {"seq": 2, "prev": b"p" * 32, "deps": ()},
-    "short predecessor": {"seq": 2, "prev": b"p" * 31, "deps": ((ORIGIN, 1),)},
-    "saw itself": {"deps": ((ORIGIN, 1),)},
-    "deps out of order": {"deps": ((OTHER, 1), (make_origin(b"c" * 32, b"i" * 8), 1))},
-    "deps twice": {"deps": ((OTHER, 1), (OTHER, 1))},
-    "a dep on nothing": {"deps": ((OTHER, 0),)},
-    "a dep on no origin": {"deps": ((Origin(b"short"), 1),)},
+    "short predecessor": {"seq": 2, "prev": b"p" * 31, "deps": (named(ORIGIN, 1),)},
+    "saw itself": {"deps": (named(ORIGIN, 1),)},
+    "deps out of order": {"deps": (named(OTHER, 1), named(make_origin(b"c" * 32, b"i" * 8), 1))},
+    "deps twice": {"deps": (named(OTHER, 1), named(OTHER, 1))},
+    "a dep on nothing": {"deps": (named(OTHER, 0),)},
+    "a dep on no origin": {"deps": (named(Origin(b"short"), 1),)},
+    "a dep without its hash": {"deps": (Dependency(OTHER, 1, b""),)},
+    "a dep with a whole hash": {"deps": (Dependency(OTHER, 1, b"p" * 32),)},
+    "another predecessor in the deps": {"seq": 2, "prev": b"p" * 32, "deps": (Dependency(ORIGIN, 1, b"q" * 8),)},
     "short origin": {"origin": Origin(b"short")},
     "time 0": {"hlc": 0},
     "a group of 15 bytes": {"group": b"g" * 15},

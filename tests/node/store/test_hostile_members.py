@@ -8,6 +8,7 @@ from msgspec.msgpack import encode
 from crdt.identifiers import Origin, make_dot, make_origin
 from crdt.row import GENERATION_MAX, Layout
 from sync.errors import RemoteProtocolError
+from sync.frontier import Dependency
 from sync.streams import Stream
 from tests.support.forgery import Forger, column, layout_of
 from tests.support.realm import Realm, Replica, check_digests, delete_item, insert_item, row_id
@@ -108,7 +109,9 @@ HELD: dict[str, Callable[[Forger], bytes]] = {
     "a strategy that is not known yet": lambda f: f.batch([item(f, [("title", 77)], "x")]),
     "another strategy than the column has": lambda f: f.batch([item(f, [column("title", "max")], "x")]),
     "a far clock": lambda f: f.batch([item(f, [TITLE], "x")], hlc=(f.member.time.milliseconds + 90_000_000) << 16),
-    "a batch that is missing": lambda f: f.batch([item(f, [TITLE], "x")], deps=((f.member.store.origin, 99),)),
+    "a batch that is missing": lambda f: f.batch(
+        [item(f, [TITLE], "x")], deps=(Dependency(f.member.store.origin, 99, b"no batch"),)
+    ),
 }
 
 

@@ -279,12 +279,40 @@ def test_a_removal_that_was_made_upon_lost_changes_is_not_taken_for_one_of_new_c
     report = device.receive(witness.batches(FILES))
     assert (report.applied, len(report.held), len(report.forked)) == (0, 1, 1)
     settle(device, witness)
-    # The number is known by now as that of the batch that was written again.
-    assert device.receive(witness.batches(FILES)[-1:]).applied == 1
+    # Its number is known by now, as that of the batch that was written again, and that is not the one it names.
+    report = device.receive(witness.batches(FILES)[-1:])
+    assert (report.applied, len(report.held), len(report.forked)) == (0, 1, 0)
     realm.exchange()
     for replica in realm.replicas:
         assert replica.query("SELECT tags FROM drill_items") == [('["new"]',)]
         check_digests(replica)
+
+
+def test_what_a_third_device_wrote_upon_lost_changes_waits_where_others_bear_their_numbers(realm: Realm) -> None:
+    """Only the hash tells: the batch comes alone, and every number that it names is held."""
+    device, witness, follower = realm.replicas
+    fork(
+        realm,
+        before=[insert_item(1)],
+        lost=[update(1, "tags = '[\"lost\"]'")],
+        after=[update(1, "tags = '[\"new\"]'")],
+    )
+    witness.write(update(1, "tags = '[]'"))
+    (upon_lost,) = witness.batches(FILES)[-1:]
+    follower.pull(device)
+    for replica in (device, follower):
+        before = replica.store.view()
+        report = replica.receive([upon_lost])
+        assert (report.applied, [held.raw for held in report.held]) == (0, [upon_lost])
+        assert report.forked == {Fork(stream=FILES, origin=realm.replicas[0].store.origin, seq=2)}
+        assert replica.store.view() == before
+    settle(device, witness)
+    device.pull(witness)
+    # As long as it holds the number, nobody sends it the lost batch; then it does not any more.
+    report = follower.receive(device.batches(FILES, follower.store.view().stream(FILES).frontier))
+    assert (report.applied, [held.raw for held in report.held], report.forked) == (1, [upon_lost], set())
+    realm.exchange()
+    assert {replica.query("SELECT tags FROM drill_items")[0] for replica in realm.replicas} == {('["new"]',)}
 
 
 def test_what_was_written_upon_an_end_between_two_settlings_reaches_everyone(realm: Realm) -> None:
