@@ -65,6 +65,10 @@ class WrongKeyError(StorageError):
     exit_code = 3
 
 
+class SupervisorError(HostError):
+    """The system's supervisor of services did not do what was asked."""
+
+
 class NotRunningError(HostError):
     """No node runs on this home."""
 

@@ -17,6 +17,7 @@ from node.cli.history_commands import log, undo
 from node.cli.invocation import make_invocation
 from node.cli.memory_commands import edit, forget, list_memories, recall, remember, show
 from node.cli.pairing_commands import join, pair
+from node.cli.service_commands import service
 from node.cli.setup_commands import init, run
 from node.errors import UsageError
 
@@ -74,6 +75,7 @@ for _panel, _command_by_name in _COMMAND_BY_NAME_BY_PANEL.items():
     for _name, _command in _command_by_name.items():
         application.command(_name, rich_help_panel=_panel)(_command)
 application.add_typer(conflicts, name="conflicts", rich_help_panel="Memory")
+application.add_typer(service, name="service", rich_help_panel="Living with it")
 application.add_typer(config, name="config", rich_help_panel="Living with it")
 
 

@@ -1,6 +1,7 @@
 """Commands that begin and run a device: init, run."""
 
 import asyncio
+import os
 import signal
 from typing import Annotated
 
@@ -74,10 +75,11 @@ def run(
 async def _run(
     invocation: Invocation, *, passphrase: str, listen: str | None, api: str | None, peers: list[str]
 ) -> None:
+    from node.autostart.readiness import tell_supervisor
     from node.cli.device_rendering import render_node_event, unnamed
     from node.home import Home
     from node.logs import configure_logging
-    from node.running import run_node
+    from node.running import Ready, run_node
 
     config = invocation.config()
     configure_logging(config.log, file=Home(config.home_directory).log_file)
@@ -87,4 +89,6 @@ async def _run(
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async for event in run_node(config, passphrase=passphrase, stop=stop, listen=listen, api=api, peers=peers):
+        if isinstance(event, Ready):
+            tell_supervisor("READY=1", os.environ)
         invocation.output.show(event if named else unnamed(event), render_node_event)

@@ -1,6 +1,6 @@
 """The device's key file: slots that wrap its master key, and the device's secret keys sealed under that.
 
-    passphrase ─Argon2id─▶ slot key ─▶ master key (32 random bytes)
+    passphrase ─Argon2id─▶ slot key ─▶ master key (32 random bytes) ◀─ slot key ◀─Argon2id─ a service's unlock key
     master key ─BLAKE2b─▶ database key (libSQL's page cipher)
                ─BLAKE2b─▶ identity-wrap key ─▶ the device's three secret keys
                ─BLAKE2b─▶ owner-wrap key (mixed into the owner key's slot)
@@ -21,7 +21,8 @@ from node.config import PassphraseCost
 from node.entropy import Entropy
 from node.errors import ConfigError, NewerStoreError, StorageError, WrongPassphraseError
 from node.home import write_private_file
-from node.keys.passphrase_slot import PassphraseSlot, unwrap_secret, wrap_secret
+from node.keys.passphrase_slot import COST_FLOOR, PassphraseSlot, unwrap_secret, wrap_secret
+from node.keys.unlock_key import is_unlock_key, new_unlock_key
 from sync.crypto import AEAD_NONCE_BYTES, KEY_BYTES, aead_decrypt, aead_encrypt, derive_key
 from sync.errors import Rejected
 from sync.identifiers import RealmId
@@ -31,6 +32,7 @@ from sync.wire import length_prefixed
 
 KEY_FILE_VERSION = 1
 _KIND = "device"
+_SERVICE_KIND = "service"
 
 _Bytes32 = Annotated[bytes, msgspec.Meta(min_length=KEY_BYTES, max_length=KEY_BYTES)]
 
@@ -97,6 +99,7 @@ class _KeyFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     device_id: bytes
     passphrase_slots: list[PassphraseSlot]
     identity: _SealedIdentity
+    service_slot: PassphraseSlot | None = None
 
 
 class _Version(msgspec.Struct, frozen=True):
@@ -151,7 +154,7 @@ def write_key_file(path: Path, keys: UnlockedKeys, *, passphrase: str, cost: Pas
 
 
 def unlock_key_file(path: Path, *, passphrase: str) -> UnlockedKeys:
-    """Return the keys of this device.
+    """Return the keys of this device; a service's unlock key may stand in the passphrase's place.
 
     Raises `WrongPassphraseError`, `ConfigError` for a damaged file, `NewerStoreError` for one of a later version.
     """
@@ -175,12 +178,46 @@ def change_passphrase(
     _write(path, msgspec.structs.replace(stored, passphrase_slots=[slot]))
 
 
+def add_service_slot(path: Path, *, passphrase: str, entropy: Entropy) -> str:
+    """Let a service open this device; return its unlock key, before which every earlier one is worthless.
+
+    Raises what `unlock_key_file` raises, and `StorageError`.
+    """
+    stored = _read(path)
+    device_id = DeviceId(stored.device_id)
+    secret = _unwrap_any(stored, passphrase, device_id)
+    unlock_key = new_unlock_key(entropy)
+    slot = wrap_secret(
+        secret, passphrase=unlock_key, kind=_SERVICE_KIND, device_id=device_id, cost=COST_FLOOR, entropy=entropy
+    )
+    _write(path, msgspec.structs.replace(stored, service_slot=slot))
+    return unlock_key
+
+
+def remove_service_slot(path: Path) -> bool:
+    """Take the service's slot away, with which every copy of its unlock key is worthless; return whether there was one.
+
+    Raises `StorageError`, `ConfigError` for a damaged file, `NewerStoreError` for one of a later version.
+    """
+    stored = _read(path)
+    if stored.service_slot is None:
+        return False
+    _write(path, msgspec.structs.replace(stored, service_slot=None))
+    return True
+
+
 def read_device_id(path: Path) -> DeviceId:
     """Return the public id that the key file states; needs no passphrase, proves nothing."""
     return DeviceId(_read(path).device_id)
 
 
 def _unwrap_any(stored: _KeyFile, passphrase: str, device_id: DeviceId) -> bytes:
+    if is_unlock_key(passphrase):
+        if stored.service_slot is None:
+            raise WrongPassphraseError(
+                "This unlock key was taken back. Run `nuthatch service install` again, or give the passphrase."
+            )
+        return unwrap_secret(stored.service_slot, passphrase=passphrase, kind=_SERVICE_KIND, device_id=device_id)
     refusal: WrongPassphraseError | None = None
     for slot in stored.passphrase_slots:
         try:

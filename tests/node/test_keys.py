@@ -22,9 +22,11 @@ from node.home import Home, write_private_file
 from node.keys.key_file import (
     MasterKey,
     UnlockedKeys,
+    add_service_slot,
     change_passphrase,
     new_keys,
     read_device_id,
+    remove_service_slot,
     unlock_key_file,
     write_key_file,
 )
@@ -195,6 +197,42 @@ def test_changing_the_passphrase_keeps_the_keys_and_shuts_the_old_one_out(path: 
     assert unlock_key_file(path, passphrase="another one") == made
     with pytest.raises(WrongPassphraseError):
         unlock_key_file(path, passphrase=PASSPHRASE)
+
+
+def test_a_service_opens_the_device_with_a_key_of_its_own_until_that_is_taken_back(
+    path: Path, entropy: CountingEntropy
+) -> None:
+    made = make_key_file(path, entropy)
+    earlier = add_service_slot(path, passphrase=PASSPHRASE, entropy=entropy)
+    unlock_key = add_service_slot(path, passphrase=PASSPHRASE, entropy=entropy)
+    assert unlock_key_file(path, passphrase=unlock_key) == made
+    with pytest.raises(WrongPassphraseError):
+        unlock_key_file(path, passphrase=earlier)
+    change_passphrase(path, passphrase=PASSPHRASE, new_passphrase="another one", cost=CHEAP, entropy=entropy)
+    assert unlock_key_file(path, passphrase=unlock_key) == made
+    assert remove_service_slot(path)
+    assert not remove_service_slot(path)
+    with pytest.raises(WrongPassphraseError, match="taken back"):
+        unlock_key_file(path, passphrase=unlock_key)
+    assert unlock_key_file(path, passphrase="another one") == made
+
+
+def test_a_services_slot_is_no_passphrase_slot_and_the_other_way_round(path: Path, entropy: CountingEntropy) -> None:
+    make_key_file(path, entropy)
+    unlock_key = add_service_slot(path, passphrase=PASSPHRASE, entropy=entropy)
+    content = json.loads(path.read_text())
+    altered(path, {"passphrase_slots": [content["service_slot"]], "service_slot": content["passphrase_slots"][0]})
+    for secret in (PASSPHRASE, unlock_key):
+        with pytest.raises(WrongPassphraseError):
+            unlock_key_file(path, passphrase=secret)
+
+
+def test_no_service_is_let_in_by_a_wrong_passphrase(path: Path, entropy: CountingEntropy) -> None:
+    make_key_file(path, entropy)
+    before = path.read_bytes()
+    with pytest.raises(WrongPassphraseError):
+        add_service_slot(path, passphrase="wrong", entropy=entropy)
+    assert path.read_bytes() == before
 
 
 def test_a_failed_change_of_passphrase_leaves_the_file_as_it_was(path: Path, entropy: CountingEntropy) -> None:
