@@ -12,14 +12,16 @@ from node.cli.options import PassphraseFile
 from node.errors import InputError, StorageError, UsageError
 
 if TYPE_CHECKING:
-    from node.requests import Caller
+    from node.requests import Caller, ImportRequest
 
 
 class ImportFormat(StrEnum):
     """The files that can be imported."""
 
-    LOCOMO = "locomo"
+    CHATGPT = "chatgpt"
+    CLAUDE = "claude"
     JSONL = "jsonl"
+    LOCOMO = "locomo"
 
 
 class ExportFormat(StrEnum):
@@ -48,30 +50,37 @@ def sql(
 
 def import_file(
     context: Context,
-    file_format: Annotated[
-        ImportFormat, Argument(metavar="locomo|jsonl", help="What the file holds.", show_default=False)
+    path: Annotated[
+        Path, Argument(metavar="PATH", help="The file, folder or zip archive to read.", show_default=False)
     ],
-    file: Annotated[Path, Argument(metavar="FILE", help="The file to read.", show_default=False)],
+    file_format: Annotated[
+        ImportFormat | None, Option("--format", help="What it holds; found out by its content otherwise.")
+    ] = None,
+    dry_run: Annotated[bool, Option("--dry-run", help="Read and count everything, write nothing.")] = False,
     passphrase_file: PassphraseFile = None,
 ) -> None:
-    """Import conversations or an export. Again changes nothing, and what you forgot stays forgotten."""
+    """Import what other programs kept, or an export. Again changes nothing, and what you forgot stays forgotten."""
+    from node.requests import ImportRequest
+
     invocation = invocation_of(context)
-    path = file.expanduser().absolute()
-    if not path.is_file():
-        raise InputError(f"There is no file {path}; nothing was imported.")
-    invocation.perform(
-        passphrase_file, lambda caller: _import(invocation, caller, file_format=file_format.value, path=str(path))
+    absolute = path.expanduser().absolute()
+    if not absolute.exists():
+        raise InputError(f"There is no file {absolute}; nothing was imported.")
+    request = ImportRequest(
+        path=str(absolute), format=None if file_format is None else file_format.value, dry_run=dry_run
     )
+    invocation.perform(passphrase_file, lambda caller: _import(invocation, caller, request))
 
 
-async def _import(invocation: Invocation, caller: "Caller", *, file_format: str, path: str) -> None:
+async def _import(invocation: Invocation, caller: "Caller", request: "ImportRequest") -> None:
     from node.cli.rendering import render_imported
-    from node.requests import IMPORT, Imported, ImportProgress, ImportRequest
+    from node.requests import IMPORT, Imported, ImportProgress
 
-    async for event in caller.stream(IMPORT, ImportRequest(format=file_format, path=path)):
+    async for event in caller.stream(IMPORT, request):
         match event:
             case ImportProgress():
-                invocation.output.progress(event, label="Importing", done=event.done, total=event.total)
+                label = f"Importing, {event.rows_per_second:,.0f} rows/s"
+                invocation.output.progress(event, label=label, done=event.done, total=event.total)
             case Imported():
                 invocation.output.show(event, render_imported)
 

@@ -97,7 +97,7 @@ class HumanOutput:
             self._progress.start()
             self._task = self._progress.add_task(label, total=total)
         if self._task is not None:
-            self._progress.update(self._task, completed=done, total=total)
+            self._progress.update(self._task, description=label, completed=done, total=total)
 
     def is_terminal(self) -> bool:
         """Say whether standard output is a terminal."""

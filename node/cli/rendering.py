@@ -85,11 +85,24 @@ def render_sql(value: SqlResult) -> RenderableType:
 
 
 def render_imported(value: Imported) -> RenderableType:
-    """Draw what an import did."""
-    text = Text.assemble(("Imported: ", "bold green"), f"{value.added:,} added, {value.unchanged:,} already here")
+    """Draw what an import did, or would do, and what it left out."""
+    verb = "Would import" if value.dry_run else "Imported"
+    text = Text.assemble((f"{verb}: ", "bold green"), f"{value.added:,} added, {value.unchanged:,} already here")
     if value.skipped:
         text.append(f", {value.skipped:,} left out because you forgot them")
-    return text.append(".")
+    parts: list[RenderableType] = [text.append(".")]
+    if value.added_by_table:
+        counted = ", ".join(f"{count:,} {plain(table)}" for table, count in sorted(value.added_by_table.items()))
+        parts.append(Text(f"{plain(value.format)}: {counted}", style="dim"))
+    if value.left_out:
+        parts.append(Text(f"{_counted(value.left_out, 'record')} could not be read:", style="yellow"))
+        parts += [Text(f"  {plain_line(f'{one.place}: {one.problem}', _CELL_CHARACTERS)}") for one in value.problems]
+        if value.left_out > len(value.problems):
+            parts.append(Text("  …", style="dim"))
+    if value.left_out_file:
+        told = Text("They are kept aside, in plain text, in ", style="dim")
+        parts.append(told.append(plain(value.left_out_file), style="bold"))
+    return Group(*parts)
 
 
 def render_exported(value: Exported) -> RenderableType:

@@ -2,15 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 
+from node.importers.chatgpt import ChatGptImporter
+from node.importers.claude import ClaudeImporter
 from node.importers.jsonl import JsonlImporter
 from node.importers.locomo import LocomoImporter
-from node.importers.plan import Importer
+from node.importers.plan import Importer, RecordImporter
 from node.store.schema import Component
 
 
 def importer_by_format(components: Sequence[Component]) -> Mapping[str, Importer]:
-    """Return the importers by the name of their format, for a store with the tables of `components`."""
+    """Return the importers that take a file whole or not at all, for a store with the tables of `components`."""
     return {"jsonl": JsonlImporter(components), "locomo": LocomoImporter()}
 
 
-__all__ = ["importer_by_format"]
+def record_importer_by_format() -> Mapping[str, RecordImporter]:
+    """Return the importers that take record by record what other programs wrote."""
+    return {"chatgpt": ChatGptImporter(), "claude": ClaudeImporter()}
+
+
+__all__ = ["importer_by_format", "record_importer_by_format"]

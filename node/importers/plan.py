@@ -1,19 +1,23 @@
 """What an importer makes of a file before anything is written: rows with their ids, checked against the schema."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Protocol
 
 from crdt.identifiers import RowId, uuid7
 from node.errors import InputError
+from node.importers.documents import Document
 from node.repositories.ports import SqlValue
 
 #: The adapter to the database takes no integer beyond this.
 INTEGER_MAX = 2**53
 #: A row travels in one signed batch of at most 8 MiB, so a longer text could not be kept.
 TEXT_BYTES_MAX = 2 * 1024 * 1024
+
+
+RowKey = tuple[str, RowId]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +36,50 @@ class ImportPlan:
     rows: tuple[ImportedRow, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Continuation:
+    """What becomes of a conversation that is here already, if turns were added to it elsewhere since."""
+
+    conversation_id: RowId
+    updated_at: str | None
+    current_message: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedRecord:
+    """What one record of a file becomes: rows in an order in which a row comes after those that it refers to."""
+
+    rows: tuple[ImportedRow, ...]
+    continuation: Continuation | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """A record, or part of one, that could not be read: where it stands, what is wrong, and what it says."""
+
+    place: str
+    problem: str
+    content: bytes
+
+
+class RecordImporter(Protocol):
+    """Reads one format of other programs, record by record: what is malformed is left out, the rest is taken.
+
+    Reading writes nothing; the same bytes always give the same rows, ids included.
+    """
+
+    def wanted(self, documents: Sequence[Document]) -> Sequence[Document]:
+        """Return the documents that hold what this importer reads, in the order in which to read them."""
+
+    def records(self, document: Document) -> Iterator[ImportedRecord | LeftOut]:
+        """Read one document; raises InputError where nothing of it can be read."""
+
+
 class Importer(Protocol):
-    """Reads one format. Reading writes nothing; the same bytes always give the same plan, ids included."""
+    """Reads one of our own formats whole, because a part of an export is no export.
+
+    Reading writes nothing; the same bytes always give the same plan, ids included.
+    """
 
     def read(self, content: bytes, file_name: str) -> ImportPlan:
         """Return the plan; raises InputError that names the line and the field which is malformed."""
@@ -50,6 +96,14 @@ def content_row_id(unix_milliseconds: int, *parts: str) -> RowId:
         encoded = part.encode()
         digest.update(len(encoded).to_bytes(4, "big") + encoded)
     return uuid7(unix_milliseconds, digest.digest())
+
+
+def row_problem(row: ImportedRow) -> str | None:
+    """Return why the database cannot hold a row, or None if it can."""
+    for column, value in row.cells.items():
+        if (problem := cell_problem(value)) is not None:
+            return f"{column} {problem}"
+    return None
 
 
 def text_problem(text: str) -> str | None:

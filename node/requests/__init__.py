@@ -83,6 +83,7 @@ from node.requests.transfer import (
     ImportEvent,
     ImportProgress,
     ImportRequest,
+    LeftOutRecord,
     SqlRequest,
     SqlResult,
 )
@@ -138,6 +139,7 @@ __all__ = [
     "ImportProgress",
     "ImportRequest",
     "Imported",
+    "LeftOutRecord",
     "ListRequest",
     "LogEntry",
     "LogReport",

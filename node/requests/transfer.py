@@ -1,5 +1,7 @@
 """A person's own SQL, import and export."""
 
+from typing import Literal
+
 import msgspec
 
 from node.requests.operation import Event, Operation, Request, Response, StreamOperation
@@ -21,25 +23,49 @@ class SqlResult(Response, frozen=True, kw_only=True):
 
 
 class ImportRequest(Request, frozen=True, kw_only=True):
-    """Import a file; `path` is absolute, the process that owns the store reads it."""
+    """Import a file, folder or archive; `path` is absolute, the process that owns the store reads it.
 
-    format: str
+    Without a `format` the content tells it. A dry run reads, looks up and counts everything and writes nothing.
+    """
+
     path: str
+    format: str | None = None
+    dry_run: bool = False
 
 
 class ImportProgress(Event, frozen=True, kw_only=True, tag="progress"):
-    """How far an import is, in records."""
+    """How far an import is: `done` of `total`, counted in `unit`; and how many rows it has looked at, and how fast."""
 
     done: int
     total: int
+    unit: Literal["rows", "bytes"] = "rows"
+    rows: int = 0
+    rows_per_second: float = 0.0
+
+
+class LeftOutRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A record that could not be read: where it stands, and what is wrong with it."""
+
+    place: str
+    problem: str
 
 
 class Imported(Event, frozen=True, kw_only=True, tag="imported"):
-    """An import is complete: rows added, already present, and skipped because they were forgotten."""
+    """An import is complete: rows added, already present, and skipped because they were forgotten.
 
+    `left_out` counts the records that could not be read, of which `problems` tells the first; all of them are kept in
+    `left_out_file`. After a dry run the same numbers say what an import would do.
+    """
+
+    format: str
     added: int
     unchanged: int
     skipped: int
+    added_by_table: dict[str, int]
+    left_out: int = 0
+    problems: list[LeftOutRecord] = msgspec.field(default_factory=list)
+    left_out_file: str | None = None
+    dry_run: bool = False
 
 
 ImportEvent = ImportProgress | Imported

@@ -75,7 +75,7 @@ async def test_in_the_morning_a_node_is_killed_while_it_imports_and_nothing_of_i
     status = await succeeds(home(household, LAPTOP), "status")
     assert sum(int(str(stream["rows"])) for stream in objects(status["streams"])) >= told.done
     for number, file in enumerate(files[:3]):
-        await succeeds(home(household, number), "import", "locomo", str(file))
+        await succeeds(home(household, number), "import", str(file))
     await agreed(household)
     turns = sum(turns_of(file) for file in files[:3])
     for number in range(3):

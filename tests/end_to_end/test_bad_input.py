@@ -97,7 +97,7 @@ async def test_without_a_node_and_a_passphrase_the_exit_code_is_4(stopped: Path,
         ("recall",),
         ("recall", "x", "-k", "zero"),
         ("recall", "x", "-k", "0"),
-        ("import", "sqlite", "file"),
+        ("import", "--format", "sqlite", "file"),
         ("sql", "SELECT ?", "--param", "not json"),
         ("show", "not-an-id"),
         ("join", "NUT1:TYPO", "--name", "x", "--passphrase-file", "/dev/stdin"),
@@ -161,7 +161,7 @@ async def test_sql_answers_with_bytes_as_base64(laptop: Device) -> None:
 async def test_a_malformed_import_names_line_and_field_and_takes_nothing(laptop: Device, tmp_path: Path) -> None:
     file = tmp_path / "memories.jsonl"
     file.write_text('{"content": "The spare key is good."}\n{"content": "The spare key is bad.", "tags": "no list"}\n')
-    outcome = await nuthatch(laptop.home.directory, "import", "jsonl", str(file))
+    outcome = await nuthatch(laptop.home.directory, "import", str(file))
     assert outcome.exit_code == 1
     assert "2" in outcome.error
     assert "tags" in outcome.error
@@ -170,10 +170,10 @@ async def test_a_malformed_import_names_line_and_field_and_takes_nothing(laptop:
 async def test_a_malformed_conversation_names_the_place(laptop: Device, tmp_path: Path) -> None:
     file = tmp_path / "conversation.json"
     file.write_text('{"speaker_a": "A", "speaker_b": "B", "session_1": [\n{"speaker": "A", "dia_id": "D1:1"}]}')
-    outcome = await nuthatch(laptop.home.directory, "import", "locomo", str(file))
+    outcome = await nuthatch(laptop.home.directory, "import", str(file))
     assert outcome.exit_code == 1
     assert "session_1" in outcome.error
-    assert (await nuthatch(laptop.home.directory, "import", "locomo", str(tmp_path / "absent.json"))).exit_code == 1
+    assert (await nuthatch(laptop.home.directory, "import", str(tmp_path / "absent.json"))).exit_code == 1
 
 
 async def test_no_query_is_an_error(laptop: Device) -> None:

@@ -110,7 +110,7 @@ async def test_a_failed_command_says_no_secret(household: Household, tmp_path: P
     for arguments in (
         ("pair", "--owner-passphrase-file", str(wrong)),
         ("sql", "SELECT * FROM nowhere WHERE content = ?", "--param", f'"{MEMORY}"'),
-        ("import", "jsonl", str(household.devices[0].passphrase_file)),
+        ("import", "--format", "jsonl", str(household.devices[0].passphrase_file)),
         ("run", "--passphrase-file", str(household.devices[0].passphrase_file)),
     ):
         assert (await nuthatch(home, *arguments, log=log)).exit_code != 0

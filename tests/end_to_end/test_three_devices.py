@@ -59,7 +59,7 @@ async def test_conversations_imported_on_different_devices_reach_all_of_them(
 ) -> None:
     for number, file in enumerate(files):
         home = homes(household)[number % 3]
-        imported = await succeeds(home, "import", "locomo", str(file))
+        imported = await succeeds(home, "import", str(file))
         assert imported["unchanged"] == imported["skipped"] == 0
         assert int(str(imported["added"])) > turns_of(file)
     held = await agreed(household)
@@ -73,7 +73,7 @@ async def test_conversations_imported_on_different_devices_reach_all_of_them(
 
 async def test_importing_again_on_another_device_changes_nothing(household: Household, files: list[Path]) -> None:
     before = await agreed(household)
-    imported = await succeeds(homes(household)[1], "import", "locomo", str(files[0]))
+    imported = await succeeds(homes(household)[1], "import", str(files[0]))
     assert imported["added"] == 0
     assert imported["unchanged"] != 0
     assert await agreed(household) == before
@@ -135,7 +135,7 @@ async def test_devices_edited_apart_agree_after_a_power_cut(household: Household
 async def test_an_import_does_not_bring_back_what_was_forgotten(household: Household, files: list[Path]) -> None:
     home = homes(household)[0]
     before = await count(home, "messages")
-    imported = await asyncio.gather(*(succeeds(home, "import", "locomo", str(file)) for file in files))
+    imported = await asyncio.gather(*(succeeds(home, "import", str(file)) for file in files))
     assert sum(int(str(result["skipped"])) for result in imported) >= 1
     assert sum(int(str(result["added"])) for result in imported) == 0
     assert await count(home, "messages") == before
@@ -153,7 +153,7 @@ async def test_an_export_is_the_same_on_every_device_and_can_be_read_back(househ
     assert all(file.stat().st_mode & 0o777 == 0o600 for file in files)
     assert exports[0] == exports[1] == exports[2]
     assert len(exports[0]) > 100
-    again = await succeeds(homes(household)[1], "import", "jsonl", str(files[0]))
+    again = await succeeds(homes(household)[1], "import", str(files[0]))
     assert again["added"] == again["skipped"] == 0
 
 

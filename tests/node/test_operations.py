@@ -235,7 +235,7 @@ async def test_a_malformed_import_names_the_line_and_adds_nothing(caller: Caller
     with pytest.raises(InputError, match="cannot be read"):
         await import_file(caller, tmp_path / "missing.jsonl")
     with pytest.raises(UsageError, match="locomo"):
-        async for _ in caller.stream(IMPORT, ImportRequest(format="csv", path=str(file))):
+        async for _ in caller.stream(IMPORT, ImportRequest(format="sqlite", path=str(file))):
             pass
     assert (await caller.call(LIST, ListRequest())).memories == []
 

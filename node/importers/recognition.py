@@ -1,0 +1,102 @@
+"""Tells by their content in which format documents are written."""
+
+import csv
+import re
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import PurePosixPath
+
+import msgspec
+
+from node.errors import InputError
+from node.importers.documents import Document
+from node.importers.json_records import JsonRecord, Unreadable, decoded, json_records
+
+_MARKDOWN_SUFFIXES = (".md", ".markdown")
+_TABLE_SUFFIXES = (".csv", ".tsv")
+_LOOKED_AT_BYTES = 1 << 16
+# Of each format, fields that together no other has; the first that fits is taken.
+_FORMAT_BY_FIELDS: tuple[tuple[frozenset[str], str], ...] = (
+    (frozenset({"nuthatch"}), "jsonl"),
+    (frozenset({"table", "cells"}), "jsonl"),
+    (frozenset({"mapping"}), "chatgpt"),
+    (frozenset({"chat_messages"}), "claude"),
+    (frozenset({"uuid", "docs"}), "claude"),
+    (frozenset({"conversations_memory"}), "claude"),
+    (frozenset({"type", "name", "entityType"}), "memory-graph"),
+    (frozenset({"type", "from", "to", "relationType"}), "memory-graph"),
+    (frozenset({"entities", "relations"}), "memory-graph"),
+    (frozenset({"speaker_a", "speaker_b"}), "locomo"),
+    (frozenset({"conversation", "qa"}), "locomo"),
+    (frozenset({"sample_id", "conversation"}), "locomo"),
+    (frozenset({"memory"}), "mem0"),
+    (frozenset({"results"}), "mem0"),
+    (frozenset({"memories"}), "mem0"),
+    (frozenset({"content"}), "jsonl"),
+)
+
+
+def recognised_format(documents: Sequence[Document], formats: Sequence[str]) -> str:
+    """Return the name of the format; raises InputError with what to do where none fits."""
+    if not documents:
+        raise InputError("There is nothing to import: the folder or archive is empty.")
+    found = _by_content(documents[0]) if len(documents) == 1 else _of_several(documents)
+    if found is None:
+        raise InputError(
+            f"What {documents[0].name} holds was not recognised. If you know it, name it with --format:"
+            f" {', '.join(formats)}. Nothing was imported."
+        )
+    return found
+
+
+def _of_several(documents: Sequence[Document]) -> str | None:
+    """Return the format of a folder or archive: an export of conversations, else notes."""
+    for document in documents:
+        if re.fullmatch(r"conversations(?:[-_]\d+)?\.json", PurePosixPath(document.name).name):
+            return _by_content(document)
+    suffixes = {PurePosixPath(document.name).suffix.lower() for document in documents}
+    if suffixes & set(_MARKDOWN_SUFFIXES):
+        return "markdown"
+    return None
+
+
+def _by_content(document: Document) -> str | None:
+    suffix = PurePosixPath(document.name).suffix.lower()
+    if suffix in _MARKDOWN_SUFFIXES:
+        return "markdown"
+    if suffix in _TABLE_SUFFIXES:
+        return "csv"
+    beginning = document.beginning(_LOOKED_AT_BYTES).removeprefix(b"\xef\xbb\xbf").lstrip()
+    if beginning[:1] in (b"{", b"["):
+        return _of_json(document, beginning)
+    return "csv" if _is_table(beginning) else None
+
+
+def _of_json(document: Document, beginning: bytes) -> str | None:
+    # A record of many megabytes need not be read to be known: the names of its first fields are near.
+    record = next(islice((one for one in json_records([beginning]) if one.problem is None), 1), None)
+    if record is None:
+        record = next(islice(json_records(document.blocks()), 1), None)
+    names = _names(record)
+    return next((name for fields, name in _FORMAT_BY_FIELDS if fields <= names), None)
+
+
+def _names(record: JsonRecord | None) -> set[str]:
+    if record is None or record.problem is not None:
+        return set()
+    try:
+        return set(decoded(record.content, dict[str, msgspec.Raw]))
+    except Unreadable:
+        return set()
+
+
+def _is_table(beginning: bytes) -> bool:
+    """Tell whether the first lines have several columns of equal number."""
+    lines = beginning.decode("utf-8", "replace").splitlines()[:5]
+    if len(lines) < 2:
+        return False
+    for delimiter in ",;\t":
+        widths = {len(row) for row in csv.reader(lines, delimiter=delimiter) if row}
+        if len(widths) == 1 and widths.pop() > 1:
+            return True
+    return False
