@@ -1,16 +1,21 @@
 """Snapshot pages: row states of one stream, signed by the device that sends them, joined by the one that receives.
 
 Format (msgpack arrays)
-    page   = [header bytes, signature 64, codec, body bytes]      codec 0 = plain, 1 = zstd
-    header = [sender, stream, snapshot id 16, index, after, layouts, count, body length, H(body)]
-    after  = [table, row id]                                      the row before the first one of the page
-    body   = [[layout index, born 56, row, [[column index, stamp]…]]…]
+    page    = [header bytes, signature 64, codec, packed body]     codec 0 = plain, 1 = zstd
+    header  = [sender, stream, snapshot id 16, index, after, layouts, count, body length, H(packed body)]
+    after   = [table, row id]                                      the row before the first one of the page
+    body    = [section…]                                           one for each layout, in their order
+    section = [[[count, born 56]…], [[position, [[column index, stamp 56]…]]…], rows]
+    rows    = the spelled rows end to end, in descending order of their ids
 
-Rows stand in order of their table's name and, within a table, newest first: in descending order of their ids.
+Most rows have no stamps of their own, and many were born together: what a section says of both is said in runs, so that
+its rows are decoded, checked and spelled again as one array. The hash is taken over the packed bytes: nothing is
+inflated that its sender did not sign.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby, pairwise
 from typing import Annotated, NamedTuple
 
 import msgspec
@@ -30,9 +35,6 @@ SNAPSHOT_ID_BYTES = 16
 #: Stands in pages that belong to no snapshot but repair rows; a snapshot's own id is random.
 REPAIR_ID = bytes(SNAPSHOT_ID_BYTES)
 TABLE_NAME_CHARACTERS_MAX = 128
-
-#: (layout index, born, spelled row, ((column index, stamp), …))
-PageRow = tuple[int, bytes, bytes, tuple[tuple[int, bytes], ...]]
 
 
 class RowKey(NamedTuple):
@@ -89,7 +91,50 @@ class PageHeader(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
     layouts: tuple[tuple[str, tuple[tuple[str, int], ...]], ...]
     count: int
     body_bytes: int
-    body_hash: bytes
+    packed_hash: bytes
+
+
+class PageSection(NamedTuple):
+    """The rows of one layout: how many in a row were `born` together, the stamps of cells that have their own, rows."""
+
+    births: list[tuple[int, bytes]]
+    stamps: list[tuple[int, list[tuple[int, bytes]]]]
+    rows: bytes
+
+    def row_count(self) -> int:
+        """Return how many rows there are."""
+        return sum(count for count, _ in self.births)
+
+    def all_stamps(self) -> set[bytes]:
+        """Return every stamp that the section names."""
+        return {born for _, born in self.births} | {stamp for _, own in self.stamps for _, stamp in own}
+
+    def as_array(self) -> bytes:
+        """Return the rows as one msgpack array, for a decoder to take as a whole."""
+        return b"\xdd" + self.row_count().to_bytes(4, "big") + self.rows
+
+
+class SectionDraft:
+    """The rows of one layout that are gathered for a page."""
+
+    __slots__ = ("_births", "_bodies", "_stamps")
+
+    def __init__(self) -> None:
+        self._births: list[bytes] = []
+        self._bodies: list[bytes] = []
+        self._stamps: list[tuple[int, list[tuple[int, bytes]]]] = []
+
+    def add(self, born: bytes, body: bytes, stamps: Sequence[tuple[int, bytes]] = ()) -> None:
+        """Add a row behind all others; `stamps` are those of its cells that differ from `born`, in order of column."""
+        if stamps:
+            self._stamps.append((len(self._bodies), list(stamps)))
+        self._births.append(born)
+        self._bodies.append(body)
+
+    def finish(self) -> PageSection:
+        """Return the section."""
+        births = [(len(list(run)), born) for born, run in groupby(self._births)]
+        return PageSection(births, self._stamps, b"".join(self._bodies))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,22 +142,13 @@ class Page:
     """A verified page."""
 
     header: PageHeader
-    rows: Sequence[PageRow]
-
-    def row_keys(self) -> list[RowKey]:
-        """Return the key of every row; its spelling must have been found canonical before."""
-        names = [name for name, _ in self.header.layouts]
-        # What stands before the id: an array's head of one or three bytes, and the head of 16 bytes.
-        starts = [3 if len(layout) + 2 < 16 else 5 for _, layout in self.header.layouts]
-        return [
-            RowKey(names[index], body[starts[index] : starts[index] + ROW_ID_BYTES]) for index, _, body, _ in self.rows
-        ]
+    sections: Sequence[PageSection]
 
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_page = msgspec.msgpack.Decoder(tuple[bytes, bytes, int, bytes]).decode
 _decode_header = msgspec.msgpack.Decoder(PageHeader).decode
-_decode_rows = msgspec.msgpack.Decoder(list[tuple[int, bytes, bytes, tuple[tuple[int, bytes], ...]]]).decode
+_decode_sections = msgspec.msgpack.Decoder(list[PageSection]).decode
 
 
 def make_page(
@@ -120,14 +156,15 @@ def make_page(
     sender: DeviceId,
     manifest: Manifest,
     index: int,
-    layouts: tuple[tuple[str, Layout], ...],
-    rows: Sequence[PageRow],
+    section_by_layout: Mapping[tuple[str, Layout], PageSection],
     realm_id: RealmId,
     sign_seed: bytes,
     after: RowKey = START,
 ) -> bytes:
     """Return the raw, signed page of the rows that follow `after`."""
-    body = _encode(rows)
+    sections = list(section_by_layout.values())
+    body = _encode(sections)
+    codec, packed = pack(body)
     header = _encode(
         PageHeader(
             sender=sender,
@@ -135,14 +172,14 @@ def make_page(
             snapshot_id=manifest.snapshot_id,
             index=index,
             after=after,
-            layouts=layouts,
-            count=len(rows),
+            layouts=tuple(section_by_layout),
+            count=sum(section.row_count() for section in sections),
             body_bytes=len(body),
-            body_hash=crypto.hash256(body, person=b"nuthatch-page"),
+            packed_hash=crypto.hash256(packed, person=b"nuthatch-page"),
         )
     )
     signature = crypto.sign(sign_seed, crypto.signed_message("page", realm_id, header))
-    return _encode((header, signature, *pack(body)))
+    return _encode((header, signature, codec, packed))
 
 
 def open_page(raw: bytes, realm_id: RealmId, sender: DeviceId, sign_public: bytes) -> Page:
@@ -165,36 +202,50 @@ def open_page(raw: bytes, realm_id: RealmId, sender: DeviceId, sign_public: byte
         or not header.after.is_sound()
         or not 0 <= header.count <= CHANGES_PER_BATCH_MAX
         or not 0 < header.body_bytes <= BATCH_RAW_BYTES_MAX
-        or len(header.layouts) > LAYOUTS_PER_BATCH_MAX
-        or len(header.body_hash) != HASH_BYTES
+        or not len(set(header.layouts)) == len(header.layouts) <= LAYOUTS_PER_BATCH_MAX
+        or len(header.packed_hash) != HASH_BYTES
     ):
         raise RemoteProtocolError("a snapshot page's header is out of bounds")
     for _, layout in header.layouts:
         check_layout(layout)
-    return Page(header=header, rows=_open_rows(header, codec, packed))
+    return Page(header=header, sections=_open_sections(header, codec, packed))
 
 
-def _open_rows(header: PageHeader, codec: int, packed: bytes) -> list[PageRow]:
-    body = unpack(codec, packed, header.body_bytes)
-    if crypto.hash256(body, person=b"nuthatch-page") != header.body_hash:
+def _open_sections(header: PageHeader, codec: int, packed: bytes) -> list[PageSection]:
+    if crypto.hash256(packed, person=b"nuthatch-page") != header.packed_hash:
         raise RemoteProtocolError("a snapshot page's rows are not what its header says")
+    body = unpack(codec, packed, header.body_bytes)
     try:
-        rows = _decode_rows(body)
+        sections = _decode_sections(body)
     except UNDECODABLE as error:
         raise RemoteProtocolError("a snapshot page's rows are malformed") from error
-    if len(rows) != header.count:
+    if len(body) != header.body_bytes or _encode(sections) != body:
+        raise RemoteProtocolError("a snapshot page's rows are not spelled canonically")
+    if len(sections) != len(header.layouts):
+        raise RemoteProtocolError("a snapshot page has not one section for each layout")
+    for section, (_, layout) in zip(sections, header.layouts, strict=True):
+        _check_section(section, len(layout))
+    if sum(section.row_count() for section in sections) != header.count:
         raise RemoteProtocolError("a snapshot page holds another number of rows than it says")
-    # Most rows were born together and have no stamps of their own: what they share is looked at once.
-    layouts_known = all(0 <= layout_index < len(header.layouts) for layout_index in {row[0] for row in rows})
-    if not layouts_known or not all(_is_stamp(born) for born in {row[1] for row in rows}):
+    return sections
+
+
+def _check_section(section: PageSection, columns: int) -> None:
+    """Raise RemoteProtocolError for runs or stamps that no honest sender writes."""
+    births, positions = section.births, [position for position, _ in section.stamps]
+    sound = (
+        bool(births)
+        and all(count > 0 for count, _ in births)
+        and all(_is_stamp(born) for _, born in births)
+        and all(one != next_one for (_, one), (_, next_one) in pairwise(births))
+        and _ascending(positions, section.row_count())
+        and all(
+            own and all(_is_stamp(stamp) for _, stamp in own) and _ascending([index for index, _ in own], columns)
+            for _, own in section.stamps
+        )
+    )
+    if not sound:
         raise RemoteProtocolError("a snapshot row is out of bounds")
-    for layout_index, _, _, stamps in rows:
-        if stamps and (
-            not all(_is_stamp(stamp) for _, stamp in stamps)
-            or not _ascending([index for index, _ in stamps], len(header.layouts[layout_index][1]))
-        ):
-            raise RemoteProtocolError("a snapshot row is out of bounds")
-    return rows
 
 
 def _is_stamp(stamp: bytes) -> bool:

@@ -215,7 +215,7 @@ class Authoring:
         hashes = [hash_body(prefix, body) for body in bodies]
         draft.changes.extend(zip(repeat(index), bodies, hashes))
         row_ids = [row[0] for row in rows]
-        self._states.insert_fresh(table, row_ids, hashes, draft.stamp)
+        self._states.insert_fresh(table, row_ids, hashes, [(len(row_ids), draft.stamp)])
         draft.moved += RowsMoved(added=sum_hashes(hashes), rows=len(rows))
 
     def _author_plain_edits(

@@ -1,8 +1,9 @@
 """Inserts or updates many rows of one table with one statement.
 
 To bind a row's cells one by one costs two microseconds; one JSON text that the engine takes apart costs half of that.
-Ids and other blobs of 16 bytes travel end to end and are cut by position, a column that is the same in every row
-is bound once. Only a REAL must not pass through text: whether it comes back to the bit is up to the engine's parser.
+Cells of one length travel end to end and are cut by position, few different values are bound once and chosen by a byte,
+so that as a rule one column of texts is left: a JSON array whose elements are the cells. Only a REAL must not pass
+through text: whether it comes back to the bit is up to the engine's parser.
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,12 @@ from node.store.schema import Column
 _BOUND_INTEGER_MAX = 2**31 - 1
 # Beyond this a person's integer might have come through a floating-point number and lost digits on the way.
 _EXACT_INTEGER_MAX = 2**53
-_PACKED_BYTES = 16
+_ID_BYTES = 16
+# Cells of one length lie side by side and are cut out; longer ones gain nothing by it.
+_WIDTH_MAX = 64
+# So few different values are bound once each; whether a column has so few is guessed by its first cells.
+_CHOICES_MAX = 4
+_LOOKED_AT = 32
 _TYPES: dict[str, frozenset[type]] = {
     "TEXT": frozenset({str, type(None)}),
     "INTEGER": frozenset({int, type(None)}),
@@ -51,25 +57,64 @@ def insert_in_bulk(
         values = [row_ids, *(bindable_cells(column, cells) for column, cells in filled)]
         insert_rows(database, table.name, names.split(", "), list(zip(*values, strict=True)), f"({', '.join(marks)})")
         return
-    parameters: list[object] = [ids_blob(row_ids), b""]
-    picked = [_packed(1)]
-    in_json: list[Sequence[Any]] = []
+    parameters: list[object] = [ids_blob(row_ids), ""]
+    picked = [_packed(1, _ID_BYTES)]
+    in_json: list[tuple[int, Column, Sequence[Any]]] = []
     for column, cells in filled:
-        if column.type == "BLOB" and {_PACKED_BYTES}.issuperset(0 if cell is None else len(cell) for cell in cells):
-            parameters.append(b"".join(cells))
-            picked.append(_packed(len(parameters)))
-        elif column.type == "TEXT" and cells[0] is not None and cells.count(cells[0]) == len(cells):
-            parameters.append(cells[0])
-            picked.append(f"?{len(parameters)}")
-        else:
-            taken = f"value ->> '$[{len(in_json)}]'"
-            picked.append(_with_default(column, f"unhex({taken})" if column.type == "BLOB" else taken))
-            in_json.append([cell and cell.hex() for cell in cells] if column.type == "BLOB" else cells)
-    parameters[1] = _encode_json(list(zip(*in_json, strict=True)) if in_json else [0] * len(row_ids)).decode()
+        spelled = _spelled_apart(column, cells, parameters)
+        if spelled is None:
+            in_json.append((len(picked), column, cells))
+        picked.append(spelled or "")
+    parameters[1] = _spelled_in_json(in_json, len(row_ids), picked)
     database.change(
         f"INSERT INTO {table.name} ({names}) SELECT {', '.join(picked)} FROM json_each(?2)",
         parameters,
     )
+
+
+def _spelled_apart(column: Column, cells: Sequence[Any], parameters: list[object]) -> str | None:
+    """Add a column's cells to `parameters` and return the expression that takes out a row's.
+
+    None where they differ in length and are many: those travel in JSON.
+    """
+    if column.type == "INTEGER":
+        return None
+    if cells.count(cells[0]) == len(cells):
+        parameters.append(cells[0])
+        return f"?{len(parameters)}"
+    if len(set(cells[:_LOOKED_AT])) <= _CHOICES_MAX and len(choices := dict.fromkeys(cells)) <= _CHOICES_MAX:
+        number_by_cell = {cell: number for number, cell in enumerate(choices)}
+        parameters.append(bytes(map(number_by_cell.__getitem__, cells)))
+        chosen = f"CASE {_packed(len(parameters), 1)}"
+        for cell, number in number_by_cell.items():
+            parameters.append(cell)
+            chosen += f" WHEN x'{number:02x}' THEN ?{len(parameters)}"
+        return _with_default(column, f"{chosen} END")
+    width = len(cells[0] or "")
+    if not 0 < width <= _WIDTH_MAX or not {width}.issuperset({len(cell or "") for cell in cells}):
+        return None
+    if column.type == "BLOB":
+        parameters.append(b"".join(cells))
+        return _packed(len(parameters), width)
+    joined = "".join(cells)
+    if not joined.isascii():
+        return None
+    parameters.append(joined.encode())
+    return f"CAST({_packed(len(parameters), width)} AS TEXT)"
+
+
+def _spelled_in_json(columns: Sequence[tuple[int, Column, Sequence[Any]]], count: int, picked: list[str]) -> str:
+    """Return a JSON array of an element a row, and put how a cell is taken out of it into `picked`."""
+    spelled = [
+        [cell and cell.hex() for cell in cells] if column.type == "BLOB" else cells for _, column, cells in columns
+    ]
+    for number, (position, column, _) in enumerate(columns):
+        # A lone cell is the row; of an array, each cell is looked for in its text once more.
+        taken = "value" if len(columns) == 1 else f"value ->> '$[{number}]'"
+        picked[position] = _with_default(column, f"unhex({taken})" if column.type == "BLOB" else taken)
+    if len(spelled) == 1:
+        return _encode_json(spelled[0]).decode()
+    return _encode_json(list(zip(*spelled, strict=True)) or [0] * count).decode()
 
 
 def update_in_bulk(
@@ -143,8 +188,8 @@ def _shown(column: Column, cells: Sequence[object] | None, count: int) -> Sequen
     return [default if cell is None or (nothing is not None and cell == says_nothing) else cell for cell in cells]
 
 
-def _packed(number: int) -> str:
-    return f"substr(?{number}, key * {_PACKED_BYTES} + 1, {_PACKED_BYTES})"
+def _packed(number: int, width: int) -> str:
+    return f"substr(?{number}, key * {width} + 1, {width})"
 
 
 def placeholder(column: Column) -> str:

@@ -149,11 +149,11 @@ class ReplicatedTable:
         return ", ".join(self.selections)
 
     @cached_property
-    def _decoders(self) -> dict[Layout, Callable[[bytes], Sequence[Any]]]:
+    def _decoders(self) -> dict[Layout, Callable[[bytes], Sequence[Sequence[Any]]]]:
         return {}
 
-    def decoder(self, layout: Layout) -> Callable[[bytes], Sequence[Any]]:
-        """Return the typed decoder of rows spelled in `layout`.
+    def decoder(self, layout: Layout) -> Callable[[bytes], Sequence[Sequence[Any]]]:
+        """Return the typed decoder of an array of rows spelled in `layout`.
 
         A column that is not declared here takes whatever its strategy spells. Raises NewerSchemaError for a strategy
         that is not known here, or another one for a column that is declared.
@@ -167,7 +167,7 @@ class ReplicatedTable:
                 else:
                     types.append(_unknown_type(name, code, is_declared=name in known))
             row_type = tuple[(bytes, int, *types)]  # type: ignore[valid-type]
-            self._decoders[layout] = msgspec.msgpack.Decoder(row_type).decode
+            self._decoders[layout] = msgspec.msgpack.Decoder(list[row_type]).decode
         return self._decoders[layout]
 
 

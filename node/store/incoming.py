@@ -1,33 +1,26 @@
-"""Applies verified batches and pages of peers: decodes their rows, checks them, and hands them to the merge."""
+"""Applies verified batches of peers: decodes their rows, checks them, and hands them to the merge."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
-
-import msgspec
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from crdt.errors import MergeError
-from crdt.identifiers import SEQUENCE_MAX, RowId, Stamp, dot_origin, dot_seq, stamp_origin, stamp_seq
-from crdt.row import Layout, RowState, hash_body, hash_prefix, read_row
+from crdt.identifiers import RowId, Stamp, dot_origin, dot_seq, stamp_origin, stamp_seq
+from crdt.row import Layout, RowState
 from crdt.strategies.counter import Counter
 from crdt.strategies.json_document import JsonDocument
 from crdt.strategies.observed_set import ObservedSet
-from crdt.strategies.text import Text, come_ahead
 from crdt.version_vector import VersionVector
 from node.store.catalogue import ReplicatedTable
 from node.store.change_log import RowsMoved
 from node.store.foreign_tables import ForeignTables
-from node.store.merge import Merge, check_values
+from node.store.merge import Merge
 from node.store.plainness import all_plain, is_plain
-from node.store.row_state import in_context
+from node.store.row_decoding import DecodedRows, decode_bodies, read_state
 from sync.batch import Batch
-from sync.errors import UNDECODABLE, RemoteProtocolError
-from sync.snapshot import Page
-
-_encode = msgspec.msgpack.Encoder().encode
+from sync.errors import RemoteProtocolError
 
 #: For each table the decoded rows with the layout they came in.
-RowsByTable = dict[str, list[tuple[Layout, Sequence[Sequence[Any]]]]]
+RowsByTable = dict[str, list[tuple[Layout, DecodedRows]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +36,7 @@ class Applied:
 
 
 class Incoming:
-    """The way in for rows of peers."""
+    """The way in for batches of peers."""
 
     __slots__ = ("_foreign", "_merge")
 
@@ -75,7 +68,7 @@ class Incoming:
         for index, (bodies, hashes) in spelled_by_layout.items():
             name, layout = header.layouts[index]
             table = self._foreign.meet(name, header.stream)
-            rows = _decode_rows(table, layout, bodies)
+            rows = decode_bodies(table, layout, bodies)
             rows_by_table.setdefault(name, []).append((layout, rows))
             moved += self._join_changes(table, layout, rows, hashes, stamp, my_vector, their_vector)
         for name, groups in rows_by_table.items():
@@ -88,7 +81,7 @@ class Incoming:
         self,
         table: ReplicatedTable,
         layout: Layout,
-        rows: Sequence[Sequence[Any]],
+        rows: DecodedRows,
         hashes: Sequence[bytes],
         stamp: Stamp,
         my_vector: VersionVector,
@@ -101,7 +94,7 @@ class Incoming:
         if bulk and not known and all(row[1] == 1 for row in rows) and all_plain(table, rows):
             if len(set(row_ids)) != len(row_ids):
                 raise RemoteProtocolError("a batch changes a row twice")
-            return self._merge.insert_new(table, rows, hashes, stamp)
+            return self._merge.insert_new(table, rows, hashes, [(len(rows), stamp)])
         moved = RowsMoved()
         if not bulk:
             moved, rows = self._merge.edit(table, layout, rows, stamp, their_vector)
@@ -111,7 +104,7 @@ class Incoming:
             if bulk and row[1] == 1 and row[0] not in known and is_plain(table, row):
                 new.append(position)
                 continue
-            row_id, state = _read(table, layout, row, stamp, ())
+            row_id, state = read_state(table, layout, row, stamp, ())
             _check_own(state, stamp, their_vector)
             if row_id in others:
                 raise RemoteProtocolError("a batch changes a row twice")
@@ -119,120 +112,27 @@ class Incoming:
         if new:
             if len({rows[position][0] for position in new}) != len(new):
                 raise RemoteProtocolError("a batch changes a row twice")
-            moved += self._merge.insert_new(table, [rows[p] for p in new], [hashes[p] for p in new], stamp)
+            moved += self._merge.insert_new(
+                table, [rows[p] for p in new], [hashes[p] for p in new], [(len(new), stamp)]
+            )
         if others:
-            moved += self._joined(table, others, stamp, my_vector, their_vector)
+            moved += join_states(self._merge, table, others, stamp, my_vector, their_vector)
         return moved
 
-    def apply_page(self, page: Page, my_vector: VersionVector, their_vector: VersionVector) -> Applied:
-        """Join a snapshot page's row states; `their_vector` is the manifest's frontier."""
-        header = page.header
-        by_layout: dict[int, list[int]] = {}
-        for position, page_row in enumerate(page.rows):
-            by_layout.setdefault(page_row[0], []).append(position)
-        moved = RowsMoved()
-        rows_by_table: RowsByTable = {}
-        seen: set[tuple[str, bytes]] = set()
-        leaf_stamps: set[Stamp] = set()
-        for index, positions in by_layout.items():
-            name, layout = header.layouts[index]
-            table = self._foreign.meet(name, header.stream)
-            page_rows = [page.rows[position] for position in positions]
-            rows = _decode_rows(table, layout, [row[2] for row in page_rows])
-            rows_by_table.setdefault(name, []).append((layout, rows))
-            count = len(seen)
-            seen.update((name, row[0]) for row in rows)
-            if len(seen) != count + len(rows):
-                raise RemoteProtocolError(f"a snapshot page holds a row of {name} twice")
-            known = self._merge.known(table, [row[0] for row in rows])
-            whole = layout == table.layout
-            # As a rule all are; a look at whole columns is then spared for each row.
-            spelled = whole and all_plain(table, rows)
-            new_by_stamp: dict[bytes, list[int]] = {}
-            others: dict[RowId, RowState] = {}
-            for position, row in enumerate(rows):
-                born, stamps = page_rows[position][1], page_rows[position][3]
-                fresh = whole and row[1] == 1 and not stamps and row[0] not in known
-                if fresh and (spelled or is_plain(table, row)):
-                    new_by_stamp.setdefault(born, []).append(position)
-                    continue
-                row_id, state = _read(table, layout, row, Stamp(born), stamps)
-                others[row_id] = _come_ahead(in_context(state, their_vector))
-                leaf_stamps.update(_leaf_stamps(state))
-            # A page comes newest first; the tables grow faster upwards.
-            for born, downwards in reversed(new_by_stamp.items()):
-                group = downwards[::-1]
-                prefix = hash_prefix(name, layout, Stamp(born))
-                moved += self._merge.insert_new(
-                    table, [rows[p] for p in group], [hash_body(prefix, page_rows[p][2]) for p in group], Stamp(born)
-                )
-            if others:
-                moved += self._joined(table, others, None, my_vector, their_vector)
-        return Applied(moved=moved, rows_by_table=rows_by_table, leaf_stamps=frozenset(leaf_stamps))
 
-    def _joined(
-        self,
-        table: ReplicatedTable,
-        rows: dict[RowId, RowState],
-        stamp: Stamp | None,
-        mine: VersionVector,
-        theirs: VersionVector,
-    ) -> RowsMoved:
-        try:
-            return self._merge.join(table, rows, stamp=stamp, my_vector=mine, their_vector=theirs)
-        except MergeError as error:
-            raise RemoteProtocolError(f"a row of {table.name} cannot be merged") from error
-
-
-def _decode_rows(table: ReplicatedTable, layout: Layout, bodies: Iterable[bytes]) -> list[Sequence[Any]]:
-    decode = table.decoder(layout)
-    rows: list[Sequence[Any]] = []
+def join_states(
+    merge: Merge,
+    table: ReplicatedTable,
+    rows: dict[RowId, RowState],
+    stamp: Stamp | None,
+    mine: VersionVector,
+    theirs: VersionVector,
+) -> RowsMoved:
+    """Join states one by one; raises RemoteProtocolError where one cannot be merged."""
     try:
-        for body in bodies:
-            row = decode(body)
-            # Row hashes are taken over these bytes; only one spelling of a row may exist.
-            if len(row[0]) != 16 or not 1 <= row[1] < 2**31 or _encode(row) != body:
-                raise RemoteProtocolError(f"a row of {table.name} is not spelled canonically")
-            rows.append(row)
-    except UNDECODABLE as error:
-        raise RemoteProtocolError(f"a row of {table.name} does not fit its columns") from error
-    check_values(table, layout, rows)
-    return rows
-
-
-def _read(
-    table: ReplicatedTable, layout: Layout, row: Sequence[Any], born: Stamp, stamps: Iterable[tuple[int, bytes]]
-) -> tuple[RowId, RowState]:
-    values = [list(map(_as_spelled, value)) if type(value) is list else value for value in row]
-    try:
-        return read_row(table.name, layout, values, born, {index: Stamp(stamp) for index, stamp in stamps})
+        return merge.join(table, rows, stamp=stamp, my_vector=mine, their_vector=theirs)
     except MergeError as error:
-        raise RemoteProtocolError("a row's payload does not fit its strategy") from error
-
-
-def _come_ahead(state: RowState) -> RowState:
-    """Return a page's row, its edited texts marked: which of their changes are in batches held here, no one knows."""
-    marked = {
-        name: come_ahead(cell)
-        for name, cell in state.cell_by_column.items()
-        if isinstance(cell, Text) and cell.plain is None
-    }
-    return replace(state, cell_by_column={**state.cell_by_column, **marked}) if marked else state
-
-
-def _as_spelled(entry: object) -> object:
-    """Return an entry of a payload as strategies spell it; the decoder gives closed tuples."""
-    return list(entry) if isinstance(entry, tuple) else entry
-
-
-def _leaf_stamps(state: RowState) -> Iterator[Stamp]:
-    """Yield the stamps within documents; raise RemoteProtocolError for one that no batch could have."""
-    for cell in state.cell_by_column.values():
-        if isinstance(cell, JsonDocument):
-            for leaf in cell.leaf_by_path.values():
-                if stamp_seq(leaf.stamp) > SEQUENCE_MAX:
-                    raise RemoteProtocolError("a leaf of a document bears a stamp that no batch could have")
-                yield leaf.stamp
+        raise RemoteProtocolError(f"a row of {table.name} cannot be merged") from error
 
 
 def _check_own(state: RowState, stamp: Stamp, deps: VersionVector) -> None:

@@ -1,15 +1,12 @@
 """Joins rows that came from elsewhere with the rows that stand here: set-based where they are new, one by one else."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from math import copysign, isnan
 from types import MappingProxyType
 from typing import Any
 
 from crdt.digest import sum_hashes
 from crdt.identifiers import RowId, Stamp
 from crdt.row import Layout, RowState, join_rows
-from crdt.strategies import strategy_of
-from crdt.values import INTEGER_MAX, INTEGER_MIN
 from crdt.version_vector import VersionVector
 from node.store import full_text
 from node.store.bulk_insert import bindable_cells, insert_in_bulk, placeholder, update_in_bulk
@@ -21,9 +18,6 @@ from node.store.forgetting import Forgetting
 from node.store.history import Step
 from node.store.plain_edits import PlainEdits
 from node.store.row_state import IDS, RowStates, ids_blob, in_context, met, upsert_rows
-from sync.errors import RemoteProtocolError
-
-_SCALARS = frozenset({str, int, float, bytes, type(None)})
 
 
 class Merge:
@@ -52,13 +46,20 @@ class Merge:
         return self._states.generations(table, row_ids)
 
     def insert_new(
-        self, table: ReplicatedTable, rows: Sequence[Sequence[Any]], hashes: Sequence[bytes], stamp: Stamp
+        self,
+        table: ReplicatedTable,
+        rows: Sequence[Sequence[Any]],
+        hashes: Sequence[bytes],
+        births: Sequence[tuple[int, Stamp]],
     ) -> RowsMoved:
-        """Insert rows (id, 1, payloads…) never seen here, of full layout, born under one stamp, with their hashes."""
+        """Insert rows (id, 1, payloads…) never seen here, of full layout, with their hashes.
+
+        `births` says, in runs, how many of them were born under which stamp.
+        """
         last = self._database.query(f"SELECT ifnull(max(rowid), 0) FROM {table.name}")[0][0]
         row_ids, _, *by_column = zip(*rows, strict=True)
         insert_in_bulk(self._database, table, row_ids, by_column)
-        self._states.insert_fresh(table, row_ids, hashes, stamp)
+        self._states.insert_fresh(table, row_ids, hashes, births)
         if self._index_text:
             full_text.index_after(self._database, table, last)
         return RowsMoved(added=sum_hashes(hashes), rows=len(rows))
@@ -198,44 +199,3 @@ def _values(table: ReplicatedTable, state: RowState, columns: Sequence[str]) -> 
     for name in columns:
         cell = state.cell_by_column.get(name)
         yield None if cell is None else table.strategy_by_column[name].value(cell)
-
-
-def check_values(table: ReplicatedTable, layout: Layout, rows: Sequence[Sequence[Any]]) -> None:
-    """Raise RemoteProtocolError for values of peers that a column could not give back as they came.
-
-    `rows` are (id, generation, payloads of `layout`…); the types of declared columns were checked by the decoder.
-    """
-    type_by_column = {column.name: column.type for column in table.columns}
-    nil_by_column = dict(zip(table.column_names, table.shown_for_nil, strict=True))
-    by_column = list(zip(*rows, strict=True))[2:]
-    for (name, code), values in zip(layout, by_column, strict=True):
-        strategy = strategy_of(code)
-        if not strategy.stamped:
-            if strategy.name == "text":
-                _check_texts([value for value in values if type(value) is str])
-            elif name in nil_by_column and "{}" in values and nil_by_column[name] is not None:
-                raise RemoteProtocolError("a document that says nothing is spelled as nil")
-            continue
-        kind = type_by_column.get(name)
-        if kind is None:
-            # A newer version's column: its type is not known, but each value must be one that some column can hold.
-            if not _SCALARS.issuperset(map(type, values)):
-                raise RemoteProtocolError("a value is none that a column can hold")
-            _check_texts([value for value in values if type(value) is str])
-            _check_numbers([value for value in values if type(value) is float])
-            if not all(INTEGER_MIN <= value <= INTEGER_MAX for value in values if type(value) is int):
-                raise RemoteProtocolError("an integer is beyond 64 bits")
-        elif kind == "TEXT":
-            _check_texts(values)
-        elif kind == "REAL":
-            _check_numbers(values)
-
-
-def _check_texts(texts: Sequence[str | None]) -> None:
-    if "\0" in "".join(filter(None, texts)):
-        raise RemoteProtocolError("a text holds a NUL character")
-
-
-def _check_numbers(numbers: Sequence[float | None]) -> None:
-    if any(value is not None and (isnan(value) or (value == 0 and copysign(1, value) < 0)) for value in numbers):
-        raise RemoteProtocolError("a number is not in canonical form")

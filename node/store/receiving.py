@@ -14,6 +14,7 @@ from node.store.database import Database
 from node.store.dependencies import Dependencies
 from node.store.disturbed import Disturbed
 from node.store.incoming import Applied, Incoming, RowsByTable
+from node.store.incoming_pages import ArrivedRows, IncomingPages
 from node.store.origins import Origins
 from node.store.repair import take_out
 from node.store.rewriting import Rewriting
@@ -25,7 +26,7 @@ from sync.frontier import EMPTY_FRONTIER, Frontier
 from sync.limits import CLOCK_AHEAD_MILLISECONDS_MAX
 from sync.replica import UNKNOWN_AUTHOR, Admission, Verdict, admit
 from sync.roster import RosterState
-from sync.snapshot import REPAIR_ID, Manifest, Page, open_page
+from sync.snapshot import REPAIR_ID, Manifest, open_page
 from sync.streams import Stream
 
 ABANDONED = "its author wrote it again under another name, after its store had gone back or was cloned"
@@ -85,6 +86,7 @@ class Receiving:
         "_database",
         "_dependencies",
         "_incoming",
+        "_incoming_pages",
         "_index_text",
         "_log",
         "_origins",
@@ -100,6 +102,7 @@ class Receiving:
         catalogue: Catalogue,
         origins: Origins,
         incoming: Incoming,
+        incoming_pages: IncomingPages,
         log: ChangeLog,
         partials: SnapshotPartials,
         rewriting: Rewriting,
@@ -114,6 +117,7 @@ class Receiving:
         self._catalogue = catalogue
         self._origins = origins
         self._incoming = incoming
+        self._incoming_pages = incoming_pages
         self._log = log
         self._partials = partials
         self._rewriting = rewriting
@@ -257,20 +261,18 @@ class Receiving:
         page = open_page(raw, self._author.realm_id, sender, public)
         if page.header.snapshot_id != manifest.snapshot_id or page.header.stream != manifest.stream:
             raise RemoteProtocolError("a page belongs to another snapshot")
-        if repairing := manifest.snapshot_id == REPAIR_ID:
-            self._replace_damaged(page, progress)
         try:
-            applied = self._incoming.apply_page(
-                page, progress.state(manifest.stream).frontier.vector(), manifest.frontier.vector()
-            )
+            arrived = self._incoming_pages.decode(page)
         except NewerSchemaError as error:
             raise RemoteProtocolError(f"a snapshot page cannot be read: {_NEWER}") from error
-        if not repairing:
-            self._partials.advance(page, manifest)
+        if manifest.snapshot_id == REPAIR_ID:
+            self._replace_damaged(arrived, progress)
+        else:
+            self._partials.advance(page.header.after, [rows.bounds() for rows in arrived], manifest)
+        my_vector = progress.state(manifest.stream).frontier.vector()
+        applied = self._incoming_pages.join(arrived, my_vector, manifest.frontier.vector())
         progress.touch(manifest.stream, applied.moved)
-        stamps = {row[1] for row in page.rows}
-        stamps.update(stamp for row in page.rows for _, stamp in row[3])
-        stamps.update(applied.leaf_stamps)
+        stamps = set(applied.leaf_stamps).union(*(section.all_stamps() for section in page.sections))
         latest = stamp_hlc(Stamp(max(stamps, default=b"")))
         if hybrid_milliseconds(latest) > now_milliseconds + CLOCK_AHEAD_MILLISECONDS_MAX:
             # This device's own next stamp exceeds every one it applied; a far one would carry its clock along.
@@ -281,9 +283,12 @@ class Receiving:
         self._note(applied.rows_by_table, disturbed)
         return counts
 
-    def _replace_damaged(self, page: Page, progress: Progress) -> None:
-        """Take out rows that fail their own hash, and of which `page` holds another device's copy."""
-        if damaged := self._verification.damaged_of(page):
+    def _replace_damaged(self, arrived: Sequence[ArrivedRows], progress: Progress) -> None:
+        """Take out rows that fail their own hash, and of which another device's copy arrived."""
+        row_ids_by_table: dict[str, list[bytes]] = {}
+        for rows in arrived:
+            row_ids_by_table.setdefault(rows.table.name, []).extend(rows.row_ids)
+        if damaged := self._verification.damaged_by_table(row_ids_by_table):
             take_out(self._database, self._catalogue, progress, damaged, index_text=self._index_text)
 
     def adopt(self, manifest: Manifest, progress: Progress) -> set[Origin]:

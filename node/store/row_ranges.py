@@ -1,22 +1,21 @@
 """Sums up, cuts and reads ranges of a stream's rows, for two replicas that differ to find out where."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from crdt.digest import EMPTY_DIGEST, move_digest
-from crdt.identifiers import ROW_ID_BYTES, STAMP_BYTES, RowId
-from crdt.row import Layout, hash_row, prove_row, spell_row
+from crdt.identifiers import ROW_ID_BYTES
+from crdt.row import Layout
 from crdt.version_vector import VersionVector
 from node.store.catalogue import Catalogue, ReplicatedTable
 from node.store.database import Database, Row
-from node.store.row_state import RowStates
+from node.store.row_spelling import PageDraft, RowSpelling, row_id_of, selection
 from sync.row_ranges import FAN_OUT, RangeSum, RowRange
-from sync.snapshot import START, PageRow, RowKey
+from sync.snapshot import START, PageSection, RowKey
 from sync.streams import Stream
 
 _ROWS_PER_READ = 5_000
 _ROWS_PER_PAGE_READ = 200
-_ROW_OVERHEAD_BYTES = 80
 _AFTER_ALL_IDS = b"\xff" * (ROW_ID_BYTES + 1)
 
 
@@ -24,21 +23,20 @@ _AFTER_ALL_IDS = b"\xff" * (ROW_ID_BYTES + 1)
 class RepairDraft:
     """Rows of one page before it is signed, and the ranges that are left for the next."""
 
-    layouts: tuple[tuple[str, Layout], ...]
-    rows: list[PageRow]
+    sections: Mapping[tuple[str, Layout], PageSection]
     rest: tuple[RowRange, ...]
 
 
 class RowRanges:
     """The ranges of one store's rows."""
 
-    __slots__ = ("_catalogue", "_database", "_states")
+    __slots__ = ("_catalogue", "_database", "_spelling")
 
-    def __init__(self, database: Database, catalogue: Catalogue, states: RowStates) -> None:
+    def __init__(self, database: Database, catalogue: Catalogue, spelling: RowSpelling) -> None:
         """Read committed rows."""
         self._database = database
         self._catalogue = catalogue
-        self._states = states
+        self._spelling = spelling
 
     def sums(self, stream: Stream, ranges: Sequence[RowRange]) -> list[RangeSum]:
         """Return what is held in each range."""
@@ -61,24 +59,14 @@ class RowRanges:
 
     def read(self, stream: Stream, ranges: Sequence[RowRange], vector: VersionVector, bytes_max: int) -> RepairDraft:
         """Return rows of the ranges, about `bytes_max` bytes and at least one row, none that fails its own hash."""
-        layouts: dict[tuple[str, Layout], int] = {}
-        rows: list[PageRow] = []
-        size = 0
+        draft = PageDraft(bytes_max)
         for position, whole in enumerate(ranges):
             for table, first, end in self._tables(stream, whole):
-                for row in self._rows(table, first, end):
-                    if rows and size > bytes_max:
-                        left = RowRange(RowKey(table.name, row[0]), whole.end)
-                        return RepairDraft(layouts=tuple(layouts), rows=rows, rest=(left, *ranges[position + 1 :]))
-                    stored = self._states.from_row(table, row, vector)
-                    if hash_row(table.name, prove_row(RowId(row[0]), stored.row)) != stored.hash:
-                        continue
-                    spelled = spell_row(RowId(row[0]), stored.row)
-                    index = layouts.setdefault((table.name, spelled.layout), len(layouts))
-                    stamps = tuple(sorted(spelled.stamp_by_index.items()))
-                    rows.append((index, spelled.born, spelled.body, stamps))
-                    size += len(spelled.body) + _ROW_OVERHEAD_BYTES + STAMP_BYTES * len(stamps)
-        return RepairDraft(layouts=tuple(layouts), rows=rows, rest=())
+                for row in self._spelling.spell(table, self._rows(table, first, end), vector):
+                    if not draft.add(table.name, row):
+                        left = RowRange(RowKey(table.name, row.row_id), whole.end)
+                        return RepairDraft(sections=draft.sections(), rest=(left, *ranges[position + 1 :]))
+        return RepairDraft(sections=draft.sections(), rest=())
 
     def _tables(self, stream: Stream, whole: RowRange) -> Iterator[tuple[ReplicatedTable, bytes, bytes]]:
         """Yield each table that the range touches with the ids from which on and below which its rows are in it."""
@@ -105,13 +93,10 @@ class RowRanges:
 
     def _rows(self, table: ReplicatedTable, first: bytes, end: bytes) -> Iterator[Row]:
         while chunk := self._database.query(
-            f"SELECT r.id, r.generation, r.hlc, r.origin, r.seq, r.cells, r.hash, {table.selected}"
-            f" FROM {table.row_table} r LEFT JOIN main.{table.name} t ON t.id = r.id"
-            f" WHERE r.id >= ? AND r.id < ? ORDER BY r.id LIMIT {_ROWS_PER_PAGE_READ}",
-            (first, end),
+            f"{selection(table)} WHERE r.id >= ? AND r.id < ? ORDER BY r.id LIMIT {_ROWS_PER_PAGE_READ}", (first, end)
         ):
             yield from chunk
-            first = chunk[-1][0] + b"\0"
+            first = row_id_of(chunk[-1]) + b"\0"
 
     @staticmethod
     def _sum(hashes: "Sequence[bytes] | Iterator[bytes]") -> RangeSum:

@@ -9,6 +9,7 @@ there is lies in `cells`, a msgpack array of five:
 - `unknown` {column: [strategy code, payload]}: of a newer version's columns, which the table does not have.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -48,6 +49,8 @@ _NOTHING = Cells([], {}, [], {}, {})
 # SQLite's limit is 32,766 parameters a statement; above some hundred rows nothing is gained.
 _ROWS_PER_STATEMENT = 500
 RECORD_BYTES = 48
+# A statement for each birth costs as much as this many rows of one statement for all.
+_ROWS_PER_RUN_MIN = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,21 +140,55 @@ class RowStates:
         return StoredRow(row=state, hash=row_hash, hidden=hidden)
 
     def insert_fresh(
-        self, table: ReplicatedTable, row_ids: Sequence[bytes], hashes: Sequence[bytes], stamp: Stamp
+        self,
+        table: ReplicatedTable,
+        row_ids: Sequence[bytes],
+        hashes: Sequence[bytes],
+        births: Sequence[tuple[int, Stamp]],
     ) -> None:
-        """Write the states of rows that were just born under one stamp, with their hashes."""
-        records = b"".join(chain.from_iterable(zip(row_ids, hashes, strict=True)))
+        """Write the states of rows that were just born, with their hashes.
+
+        `births` says, in runs, how many of them were born under which stamp.
+        """
+        if len(births) * _ROWS_PER_RUN_MIN > len(row_ids):
+            self._insert_born_apart(table, row_ids, hashes, births)
+            return
+        start = 0
+        for count, stamp in births:
+            end = start + count
+            records = b"".join(chain.from_iterable(zip(row_ids[start:end], hashes[start:end], strict=True)))
+            self._database.change(
+                f"INSERT INTO {table.row_table} (id, generation, hlc, origin, seq, hash) SELECT"
+                f" substr(?1, value * {RECORD_BYTES} + 1, 16), 1, ?2, ?3, ?4,"
+                f" substr(?1, value * {RECORD_BYTES} + 17, 32) FROM generate_series(0, ?5 - 1)",
+                (
+                    records,
+                    stamp_hlc(stamp).to_bytes(8, "big"),
+                    self._origins.number(stamp_origin(stamp)),
+                    stamp_seq(stamp),
+                    count,
+                ),
+            )
+            start = end
+
+    def _insert_born_apart(
+        self,
+        table: ReplicatedTable,
+        row_ids: Sequence[bytes],
+        hashes: Sequence[bytes],
+        births: Sequence[tuple[int, Stamp]],
+    ) -> None:
+        """Do the same with one statement, where there are about as many births as rows."""
+        times: list[bytes] = []
+        numbers: list[int] = []
+        for count, stamp in births:
+            times += [stamp_hlc(stamp).to_bytes(8, "big")] * count
+            numbers += [self._origins.number(stamp_origin(stamp)) << 31 | stamp_seq(stamp)] * count
         self._database.change(
             f"INSERT INTO {table.row_table} (id, generation, hlc, origin, seq, hash) SELECT"
-            f" substr(?1, value * {RECORD_BYTES} + 1, 16), 1, ?2, ?3, ?4, substr(?1, value * {RECORD_BYTES} + 17, 32)"
-            " FROM generate_series(0, ?5 - 1)",
-            (
-                records,
-                stamp_hlc(stamp).to_bytes(8, "big"),
-                self._origins.number(stamp_origin(stamp)),
-                stamp_seq(stamp),
-                len(row_ids),
-            ),
+            " substr(?1, key * 56 + 1, 16), 1, substr(?1, key * 56 + 17, 8), value >> 31, value & 2147483647,"
+            " substr(?1, key * 56 + 25, 32) FROM json_each(?2)",
+            (b"".join(chain.from_iterable(zip(row_ids, times, hashes, strict=True))), json.dumps(numbers)),
         )
 
     def hide(self, table: ReplicatedTable, hidden_by_id: Mapping[bytes, Mapping[str, Any]]) -> None:

@@ -1,6 +1,6 @@
 """Makes the signed pages in which rows travel to a peer: the pages of a snapshot, and those that repair ranges."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from crdt.identifiers import DeviceId
 from crdt.row import Layout
@@ -8,7 +8,7 @@ from node.store.authoring import Author
 from node.store.row_ranges import RowRanges
 from node.store.store_parts import SnapshotPage, StoreParts
 from sync.row_ranges import RowRange
-from sync.snapshot import REPAIR_ID, START, Manifest, PageRow, RowKey, make_page
+from sync.snapshot import REPAIR_ID, START, Manifest, PageSection, RowKey, make_page
 from sync.streams import Stream
 
 
@@ -21,7 +21,7 @@ class SignedPages:
         """Read from `parts`, sign for `author`."""
         self._parts = parts
         self._author = author
-        self.ranges = RowRanges(parts.database, parts.catalogue, parts.states)
+        self.ranges = RowRanges(parts.database, parts.catalogue, parts.spelling)
 
     def manifest(self, stream: Stream, snapshot_id: bytes) -> Manifest:
         """Return what pages of a stream read from now on are of."""
@@ -38,7 +38,7 @@ class SignedPages:
         """Return the signed page `index` of a snapshot, of the rows that follow `after`."""
         vector = self._parts.log.view().stream(manifest.stream).frontier.vector()
         draft = self._parts.reader.read(manifest.stream, vector, after, bytes_max)
-        raw = self._signed(manifest, index, after, draft.layouts, draft.rows)
+        raw = self._signed(manifest, index, after, draft.sections)
         return SnapshotPage(raw=raw, next_cursor=draft.next_cursor)
 
     def read_repair(
@@ -47,23 +47,21 @@ class SignedPages:
         """Return what a page of rows of these ranges is of, the signed page, and the ranges that are left."""
         manifest = self.manifest(stream, REPAIR_ID)
         draft = self.ranges.read(stream, ranges, manifest.frontier.vector(), bytes_max)
-        return manifest, self._signed(manifest, 0, START, draft.layouts, draft.rows), draft.rest
+        return manifest, self._signed(manifest, 0, START, draft.sections), draft.rest
 
     def _signed(
         self,
         manifest: Manifest,
         index: int,
         after: RowKey,
-        layouts: tuple[tuple[str, Layout], ...],
-        rows: Sequence[PageRow],
+        section_by_layout: Mapping[tuple[str, Layout], PageSection],
     ) -> bytes:
         return make_page(
             sender=DeviceId(self._author.device_id),
             manifest=manifest,
             index=index,
             after=after,
-            layouts=layouts,
-            rows=rows,
+            section_by_layout=section_by_layout,
             realm_id=self._author.realm_id,
             sign_seed=self._author.sign_seed,
         )

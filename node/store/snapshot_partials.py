@@ -8,12 +8,14 @@ Which snapshots brought these pages is known in memory alone: a restart ends eve
 that could still come to its end.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
 from node.store.database import Database
 from sync.errors import RemoteProtocolError
 from sync.frontier import Frontier
-from sync.snapshot import START, Manifest, Page, RowKey
+from sync.snapshot import START, Manifest, RowKey
 from sync.streams import Stream
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -45,18 +47,21 @@ class SnapshotPartials:
             return START
         return key
 
-    def advance(self, page: Page, manifest: Manifest) -> None:
-        """Take note of a joined page. Raises RemoteProtocolError if rows before it are missing, or out of order."""
+    def advance(self, after: RowKey, bounds: Sequence[tuple[RowKey, RowKey]], manifest: Manifest) -> None:
+        """Take note of a page that follows `after`; `bounds` are the first and last rows of each of its layouts.
+
+        Raises RemoteProtocolError if rows before it are missing, or it holds some from before its beginning.
+        """
         partial = self._read(manifest.stream)
         key, frontier = partial if partial is not None else (START, manifest.frontier)
-        if page.header.after.stands_after(key):
+        if after.stands_after(key):
             raise RemoteProtocolError("a snapshot page leaves out rows before it")
-        last = page.header.after
-        for row_key in page.row_keys():
-            if not row_key.stands_after(last):
+        reached = after
+        for first, last in bounds:
+            if not first.stands_after(after):
                 raise RemoteProtocolError("the rows of a snapshot page are out of order")
-            last = row_key
-        reached = last if last.stands_after(key) else key
+            reached = last if last.stands_after(reached) else reached
+        reached = reached if reached.stands_after(key) else key
         self._database.change(
             "INSERT INTO _snapshot_partial VALUES (?, ?, ?, ?) ON CONFLICT(stream) DO UPDATE SET"
             " table_name = excluded.table_name, row_id = excluded.row_id, frontier = excluded.frontier",

@@ -20,6 +20,7 @@ from node.store.merge import Merge
 from node.store.origins import Origins
 from node.store.receiving import Receiving
 from node.store.rewriting import Rewriting
+from node.store.row_spelling import RowSpelling
 from node.store.row_state import RowStates
 from node.store.snapshot import SnapshotReader
 from node.store.snapshot_partials import SnapshotPartials
@@ -58,6 +59,7 @@ class StoreParts:
     merge: Merge
     foreign: ForeignTables
     reader: SnapshotReader
+    spelling: RowSpelling
     partials: SnapshotPartials
     history: History
     forgetting: Forgetting

@@ -6,7 +6,7 @@ time: a list must not wait for it, nor fail because of one row.
 
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from crdt.identifiers import RowId, row_id_to_text
 from crdt.row import hash_row, prove_row
@@ -15,7 +15,6 @@ from node.store.catalogue import Catalogue, ReplicatedTable
 from node.store.change_log import ChangeLog
 from node.store.database import Database
 from node.store.row_state import RowStates
-from sync.snapshot import Page
 
 logger = logging.getLogger(__name__)
 
@@ -61,13 +60,13 @@ class Verification:
         ]
         return found + [row_id for row_id in row_ids if row_id not in stored and self._stands(declared, row_id)]
 
-    def damaged_of(self, page: Page) -> dict[str, list[bytes]]:
-        """Return, by table, those rows of a page that stand here and are not what their hashes say."""
-        row_ids_by_table: dict[str, list[bytes]] = {}
-        for key in page.row_keys():
-            if key.table in self._catalogue.table_by_name and key.is_sound():
-                row_ids_by_table.setdefault(key.table, []).append(key.row_id)
-        found = {table: self.damaged(table, row_ids) for table, row_ids in row_ids_by_table.items()}
+    def damaged_by_table(self, row_ids_by_table: Mapping[str, Sequence[bytes]]) -> dict[str, list[bytes]]:
+        """Return, by table, those rows that stand here and are not what their hashes say."""
+        found = {
+            table: self.damaged(table, row_ids)
+            for table, row_ids in row_ids_by_table.items()
+            if table in self._catalogue.table_by_name
+        }
         return {table: row_ids for table, row_ids in found.items() if row_ids}
 
     def note_listed(self, table: str, row_ids: Sequence[bytes]) -> None:

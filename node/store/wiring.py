@@ -18,11 +18,13 @@ from node.store.fork_log import ForkLog
 from node.store.history import History
 from node.store.incarnation_guard import IncarnationGuard
 from node.store.incoming import Incoming
+from node.store.incoming_pages import IncomingPages
 from node.store.merge import Merge
 from node.store.origins import Origins
 from node.store.plain_edits import PlainEdits
 from node.store.receiving import Receiving
 from node.store.rewriting import Rewriting
+from node.store.row_spelling import RowSpelling
 from node.store.row_state import RowStates
 from node.store.schema import Component
 from node.store.schema_registry import create_table
@@ -71,6 +73,7 @@ def wire(
     partials = SnapshotPartials(ground.database)
     rewriting = _rewriting(ground, author, entropy)
     verification = Verification(ground.database, ground.catalogue, ground.states, ground.log)
+    spelling = RowSpelling(ground.states, ground.origins)
     return StoreParts(
         database=ground.database,
         catalogue=ground.catalogue,
@@ -84,10 +87,11 @@ def wire(
         merge=merge,
         foreign=foreign,
         partials=partials,
-        receiving=_receiving(ground, Incoming(foreign, merge), partials, rewriting, verification, author, full_text),
+        receiving=_receiving(ground, foreign, merge, partials, rewriting, verification, author, full_text),
         rewriting=rewriting,
         derived=_derived(ground, capture, merge, author, full_text),
-        reader=SnapshotReader(ground.database, ground.catalogue, ground.states, ground.origins),
+        reader=SnapshotReader(ground.database, ground.catalogue, spelling),
+        spelling=spelling,
         guard=guard,
         forks=ForkLog(ground.database, ground.origins, ground.log, author.realm_id),
         verification=verification,
@@ -134,7 +138,8 @@ def _rewriting(ground: Ground, author: Author, entropy: Entropy) -> Rewriting:
 
 def _receiving(
     ground: Ground,
-    incoming: Incoming,
+    foreign: ForeignTables,
+    merge: Merge,
     partials: SnapshotPartials,
     rewriting: Rewriting,
     verification: Verification,
@@ -145,7 +150,8 @@ def _receiving(
         database=ground.database,
         catalogue=ground.catalogue,
         origins=ground.origins,
-        incoming=incoming,
+        incoming=Incoming(foreign, merge),
+        incoming_pages=IncomingPages(foreign, merge),
         log=ground.log,
         partials=partials,
         rewriting=rewriting,

@@ -1,6 +1,6 @@
 """Planted bugs in how snapshots go on, how they meet ordinary batches, and how the log is compacted."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from node.store import store as store_module
@@ -13,7 +13,7 @@ from node.store.snapshot_partials import SnapshotPartials
 from simulations.mutants.registry import STATE_CHECKS, Mutant, focused, replaced
 from sync.errors import RemoteProtocolError
 from sync.frontier import Frontier
-from sync.snapshot import Manifest, Page, RowKey
+from sync.snapshot import Manifest, RowKey
 from sync.streams import Stream
 
 _JOINING = focused(tables=("drill_settings", "drill_items"), snapshot=0.3, devices=3, steps=80)
@@ -32,9 +32,11 @@ def _forgets_its_place() -> Iterator[None]:
     """A snapshot begins behind rows that the receiver never had, and nobody minds."""
     original = SnapshotPartials.advance
 
-    def advance(self: SnapshotPartials, page: Page, manifest: Manifest) -> None:
+    def advance(
+        self: SnapshotPartials, after: RowKey, bounds: Sequence[tuple[RowKey, RowKey]], manifest: Manifest
+    ) -> None:
         try:
-            original(self, page, manifest)
+            original(self, after, bounds, manifest)
         except RemoteProtocolError:
             return
 

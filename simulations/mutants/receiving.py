@@ -9,7 +9,8 @@ from crdt.row import RowState
 from node.store import full_text, merge, receiving
 from node.store.change_log import Progress
 from node.store.dependencies import Dependencies
-from node.store.incoming import Applied, Incoming
+from node.store.incoming import Applied
+from node.store.incoming_pages import IncomingPages
 from node.store.receiving import ApplyReport, Receiving
 from node.store.store import Store
 from simulations.mutants.registry import STATE_CHECKS, Mutant, focused, replaced
@@ -113,16 +114,16 @@ def _batch_by_batch() -> Iterator[None]:
 
 @contextmanager
 def _snapshot_replaces() -> Iterator[None]:
-    original = Incoming.apply_page
+    original = IncomingPages.join
 
     def theirs(mine: RowState, arrived: RowState) -> RowState:
         return arrived
 
-    def apply_page(self: Incoming, *args: object, **kwargs: object) -> Applied:
+    def join(self: IncomingPages, *args: object) -> Applied:
         with replaced(merge, "join_rows", theirs):
-            return original(self, *args, **kwargs)  # type: ignore[arg-type]
+            return original(self, *args)  # type: ignore[arg-type]
 
-    with replaced(Incoming, "apply_page", apply_page):
+    with replaced(IncomingPages, "join", join):
         yield
 
 

@@ -221,15 +221,15 @@ def _opened(world: World, source: Device, raw: bytes) -> Page:
 
 
 def _too_far_ahead(page: Page, now_milliseconds: int) -> bool:
-    stamps = [stamp for _, born, _, own in page.rows for stamp in (born, *(stamp for _, stamp in own))]
+    stamps = set[bytes]().union(*(section.all_stamps() for section in page.sections))
     newest = max((stamp_hlc(Stamp(stamp)) for stamp in stamps), default=0)
     return hybrid_milliseconds(newest) > now_milliseconds + CLOCK_AHEAD_MILLISECONDS_MAX
 
 
 def _learn_page(source: Device, destination: Device, page: Page) -> None:
-    for layout_index, _, row, _ in page.rows:
-        key = (page.header.layouts[layout_index][0], bytes(decode(row)[0]))
-        destination.model.learn_changes(source.model.changes_by_row[key].values())
+    for (table, _), section in zip(page.header.layouts, page.sections, strict=True):
+        for row in decode(section.as_array()):
+            destination.model.learn_changes(source.model.changes_by_row[table, bytes(row[0])].values())
 
 
 def _apply(world: World, device: Device, raws: list[bytes], now: int) -> None:

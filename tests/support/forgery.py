@@ -11,9 +11,12 @@ from node.store.catalogue import Catalogue
 from sync.batch import NO_PREVIOUS, BatchDraft, make_batch
 from sync.frontier import EMPTY_FRONTIER, PREFIX_BYTES, Dependency, Frontier
 from sync.identifiers import BatchHash
-from sync.snapshot import Manifest, PageRow, make_page
+from sync.snapshot import Manifest, PageSection, SectionDraft, make_page
 from sync.streams import Stream
 from tests.support.realm import Replica
+
+#: (layout index, born, spelled row, ((column index, stamp), …))
+PageRow = tuple[int, bytes, bytes, tuple[tuple[int, bytes], ...]]
 
 FORGED_INCARNATION = b"forgery!"
 SNAPSHOT_ID = b"forged snapshot!"
@@ -27,6 +30,16 @@ def layout_of(replica: Replica, table: str) -> Layout:
 def column(name: str, strategy: str) -> tuple[str, int]:
     """Return one column of a layout."""
     return name, STRATEGY_BY_NAME[strategy].code
+
+
+def sections_of(
+    layouts: Sequence[tuple[str, Layout]], rows: Sequence[PageRow]
+) -> dict[tuple[str, Layout], PageSection]:
+    """Return the sections of rows, those of each layout in the order in which they are given."""
+    drafts = [SectionDraft() for _ in layouts]
+    for index, born, body, stamps in rows:
+        drafts[index].add(born, body, stamps)
+    return {layout: draft.finish() for layout, draft in zip(layouts, drafts, strict=True)}
 
 
 class Forger:
@@ -91,8 +104,7 @@ class Forger:
             sender=self.member.device_id,
             manifest=manifest,
             index=0,
-            layouts=tuple(layouts),
-            rows=rows,
+            section_by_layout=sections_of(layouts, rows),
             realm_id=self.member.author.realm_id,
             sign_seed=self.member.author.sign_seed,
         )

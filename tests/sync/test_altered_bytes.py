@@ -12,7 +12,7 @@ from simulations.world.realm import found_realm
 from sync.batch import NO_PREVIOUS, BatchDraft, UnknownAuthor, make_batch, open_batch
 from sync.errors import RemoteProtocolError
 from sync.frontier import Frontier
-from sync.snapshot import Manifest, make_page, open_page
+from sync.snapshot import Manifest, PageSection, make_page, open_page
 from sync.streams import Stream
 
 REALM = found_realm(1, 1, 1_795_219_200_000)
@@ -57,8 +57,7 @@ def _page() -> bytes:
         sender=DEVICE.device_id,
         manifest=Manifest(stream=Stream.FILES, snapshot_id=bytes(16), frontier=Frontier(), rows=1),
         index=0,
-        layouts=(("tabelle", SPELLED.layout),),
-        rows=[(0, STAMP, SPELLED.body, ())],
+        section_by_layout={("tabelle", SPELLED.layout): PageSection([(1, STAMP)], [], SPELLED.body)},
         realm_id=REALM.realm_id,
         sign_seed=DEVICE.sign_seed,
     )

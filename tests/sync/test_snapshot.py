@@ -12,7 +12,7 @@ from sync.errors import Rejected, RemoteProtocolError
 from sync.frontier import EMPTY_FRONTIER, Frontier, FrontierEntry
 from sync.identifiers import RealmId
 from sync.packing import PLAIN
-from sync.snapshot import Manifest, Page, PageRow, make_page, open_page
+from sync.snapshot import Manifest, Page, PageSection, SectionDraft, make_page, open_page
 from sync.streams import Stream
 
 SEED = b"s" * 32
@@ -22,19 +22,27 @@ REALM = RealmId(b"r" * 32)
 LAYOUTS = (("notes", (("body", 1), ("kind", 2))), ("tags", (("names", 3),)))
 ORIGIN = Origin(b"o" * 40)
 STAMP = make_stamp(5, ORIGIN, 1)
-ROWS: list[PageRow] = [
-    (0, STAMP, b"row one", ()),
-    (0, STAMP, b"row two", ((1, make_stamp(6, ORIGIN, 2)),)),
-    (1, STAMP, b"three", ()),
+SECTIONS: list[PageSection] = [
+    PageSection([(2, STAMP)], [(1, [(1, make_stamp(6, ORIGIN, 2))])], b"rows one and two"),
+    PageSection([(1, STAMP)], [], b"row three"),
 ]
 
 
 def made(
-    rows: list[PageRow] = ROWS, *, seed: bytes = SEED, index: int = 0, snapshot_id: bytes = b"snapshot id 16 b"
+    sections: list[PageSection] = SECTIONS,
+    *,
+    seed: bytes = SEED,
+    index: int = 0,
+    snapshot_id: bytes = b"snapshot id 16 b",
 ) -> bytes:
     manifest = Manifest(stream=Stream.MEMORIES, snapshot_id=snapshot_id, frontier=EMPTY_FRONTIER, rows=3)
     return make_page(
-        sender=SENDER, manifest=manifest, index=index, layouts=LAYOUTS, rows=rows, realm_id=REALM, sign_seed=seed
+        sender=SENDER,
+        manifest=manifest,
+        index=index,
+        section_by_layout=dict(zip(LAYOUTS, sections, strict=False)),
+        realm_id=REALM,
+        sign_seed=seed,
     )
 
 
@@ -42,16 +50,39 @@ def opened(raw: bytes) -> Page:
     return open_page(raw, REALM, SENDER, PUBLIC)
 
 
-@pytest.mark.parametrize("rows", [[], ROWS, [(0, STAMP, b"x" * 900, ())] * 50])
-def test_a_page_opens_as_it_was_signed(rows: list[PageRow]) -> None:
-    page = opened(made(rows, index=3))
-    assert page.rows == rows
+def resigned(body: object, *, fields: dict[int, object] | None = None) -> bytes:
+    """Return the page with another body, and other fields of its header, as its sender could sign it."""
+    header: list[object] = msgspec.msgpack.decode(msgspec.msgpack.decode(made())[0])
+    packed = body if isinstance(body, bytes) else msgspec.msgpack.encode(body)
+    header[7], header[8] = len(packed), crypto.hash256(packed, person=b"nuthatch-page")
+    for position, value in (fields or {}).items():
+        header[position] = value
+    said = msgspec.msgpack.encode(header)
+    signature = crypto.sign(SEED, crypto.signed_message("page", REALM, said))
+    return msgspec.msgpack.encode((said, signature, PLAIN, packed))
+
+
+@pytest.mark.parametrize("sections", [[], SECTIONS, [PageSection([(50, STAMP)], [], b"x" * 45_000)]])
+def test_a_page_opens_as_it_was_signed(sections: list[PageSection]) -> None:
+    page = opened(made(sections, index=3))
+    assert page.sections == sections
     assert (page.header.index, page.header.sender, page.header.stream) == (3, SENDER, Stream.MEMORIES)
+    assert page.header.count == sum(section.row_count() for section in sections)
 
 
-@pytest.mark.parametrize("rows", [ROWS, [(0, STAMP, b"compressed " * 60, ())]])
-def test_a_page_with_any_bit_flipped_is_refused_or_means_the_same(rows: list[PageRow]) -> None:
-    raw = made(rows)
+def test_rows_that_are_gathered_come_in_runs_of_one_birth() -> None:
+    draft = SectionDraft()
+    later = make_stamp(6, ORIGIN, 2)
+    for born, body, stamps in ((STAMP, b"a", ()), (STAMP, b"b", ((0, later),)), (later, b"c", ()), (STAMP, b"d", ())):
+        draft.add(born, body, stamps)
+    section = draft.finish()
+    assert section == PageSection([(2, STAMP), (1, later), (1, STAMP)], [(1, [(0, later)])], b"abcd")
+    assert (section.row_count(), section.all_stamps()) == (4, {STAMP, later})
+
+
+@pytest.mark.parametrize("sections", [SECTIONS, [PageSection([(1, STAMP)], [], b"compressed " * 60)]])
+def test_a_page_with_any_bit_flipped_is_refused_or_means_the_same(sections: list[PageSection]) -> None:
+    raw = made(sections)
     page = opened(raw)
     accepted = 0
     for position in range(len(raw)):
@@ -85,23 +116,48 @@ def test_a_page_of_another_sender_realm_or_key_is_refused() -> None:
         opened(made(seed=b"t" * 32))
 
 
-OUT_OF_BOUNDS: dict[str, list[PageRow]] = {
-    "no such layout": [(2, STAMP, b"row", ())],
-    "a negative layout": [(-1, STAMP, b"row", ())],
-    "a short stamp": [(0, STAMP[:-1], b"row", ())],
-    "a number that no database holds": [(0, make_stamp(5, ORIGIN, SEQUENCE_MAX + 1), b"row", ())],
-    "a cell's stamp that is short": [(0, STAMP, b"row", ((0, b"stamp"),))],
-    "a cell's number that no database holds": [(0, STAMP, b"row", ((0, make_stamp(5, ORIGIN, 2**40)),))],
-    "a stamp for no column": [(0, STAMP, b"row", ((2, STAMP),))],
-    "two stamps for one column": [(0, STAMP, b"row", ((0, STAMP), (0, STAMP)))],
-    "stamps out of order": [(0, STAMP, b"row", ((1, STAMP), (0, STAMP)))],
+OUT_OF_BOUNDS: dict[str, PageSection] = {
+    "no birth at all": PageSection([], [], b""),
+    "a birth of no row": PageSection([(0, STAMP)], [], b""),
+    "a birth of less than no row": PageSection([(2, STAMP), (-1, make_stamp(6, ORIGIN, 2))], [], b"row"),
+    "a run that goes on in another": PageSection([(1, STAMP), (1, STAMP)], [], b"row"),
+    "a short stamp": PageSection([(1, STAMP[:-1])], [], b"row"),
+    "a number that no database holds": PageSection([(1, make_stamp(5, ORIGIN, SEQUENCE_MAX + 1))], [], b"row"),
+    "a cell's stamp that is short": PageSection([(1, STAMP)], [(0, [(0, b"stamp")])], b"row"),
+    "a cell's number that no database holds": PageSection(
+        [(1, STAMP)], [(0, [(0, make_stamp(5, ORIGIN, 2**40))])], b"row"
+    ),
+    "a stamp for no column": PageSection([(1, STAMP)], [(0, [(2, STAMP)])], b"row"),
+    "two stamps for one column": PageSection([(1, STAMP)], [(0, [(0, STAMP), (0, STAMP)])], b"row"),
+    "stamps out of order": PageSection([(1, STAMP)], [(0, [(1, STAMP), (0, STAMP)])], b"row"),
+    "stamps that are none": PageSection([(1, STAMP)], [(0, [])], b"row"),
+    "stamps of no row": PageSection([(1, STAMP)], [(1, [(0, STAMP)])], b"row"),
+    "rows with stamps out of order": PageSection([(2, STAMP)], [(1, [(0, STAMP)]), (0, [(0, STAMP)])], b"row"),
 }
 
 
 @pytest.mark.parametrize("flaw", OUT_OF_BOUNDS)
 def test_a_signed_page_out_of_bounds_is_refused(flaw: str) -> None:
     with pytest.raises(RemoteProtocolError, match="out of bounds"):
-        opened(made(OUT_OF_BOUNDS[flaw]))
+        opened(made([OUT_OF_BOUNDS[flaw]]))
+
+
+def test_a_signed_page_whose_layouts_are_not_its_sections_is_refused() -> None:
+    layouts = msgspec.msgpack.decode(msgspec.msgpack.decode(made())[0])[5]
+    assert opened(resigned(SECTIONS)).sections == SECTIONS
+    with pytest.raises(RemoteProtocolError, match="one section for each layout"):
+        opened(resigned(SECTIONS[:1]))
+    with pytest.raises(RemoteProtocolError, match="out of bounds"):
+        opened(resigned(SECTIONS, fields={5: [layouts[0], layouts[0]]}))
+    with pytest.raises(RemoteProtocolError, match="another number of rows"):
+        opened(resigned(SECTIONS, fields={6: 4}))
+
+
+def test_a_signed_page_of_another_spelling_is_refused() -> None:
+    body = msgspec.msgpack.encode(SECTIONS)
+    assert body[:1] == b"\x92"
+    with pytest.raises(RemoteProtocolError, match="canonically"):
+        opened(resigned(b"\xdc\0\x02" + body[1:]))
 
 
 @pytest.mark.parametrize("snapshot_id", [b"", b"short", b"x" * 17])
@@ -141,17 +197,12 @@ def test_no_bytes_raise_anything_but_a_verdict_on_the_peer(data: st.DataObject) 
 
 
 def test_signed_rows_that_nest_without_end_are_refused() -> None:
-    body = b"\x91" * 100_000 + b"\xc0"
-    fields: list[object] = msgspec.msgpack.decode(msgspec.msgpack.decode(made())[0])
-    fields[6], fields[7] = len(body), crypto.hash256(body, person=b"nuthatch-page")
-    header = msgspec.msgpack.encode(fields)
-    signature = crypto.sign(SEED, crypto.signed_message("page", REALM, header))
     with pytest.raises(RemoteProtocolError):
-        opened(msgspec.msgpack.encode((header, signature, PLAIN, body)))
+        opened(resigned(b"\x91" * 100_000 + b"\xc0"))
 
 
 def test_a_compressed_page_is_compressed() -> None:
-    raw = made([(0, STAMP, b"x" * 5_000, ())])
+    raw = made([PageSection([(1, STAMP)], [], b"x" * 5_000)])
     assert len(raw) < 1_000
     assert zstandard.frame_content_size(msgspec.msgpack.decode(raw)[3]) > 5_000
 

@@ -1,6 +1,8 @@
 """Rows that are inserted in bulk are captured, stored and sent exactly as those that plain SQL inserts."""
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from node.errors import ConstraintError, DamagedRowError
 from node.store import transaction as bulk
@@ -84,3 +86,48 @@ def test_what_no_row_can_hold_is_refused_and_leaves_nothing(
     with pytest.raises(ConstraintError), here.store.transaction() as transaction:
         transaction.insert_rows("drill_items", columns, [row])
     assert shown(here) == []
+
+
+TITLES = (
+    st.just("the same"),
+    st.sampled_from(["user", "assistant", "", "ünï"]),
+    st.text("abc", min_size=4, max_size=4),
+    st.text("aé\U0001f426", min_size=3, max_size=3),
+    st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=70),
+)
+BODIES = (*TITLES, st.none(), st.none() | st.sampled_from(["a", "b"]), st.none() | TITLES[-1])
+PAYLOADS = (
+    st.none(),
+    st.just(b"\0"),
+    st.binary(min_size=5, max_size=5),
+    st.sampled_from([b"", b"a", None]),
+    st.none() | st.binary(max_size=40),
+)
+SIZES = (st.none(), st.just(2**40), st.none() | st.integers(-(2**53), 2**53))
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> list[tuple[object, ...]]:
+    """Draw rows whose columns are alike, as those of real tables are, each in one of the ways that are told apart."""
+    title, body = draw(st.sampled_from(TITLES)), draw(st.sampled_from(BODIES))
+    payload, size = draw(st.sampled_from(PAYLOADS)), draw(st.sampled_from(SIZES))
+    count = draw(st.integers(1, 40))
+    return [(row_id(number), draw(title), draw(body), draw(payload), draw(size)) for number in range(count)]
+
+
+@settings(max_examples=60, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=tables())
+def test_bulk_rows_of_any_kind_are_stored_as_plain_rows_are(here: Replica, rows: list[tuple[object, ...]]) -> None:
+    columns = ("id", "title", "body", "payload", "size")
+    said: list[list[Row]] = []
+    for bulk_insert in (True, False):
+        with here.store.transaction() as transaction:
+            transaction.execute("DELETE FROM drill_items")
+            if bulk_insert:
+                transaction.insert_rows("drill_items", columns, rows)
+            else:
+                marks = ", ".join("?" * len(columns))
+                transaction.execute_many(f"INSERT INTO drill_items ({', '.join(columns)}) VALUES ({marks})", rows)
+        said.append(here.query(f"SELECT {', '.join(f'{name}, typeof({name})' for name in columns)} FROM drill_items"))
+    assert said[0] == said[1]
+    here.store.require_whole("drill_items", [row_id(number) for number in range(len(rows))])
