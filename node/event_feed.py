@@ -14,16 +14,18 @@ PENDING_EVENTS_MAX = 1_000
 
 
 class EventFeed:
-    """One writer, any number of followers, all on one event loop."""
+    """One writer, any number of followers, all on one event loop; `dropped` counts what followers lost."""
 
     def __init__(self) -> None:
         self._queues: set[asyncio.Queue[NodeEvent]] = set()
+        self.dropped = 0
 
     def publish(self, event: NodeEvent) -> None:
         """Hand an event to every follower; never waits."""
         for queue in self._queues:
             if queue.full():
                 queue.get_nowait()
+                self.dropped += 1
             queue.put_nowait(event)
 
     @contextmanager

@@ -55,6 +55,11 @@ class Home:
         return self.directory / "api.json"
 
     @property
+    def token_file(self) -> Path:
+        """The same token alone, for collectors of metrics that read it from a file."""
+        return self.directory / "api.token"
+
+    @property
     def config_file(self) -> Path:
         """The settings of this device."""
         return self.directory / "config.toml"

@@ -9,6 +9,7 @@ from crdt.identifiers import DeviceId, origin_device
 from node.clock import Clock
 from node.entropy import Entropy
 from node.errors import StorageError
+from node.metrics import Traffic
 from node.store.change_log import StoredBatch
 from node.store.store import Store
 from sync.crypto import AEAD_NONCE_BYTES
@@ -93,6 +94,7 @@ class Replication:
         self._tidy_at_seconds = 0.0
         self._compact_at_seconds = 0.0
         self._receiver_by_stream: dict[Stream, _Receiver] = {}
+        self.traffic = Traffic()
         self.membership_moved: list[Callable[[Membership], None]] = []
         self.membership = self._open_membership()
 
@@ -117,7 +119,7 @@ class Replication:
             case ApplyBatches():
                 return self._apply_batches(effect, session)
             case ApplyPage(number=number, manifest=manifest, page=page_raw):
-                self.store.apply_page(page_raw, manifest, self._peer(session), self.membership.roster)
+                self._apply_page(page_raw, manifest, session)
                 self._note_page(manifest.stream, session)
                 return session.page_applied(number, view=self.store.view())
             case PlaceSnapshot(manifest=manifest):
@@ -134,7 +136,7 @@ class Replication:
                 manifest, raw, rest = self.store.pages().read_repair(stream, ranges, bytes_max)
                 return session.repair_read(manifest, envelope=self._seal([raw]), rest=rest)
             case ApplyRepair(number=number, manifest=manifest, page=page_raw):
-                self.store.apply_page(page_raw, manifest, self._peer(session), self.membership.roster)
+                self._apply_page(page_raw, manifest, session)
                 return session.page_applied(number, view=self.store.view())
             case AdoptSnapshot(number=number, manifest=manifest):
                 self.store.adopt_snapshot(manifest)
@@ -169,6 +171,7 @@ class Replication:
         if effect.after.covers_all(log_base):
             batches = self.store.read_batches(stream, effect.after, effect.bytes_max)
             bundle = self._bundle(batches) if batches else None
+            self.traffic.batches_sent += len(batches)
         return session.batches_read(stream, log_base=log_base, bundle=bundle)
 
     def _add_up(self, stream: Stream, *, fresh: bool) -> None:
@@ -216,7 +219,10 @@ class Replication:
     def _apply_batches(self, effect: ApplyBatches, session: Session) -> list[Effect]:
         joining = {stream for stream, one in self._receiver_by_stream.items() if not self._has_stalled(one)}
         now = self._clock.now_milliseconds()
+        began_seconds = self._clock.monotonic_seconds()
         report = self.store.apply_batches(effect.batches, self.membership.roster, now, joining)
+        lasted_seconds = self._clock.monotonic_seconds() - began_seconds
+        self.traffic.batches_in(len(effect.batches), len(report.refused), lasted_seconds)
         return session.batches_applied(
             effect.number,
             view=self.store.view(),
@@ -225,6 +231,11 @@ class Replication:
             refused=[refused.reason for refused in report.refused],
             forked={(fork.stream, fork.origin, fork.seq) for fork in report.forked},
         )
+
+    def _apply_page(self, raw: bytes, manifest: Manifest, session: Session) -> None:
+        began_seconds = self._clock.monotonic_seconds()
+        self.store.apply_page(raw, manifest, self._peer(session), self.membership.roster)
+        self.traffic.page_in(self._clock.monotonic_seconds() - began_seconds)
 
     def _peer(self, session: Session) -> DeviceId:
         if session.peer is None:

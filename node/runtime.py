@@ -88,6 +88,7 @@ class Runtime:
         a newcomer was given to greet devices that have not heard of it. Raises ConfigError for a malformed address.
         """
         self._replication = Replication(store=store, keys=keys, realm_id=realm_id, clock=clock, entropy=entropy)
+        self.traffic = self._replication.traffic
         self._keys = keys
         self._clock = clock
         self._entropy = entropy

@@ -13,6 +13,7 @@ from node.errors import NotRunningError, StorageError
 from node.event_feed import EventFeed
 from node.home import Home
 from node.keys.key_file import UnlockedKeys
+from node.metrics import Traffic
 from node.repositories.conflicts import Conflicts
 from node.repositories.conversations import Conversations
 from node.repositories.memories import Memories
@@ -64,6 +65,10 @@ class PeerState(Protocol):
 
 class Links(Protocol):
     """The part of a running node's runtime that operations ask."""
+
+    @property
+    def traffic(self) -> Traffic:
+        """What went over the links so far."""
 
     def peers(self) -> Sequence[PeerState]:
         """Return every other active device of the realm, connected or not."""

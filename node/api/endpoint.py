@@ -19,6 +19,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 def write_endpoint(home: Home, endpoint: Endpoint) -> None:
     """Publish the API to programs of this person (mode 0600); raises `StorageError`."""
+    write_private_file(home.token_file, endpoint.token.encode())
     write_private_file(home.api_file, msgspec.json.encode(endpoint))
 
 
@@ -32,5 +33,6 @@ def read_endpoint(home: Home) -> Endpoint:
 
 
 def remove_endpoint(home: Home) -> None:
-    """Take the API's file away when the node stops."""
+    """Take the API's files away when the node stops."""
+    home.token_file.unlink(missing_ok=True)
     home.api_file.unlink(missing_ok=True)

@@ -1,7 +1,8 @@
 """The local API of a running node: JSON over HTTP on loopback, for programs of this device that hold the token.
 
 `POST /v1/<operation>` with the request as JSON answers with the response as JSON, or, for an operation that streams,
-with one event a line. A browser is kept out three times: by the token, by refusing any request that carries an
+with one event a line. `GET /v1/events` tells what happens as server-sent events, `GET /metrics` the figures as
+Prometheus reads them. A browser is kept out three times: by the token, by refusing any request that carries an
 `Origin`, and by refusing a `Host` that is not this listener (a foreign name that resolves to loopback is the DNS-
 rebinding attack).
 """
@@ -16,12 +17,23 @@ import msgspec
 from aiohttp import web
 
 from node.api.endpoint import Endpoint, remove_endpoint, write_endpoint
+from node.api.event_stream import answer_with_events
+from node.api.exposition import CONTENT_TYPE, exposition
 from node.api.wire import encode_error
 from node.entropy import Entropy
 from node.errors import ConfigError, HostError, RefusedError, TransportError, UsageError
 from node.home import Home
 from node.operations.table import OPERATION_BY_NAME, STREAM_BY_NAME
-from node.requests import Caller, Operation, StreamOperation
+from node.requests import (
+    EVENTS,
+    METRICS,
+    Caller,
+    EventsRequest,
+    MetricsReport,
+    MetricsRequest,
+    Operation,
+    StreamOperation,
+)
 from node.transport.address import Address, parse_address
 
 _LOG = logging.getLogger(__name__)
@@ -73,12 +85,15 @@ class _Handler:
         """Answer one HTTP request; whatever goes wrong becomes an error reply and the node lives."""
         try:
             self._admit(request)
-            name = request.path.removeprefix("/v1/")
-            if operation := OPERATION_BY_NAME.get(name):
-                return await self._call(operation, await request.read())
-            if stream := STREAM_BY_NAME.get(name):
-                return await self._stream(request, stream, await request.read())
-            raise UsageError(f"There is no operation {name!r}.")
+            match request.method, request.path:
+                case "GET", "/v1/events":
+                    return await answer_with_events(request, self._caller.stream(EVENTS, EventsRequest()))
+                case "GET", "/metrics":
+                    return _figures(await self._caller.call(METRICS, MetricsRequest()))
+                case "POST", path if path.startswith("/v1/"):
+                    return await self._perform(request, path.removeprefix("/v1/"))
+                case _:
+                    raise UsageError("The local API takes POST /v1/<operation>, GET /v1/events and GET /metrics.")
         except HostError as error:
             return _error_reply(error)
         except web.HTTPException as error:
@@ -87,14 +102,19 @@ class _Handler:
             _LOG.exception("a defect ended a local request", extra={"operation": request.path})
             return _error_reply(HostError("The node met a defect in itself; its log tells where."))
 
+    async def _perform(self, request: web.Request, name: str) -> web.StreamResponse:
+        if operation := OPERATION_BY_NAME.get(name):
+            return await self._call(operation, await request.read())
+        if stream := STREAM_BY_NAME.get(name):
+            return await self._stream(request, stream, await request.read())
+        raise UsageError(f"There is no operation {name!r}.")
+
     def _admit(self, request: web.Request) -> None:
         if "Origin" in request.headers or request.host != self.address:
             raise RefusedError("The local API does not answer browsers.")
         given = request.headers.get("Authorization", "").encode("utf-8", errors="replace")
         if not hmac.compare_digest(given, self._authorization):
             raise RefusedError("The token is wrong; the running node keeps it in api.json in its home.")
-        if request.method != "POST" or not request.path.startswith("/v1/"):
-            raise UsageError("The local API takes POST /v1/<operation>.")
 
     async def _call(self, operation: Operation[msgspec.Struct, msgspec.Struct], body: bytes) -> web.Response:
         response = await self._caller.call(operation, _decoded(body, operation.request))
@@ -125,6 +145,10 @@ def _decoded(body: bytes, kind: type[msgspec.Struct]) -> msgspec.Struct:
         return msgspec.json.decode(body or b"{}", type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UsageError(f"The request is malformed: {error}.") from error
+
+
+def _figures(report: MetricsReport) -> web.Response:
+    return web.Response(body=exposition(report).encode(), headers={"Content-Type": CONTENT_TYPE})
 
 
 def _error_reply(error: HostError) -> web.Response:

@@ -12,6 +12,7 @@ from node.cli.data_commands import export, import_file, sql
 from node.cli.demo_command import demo
 from node.cli.device_commands import devices, status
 from node.cli.doctor_command import doctor
+from node.cli.event_commands import events, metrics
 from node.cli.failures import exit_code_of
 from node.cli.history_commands import log, undo
 from node.cli.invocation import make_invocation
@@ -70,6 +71,7 @@ _COMMAND_BY_NAME_BY_PANEL: Mapping[str, Mapping[str, Callable[..., None]]] = {
         "undo": undo,
     },
     "Data": {"import": import_file, "export": export, "sql": sql},
+    "Living with it": {"events": events, "metrics": metrics},
 }
 for _panel, _command_by_name in _COMMAND_BY_NAME_BY_PANEL.items():
     for _name, _command in _command_by_name.items():

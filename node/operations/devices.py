@@ -11,7 +11,8 @@ from node.requests import (
     DeviceReport,
     DevicesRequest,
     EventsRequest,
-    NodeEvent,
+    FollowedEvent,
+    Following,
     PairAnswered,
     PairAnswerRequest,
     PairEvent,
@@ -59,9 +60,10 @@ async def devices(service: Service, request: DevicesRequest) -> DeviceList:
     return DeviceList(devices=sorted(reports, key=lambda report: (not report.active, report.name, report.device_id)))
 
 
-async def events(service: Service, request: EventsRequest) -> AsyncGenerator[NodeEvent, None]:
+async def events(service: Service, request: EventsRequest) -> AsyncGenerator[FollowedEvent, None]:
     """Yield what happens from now on, without end."""
     with service.events.follow() as followed:
+        yield Following()
         async for event in followed:
             yield event
 

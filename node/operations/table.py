@@ -6,7 +6,7 @@ from typing import cast
 
 import msgspec
 
-from node.operations import conflicts, devices, doctor, history, records, sql, transfer
+from node.operations import conflicts, devices, doctor, history, metrics, records, sql, transfer
 from node.requests import (
     CONFLICT,
     CONFLICTS,
@@ -19,6 +19,7 @@ from node.requests import (
     IMPORT,
     LIST,
     LOG,
+    METRICS,
     PAIR,
     PAIR_ANSWER,
     RECALL,
@@ -68,6 +69,7 @@ def _stream(operation: StreamOperation[Q, E], function: Callable[[Service, Q], A
 _ANSWERS = (
     _answer(STATUS, devices.status),
     _answer(DEVICES, devices.devices),
+    _answer(METRICS, metrics.metrics),
     _answer(PAIR_ANSWER, devices.pair_answer),
     _answer(REMEMBER, records.remember),
     _answer(RECALL, records.recall),

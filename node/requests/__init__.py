@@ -31,6 +31,8 @@ from node.requests.doctor import DOCTOR, DoctorEvent, DoctorProgress, DoctorRequ
 from node.requests.events import (
     EVENTS,
     EventsRequest,
+    FollowedEvent,
+    Following,
     NodeEvent,
     Notice,
     PeerChanged,
@@ -39,6 +41,7 @@ from node.requests.events import (
     StreamReadable,
 )
 from node.requests.history import LOG, UNDO, FieldChange, LogEntry, LogReport, LogRequest, Undone, UndoRequest
+from node.requests.metrics import METRICS, MetricsReport, MetricsRequest
 from node.requests.operation import Caller, E, Operation, Q, R, StreamOperation
 from node.requests.pairing import (
     PAIR,
@@ -100,6 +103,7 @@ __all__ = [
     "IMPORT",
     "LIST",
     "LOG",
+    "METRICS",
     "PAIR",
     "PAIR_ANSWER",
     "RECALL",
@@ -133,6 +137,8 @@ __all__ = [
     "ExportRequest",
     "FieldChange",
     "Finding",
+    "FollowedEvent",
+    "Following",
     "ForgetRequest",
     "Forgotten",
     "ImportEvent",
@@ -146,6 +152,8 @@ __all__ = [
     "LogRequest",
     "MemoryList",
     "MemoryReport",
+    "MetricsReport",
+    "MetricsRequest",
     "NameClashReport",
     "NodeEvent",
     "Notice",

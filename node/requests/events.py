@@ -48,9 +48,15 @@ class StreamComplete(Event, frozen=True, kw_only=True, tag="stream.complete"):
     device_id: str
 
 
+class Following(Event, frozen=True, kw_only=True, tag="following"):
+    """The first event: what happens from here on is told; what happened before is in the status."""
+
+
 NodeEvent = RowsChanged | PeerChanged | Notice | StreamReadable | StreamComplete
 
+FollowedEvent = Following | NodeEvent
 
-EVENTS: StreamOperation[EventsRequest, NodeEvent] = StreamOperation(
-    "events", EventsRequest, msgspec.json.Decoder(NodeEvent)
+
+EVENTS: StreamOperation[EventsRequest, FollowedEvent] = StreamOperation(
+    "events", EventsRequest, msgspec.json.Decoder(FollowedEvent)
 )

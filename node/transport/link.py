@@ -250,12 +250,14 @@ class Link:
             self.close(reason)
         else:
             self.was_kept = True
+            self._replication.traffic.links_opened += 1
             logger.info("link open", extra=self._fields())
 
     def _failed(self, error: BaseException) -> None:
         """Close the link for `error`: the peer's fault, the store's, or a defect of ours, each logged as what it is."""
         match error:
             case RemoteProtocolError():
+                self._replication.traffic.links_broken += 1
                 logger.warning("peer broke the protocol", extra=self._fields(reason=str(error)))
             case HostError():
                 logger.error("link failed", extra=self._fields(reason=str(error)))
@@ -277,6 +279,7 @@ class Link:
             self._heard_seconds, self._pinged_seconds = self._clock.monotonic_seconds(), None
             if message.type is WSMsgType.BINARY:
                 frame: bytes = message.data
+                self._replication.traffic.frame_in(len(frame))
                 self.feed(lambda frame=frame: self._session.receive_frame(frame))  # type: ignore[misc]
             elif message.type is WSMsgType.PING:
                 self._answer(message.data)
@@ -302,6 +305,7 @@ class Link:
         if self._outgoing_bytes > OUTGOING_BYTES_MAX:
             self.close("the peer does not read what it is sent")
             return
+        self._replication.traffic.frame_out(len(frame))
         self._enqueue(frame)
 
     def _enqueue(self, item: "bytes | _Ping | _Pong") -> None:

@@ -47,6 +47,7 @@ from node.requests import (
     EditRequest,
     EventsRequest,
     ExportRequest,
+    Following,
     ForgetRequest,
     Imported,
     ImportProgress,
@@ -261,11 +262,9 @@ async def test_pairing_without_a_node_says_that_one_is_needed(caller: Caller) ->
 async def test_changes_are_told_to_who_follows(config: NodeConfig, initialised: Initialised) -> None:
     async with over_http(config) as caller:
         events = caller.stream(EVENTS, EventsRequest())
-        first = asyncio.ensure_future(anext(events))
-        while not first.done():
-            # The stream begins when its request arrives; one of these writes is the first that it sees.
-            await remember(caller, "one")
-        assert await first == RowsChanged(local=True, changes_by_table={"memories": 1})
+        assert await anext(events) == Following()
+        await remember(caller, "one")
+        assert await anext(events) == RowsChanged(local=True, changes_by_table={"memories": 1})
         await events.aclose()
 
 

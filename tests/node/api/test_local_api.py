@@ -210,10 +210,11 @@ async def test_leaving_a_stream_ends_it_at_the_node(home: Home, address: str, sc
     ],
     ids=str,
 )
+@pytest.mark.parametrize(("method", "path"), [("POST", "/v1/remember"), ("GET", "/v1/events"), ("GET", "/metrics")])
 async def test_who_lacks_the_token_or_comes_from_a_browser_is_refused(
-    home: Home, address: str, script: Script, headers: dict[str, str]
+    home: Home, address: str, script: Script, headers: dict[str, str], method: str, path: str
 ) -> None:
-    async with raw_request(address, home, headers=headers) as (status, body):
+    async with raw_request(address, home, headers=headers, method=method, path=path) as (status, body):
         assert status == 403
         assert cast("dict[str, object]", body["error"])["kind"] == RefusedError.__name__
     assert script.asked == []
@@ -223,6 +224,8 @@ async def test_who_lacks_the_token_or_comes_from_a_browser_is_refused(
     ("method", "path", "body"),
     [
         ("GET", "/v1/remember", b""),
+        ("POST", "/metrics", b""),
+        ("GET", "/v1/metrics", b""),
         ("POST", "/v2/remember", b"{}"),
         ("POST", "/v1/nothing", b"{}"),
         ("POST", "/v1/", b"{}"),
@@ -252,7 +255,10 @@ async def test_the_token_file_is_private_and_goes_with_the_node(home: Home, scri
         assert endpoint.address == address
         assert stat.S_IMODE(home.api_file.stat().st_mode) == 0o600
         assert endpoint.token not in repr(endpoint)
+        assert home.token_file.read_text() == endpoint.token
+        assert stat.S_IMODE(home.token_file.stat().st_mode) == 0o600
     assert not home.api_file.exists()
+    assert not home.token_file.exists()
     with pytest.raises(NotRunningError):
         async with connect(home):
             pass
