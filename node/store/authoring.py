@@ -15,7 +15,7 @@ from crdt.version_vector import VersionVector
 from node.errors import ConstraintError, StorageError
 from node.store import full_text
 from node.store.bulk_insert import bindable
-from node.store.capture import Capture, TouchedRow, TouchedTable
+from node.store.capture import Capture, TouchedRow, TouchedTable, measured_columns
 from node.store.catalogue import Catalogue, ReplicatedTable
 from node.store.change_log import Progress, RowsMoved
 from node.store.conflict_log import settle_conflicts
@@ -23,7 +23,7 @@ from node.store.database import Database, Row
 from node.store.disturbed import Disturbed
 from node.store.forgetting import Forgetting
 from node.store.history import Step
-from node.store.own_changes import change_of, corrections, new_row, values_before
+from node.store.own_changes import change_of, corrections, new_row
 from node.store.plain_edits import PlainEdits
 from node.store.plainness import split_plain
 from node.store.references import check_references, settle_references
@@ -191,9 +191,8 @@ class Authoring:
         progress.append(stream, self._origin, seq, batch_hash, raw, hlc)
 
     def _author_table(self, draft: _Draft, table: ReplicatedTable, computed_text: bool) -> None:
-        touched = self._capture.collect(table)
-        if computed_text:
-            self._refuse_nul(touched)
+        touched = self._capture.collect(table, measured=computed_text)
+        _refuse_nul(touched)
         check_references(self._database, touched)
         plain, stated = split_plain(table, touched.fresh)
         if plain:
@@ -205,7 +204,8 @@ class Authoring:
             except MergeError as error:
                 raise ConstraintError(f"A value written to {table.name} cannot be stored: {error}.") from error
         if self._full_text:
-            full_text.index_captured(self._database, table, self._capture.mark_by_table[table.name])
+            mark = self._capture.mark_by_table[table.name]
+            full_text.index_captured(self._database, table, mark, touched.rowids)
 
     def _author_plain(self, draft: _Draft, table: ReplicatedTable, rows: Sequence[Row]) -> None:
         """Author new rows whose spelling is just their values: the path that bulk writes take."""
@@ -232,7 +232,7 @@ class Authoring:
     def _author_others(
         self, draft: _Draft, table: ReplicatedTable, stated: Sequence[Row], touched: Sequence[TouchedRow]
     ) -> None:
-        before_by_id = {row.row_id: before for row in touched if (before := values_before(table, row))}
+        before_by_id = {row.row_id: row.before for row in touched if row.before is not None}
         old_by_id = self._states.read(table, [row.row_id for row in touched], draft.vector, before_by_id)
         new: dict[RowId, RowState] = {}
         hidden: dict[RowId, dict[str, Any]] = {}
@@ -253,7 +253,7 @@ class Authoring:
             change = change_of(table, row, old, draft.stamp, draft.vector)
             if change is None:
                 if old and row.after:
-                    shown += corrections(table, row_id, old.row, row.values)
+                    shown += corrections(table, row_id, old.row, row.after)
                 continue
             draft.add(table, row_id, change)
             written[row_id] = change
@@ -267,8 +267,8 @@ class Authoring:
                     hidden[row_id] = {name: old.hidden[name] for name in kept}
             removed += int.from_bytes(old.hash, "big") if old else 0
             rows += int(merged.alive) - int(old is not None and old.row.alive)
-            if merged.alive:
-                shown += corrections(table, row_id, merged, row.values)
+            if row.after is not None:
+                shown += corrections(table, row_id, merged, row.after)
         for column, value, row_id in shown:
             mark, bound = bindable(table, column, value)
             self._database.change(f"UPDATE {table.name} SET {column} = {mark} WHERE id = ?", (bound, row_id))
@@ -277,28 +277,15 @@ class Authoring:
         hashes = self._states.write(table, new, hidden)
         draft.moved += RowsMoved(added=sum_hashes(hashes), removed=removed, rows=rows)
 
-    def _refuse_nul(self, touched: TouchedTable) -> None:
-        """Raise ConstraintError where a text holds a NUL: the binding cuts it there, and its stored length tells."""
-        table = touched.table
-        name = table.name
-        standing = [row.values for row in touched.others if row.after is not None]
-        length = 0
-        filled: list[str] = []
-        for index, column in enumerate(table.columns):
-            if column.type == "TEXT" and column.strategy != "set":
-                texts = [row[index + 2] for row in touched.fresh] + [values[index] for values in standing]
-                present = [text for text in texts if text is not None]
-                if present:
-                    filled.append(f"ifnull(octet_length({table.selections[index]}), 0)")
-                    length += len("".join(present).encode())
-        if not filled:
-            return
-        total = f"SELECT total({' + '.join(filled)}) FROM main.{name} t WHERE"
-        kept = f"temp._bef_{name}"
-        stored = self._database.query(
-            f"{total} t.rowid > ?1 UNION ALL {total} t.rowid <= ?1 AND t.rowid IN (SELECT rid FROM {kept} UNION"
-            f" SELECT o.rowid FROM {kept} b JOIN main.{name} o ON o.id = b.id)",
-            (self._capture.mark_by_table[name],),
-        )
-        if length != stored[0][0] + stored[1][0]:
-            raise ConstraintError(f"A text written to {name} holds a NUL character; remove it first.")
+
+def _refuse_nul(touched: TouchedTable) -> None:
+    """Raise ConstraintError where a text holds a NUL: the binding cuts it there, and its stored length tells."""
+    if touched.text_bytes is None:
+        return
+    standing = [row.after for row in touched.others if row.after is not None]
+    length = 0
+    for index in measured_columns(touched.table):
+        texts = [row[index + 2] for row in touched.fresh] + [values[index] for values in standing]
+        length += len("".join(filter(None, texts)).encode())
+    if length != touched.text_bytes:
+        raise ConstraintError(f"A text written to {touched.table.name} holds a NUL character; remove it first.")

@@ -4,7 +4,7 @@ Two observations suffice, and an insert costs nothing:
 - Rowids grow: a row whose rowid is above the table's highest one at the start came into being in the transaction. Where
   the topmost rows were deleted the engine gives their rowids again, and any below them that were free: then the mark is
   lowered to the highest row that stood before and was not touched.
-- TEMP triggers of the one connection keep each updated or deleted row as it first stood, in `_bef_t (id, rid, before)`.
+- TEMP triggers of the one connection keep each updated or deleted row as it first stood, in `_bef_t (id, _rowid, …)`.
 A row that was alive before and stands after is an update, whatever happened between (also INSERT OR REPLACE). The
 triggers cannot rely on OR IGNORE to keep the first image: within a trigger the conflict clause of the person's own
 statement takes its place, and under INSERT OR REPLACE the last image would be kept.
@@ -15,43 +15,55 @@ the store's own repairs are not captured. Statements that write rowids are refus
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import msgspec
+from typing import Any, NamedTuple
 
 from node.errors import ConstraintError
 from node.store.catalogue import Catalogue, ReplicatedTable
 from node.store.database import Database, Row
-from node.store.row_state import RowStates
+from node.store.row_state import STATE, RowStates
 
+# What stands before the values in a row that `collect` reads: id, rowids before and after, length, and the row state.
+_KEPT = 10
 _LOUD = "NOT EXISTS (SELECT 1 FROM temp._silent)"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TouchedRow:
+class TouchedRow(NamedTuple):
     """A row that was alive before the transaction, or that once was and came back.
 
-    `before` and `after` are SQL literals of the columns (`quote()`): `before` is None where the row was not alive,
-    `after` where it no longer stands. `values` are the columns as they are now.
+    `before` and `after` are its columns in order of name, as `ReplicatedTable.selected` gives them: `before` is None
+    where the row was not alive, `after` where it no longer stands. `noted` is its state (`row_state.STATE`), None of a
+    row that came back by a plain insert.
     """
 
     row_id: bytes
-    before: list[str] | None
-    after: list[str] | None
-    values: tuple[Any, ...]
+    before: Sequence[Any] | None
+    after: Sequence[Any] | None
+    noted: Sequence[Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TouchedTable:
-    """What a transaction did to one table: `fresh` rows are (id, 1, values in order of column name)."""
+    """What a transaction did to one table: `fresh` rows are (id, 1, values in order of column name).
+
+    `rowids` are those, before and after, of rows that the full text has to follow. `text_bytes` is how long the texts
+    of all rows that stand are in the table, None where it was not asked for or is known to be what was read.
+    """
 
     table: ReplicatedTable
     fresh: list[Row]
     others: list[TouchedRow]
+    rowids: list[int]
+    text_bytes: int | None
 
 
-def _literals(table: ReplicatedTable, prefix: str) -> str:
-    return "json_array(" + ", ".join(f"quote({prefix}.{name})" for name in table.column_names) + ")"
+def measured_columns(table: ReplicatedTable) -> list[int]:
+    """Return the positions of columns whose texts a statement may have made."""
+    return [index for index, column in enumerate(table.columns) if column.type == "TEXT" and column.strategy != "set"]
+
+
+def _text_bytes(table: ReplicatedTable) -> str:
+    """Return the SQL of how many bytes the texts of a row `t` have; the engine need not read them for that."""
+    return " + ".join(["0", *(f"ifnull(octet_length({table.selections[i]}), 0)" for i in measured_columns(table))])
 
 
 class Capture:
@@ -81,9 +93,11 @@ class Capture:
     def _create(self, table: ReplicatedTable) -> None:
         name = table.name
         change = self._database.change
-        change(f"CREATE TEMP TABLE _bef_{name} (id BLOB PRIMARY KEY, rid INTEGER, before TEXT) WITHOUT ROWID")
+        columns = ", ".join(table.column_names)
+        change(f"CREATE TEMP TABLE _bef_{name} (id BLOB PRIMARY KEY, _rowid INTEGER, {columns}) WITHOUT ROWID")
+        old = ", ".join(f"OLD.{column}" for column in table.column_names)
         remember = (
-            f"INSERT INTO _bef_{name} SELECT OLD.id, OLD.rowid, {_literals(table, 'OLD')}"
+            f"INSERT INTO _bef_{name} SELECT OLD.id, OLD.rowid, {old}"
             f" WHERE NOT EXISTS (SELECT 1 FROM _bef_{name} WHERE id = OLD.id)"
         )
         change(f"CREATE TEMP TRIGGER _upd_{name} AFTER UPDATE ON main.{name} WHEN {_LOUD} BEGIN {remember}; END")
@@ -124,53 +138,75 @@ class Capture:
             )[0][0]
         )
 
-    def collect(self, table: ReplicatedTable) -> TouchedTable:
-        """Return what was done to `table` since `begin`, netted per row; raises ConstraintError for a malformed id."""
+    def collect(self, table: ReplicatedTable, *, measured: bool = False) -> TouchedTable:
+        """Return what was done to `table` since `begin`, netted per row; raises ConstraintError for a malformed id.
+
+        `measured` asks for `text_bytes`.
+        """
+        length = _text_bytes(table) if measured else "0"
+        before = ", ".join(table.selections_of("b"))
         kept = self._database.query(
-            f"SELECT b.id, b.before, t.rowid, {_literals(table, 't')}, {table.selected} FROM temp._bef_{table.name} b"
-            f" LEFT JOIN main.{table.name} t ON t.id = b.id ORDER BY b.id"
+            f"SELECT b.id, b._rowid, t.rowid, {length}, {STATE}, {before}, {table.selected}"
+            f" FROM temp._bef_{table.name} b LEFT JOIN main.{table.name} t ON t.id = b.id"
+            f" LEFT JOIN {table.row_table} r ON r.id = b.id ORDER BY b.id"
         )
         if kept:
             self.mark_by_table[table.name] = self._highest_untouched(table)
-        inserted = self._inserted(table, untouched=not kept)
-        row_ids = [row[0] for row in inserted]
-        if not {16}.issuperset(map(len, row_ids)):
+        inserted, text_bytes = self._inserted(table, untouched=not kept, length=length)
+        if not {16}.issuperset(map(len, (row[0] for row in inserted))):
             raise ConstraintError(f"The id of a row in {table.name} is 16 bytes; leave it out to be given one.")
-        generations = self._states.generations(table, [*row_ids, *(row[0] for row in kept)])
+        generations = self._states.generations(table, [row[0] for row in inserted])
         fresh, others = inserted, list[TouchedRow]()
         if generations:
             fresh = [row for row in inserted if row[0] not in generations]
-            others = [
-                TouchedRow(row_id=row[0], before=None, after=[], values=row[2:])
-                for row in inserted
-                if row[0] in generations
-            ]
-        for row in kept:
-            generation = generations.get(row[0])
-            if generation is None:
-                # It came into being in this transaction, and was updated or replaced in it.
-                if row[2] is not None:
-                    fresh.append((row[0], 1, *row[4:]))
-                continue
-            before = msgspec.json.decode(row[1], type=list[str]) if generation % 2 == 1 else None
-            after = msgspec.json.decode(row[3], type=list[str]) if row[2] is not None else None
-            others.append(TouchedRow(row_id=row[0], before=before, after=after, values=row[4:]))
-        return TouchedTable(table=table, fresh=fresh, others=others)
+            others = [TouchedRow(row[0], None, row[2:]) for row in inserted if row[0] in generations]
+        self._net(table, kept, fresh, others)
+        if text_bytes is not None:
+            text_bytes = text_bytes + sum(row[3] for row in kept) if measured else None
+        rowids = self._to_reindex(table, kept)
+        return TouchedTable(table=table, fresh=fresh, others=others, rowids=rowids, text_bytes=text_bytes)
 
-    def _inserted(self, table: ReplicatedTable, *, untouched: bool) -> list[Row]:
-        """Return the rows that came into being and were not touched again, as (id, 1, values)."""
+    def _net(self, table: ReplicatedTable, kept: Sequence[Row], fresh: list[Row], others: list[TouchedRow]) -> None:
+        cut = _KEPT + len(table.columns)
+        for row in kept:
+            generation, stands = row[4], row[2] is not None
+            if generation is not None:
+                before = row[_KEPT:cut] if generation % 2 == 1 else None
+                others.append(TouchedRow(row[0], before, row[cut:] if stands else None, row[4:_KEPT]))
+            elif stands:
+                # It came into being in this transaction, and was updated or replaced in it.
+                fresh.append((row[0], 1, *row[cut:]))
+
+    def _to_reindex(self, table: ReplicatedTable, kept: Sequence[Row]) -> list[int]:
+        """Return the rowids of rows that do not stand where they stood, or of which a searched column changed."""
+        mark = self.mark_by_table[table.name]
+        searched = [_KEPT + table.index_by_column[name] for name in table.declaration.full_text]
+        pairs = [(index, index + len(table.columns)) for index in searched]
+        rowids: set[int] = set()
+        for row in kept:
+            first, last = row[1], row[2]
+            if first > mark or first != last or any(row[before] != row[after] for before, after in pairs):
+                rowids.update((first,) if last is None else (first, last))
+        return sorted(rowids)
+
+    def _inserted(self, table: ReplicatedTable, *, untouched: bool, length: str) -> tuple[list[Row], int | None]:
+        """Return the rows that came into being and were not touched again, as (id, 1, values), and their `length`.
+
+        None is the length of rows that were announced: what they hold was looked at when they were written.
+        """
         mark = self.mark_by_table[table.name]
         announced = self._announced.get(table.name)
         if announced and untouched:
             # Each insert takes the next rowid, so as many above the mark as were announced are just those.
             ((highest,),) = self._database.query(f"SELECT max(rowid) FROM main.{table.name}")
             if highest == mark + len(announced):
-                return announced
-        return self._database.query(
-            f"SELECT t.id, 1, {table.selected} FROM main.{table.name} t WHERE t.rowid > ?"
+                return announced, None
+        rows = self._database.query(
+            f"SELECT t.id, 1, {table.selected}, {length} FROM main.{table.name} t WHERE t.rowid > ?"
             f" AND NOT EXISTS (SELECT 1 FROM temp._bef_{table.name} b WHERE b.id = t.id)",
             (mark,),
         )
+        return [row[:-1] for row in rows], sum(row[-1] for row in rows)
 
     def _highest_untouched(self, table: ReplicatedTable) -> int:
         """Return the highest rowid of a row that stood before and was not touched: whatever is above it was."""

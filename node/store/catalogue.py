@@ -135,13 +135,17 @@ class ReplicatedTable:
         """The full-text table, where the declaration asks for one."""
         return f"_fts_{self.name}" if self.declaration.full_text else None
 
+    def selections_of(self, alias: str) -> tuple[str, ...]:
+        """Return all columns of what is called `alias`, as SQL, an untouched set, counter or document as NULL."""
+        return tuple(
+            f"{alias}.{name}" if nil is None else f"nullif({alias}.{name}, {nil})"
+            for name, nil in zip(self.column_names, self.shown_for_nil, strict=True)
+        )
+
     @cached_property
     def selections(self) -> tuple[str, ...]:
         """`t.a`, `t.b`, … of all columns, an untouched set, counter or document as NULL."""
-        return tuple(
-            f"t.{name}" if nil is None else f"nullif(t.{name}, {nil})"
-            for name, nil in zip(self.column_names, self.shown_for_nil, strict=True)
-        )
+        return self.selections_of("t")
 
     @cached_property
     def selected(self) -> str:

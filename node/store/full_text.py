@@ -21,25 +21,14 @@ def _insert(table: ReplicatedTable) -> str:
     return f"INSERT INTO {table.full_text_table} (rowid, {columns}) SELECT t.rowid, {selected} FROM"
 
 
-def index_captured(database: Database, table: ReplicatedTable, mark: int) -> None:
-    """Follow what was captured of the open transaction: new rows lie above rowid `mark`, others in `_bef_`.
+def index_captured(database: Database, table: ReplicatedTable, mark: int, rowids: Sequence[int]) -> None:
+    """Follow what was captured of the open transaction: new rows lie above rowid `mark`.
 
-    Rows that stand where they stood and of which no searched column changed are left alone.
+    `rowids` are those of rows that were moved, or a searched column of which changed: before and after.
     """
     if table.full_text_table is None:
         return
-    kept = f"temp._bef_{table.name}"
-    differ = " OR ".join(
-        f"b.before ->> '$[{table.column_names.index(name)}]' IS NOT quote(o.{name})"
-        for name in table.declaration.full_text
-    )
-    touched = database.query(
-        f"SELECT b.rid, o.rowid FROM {kept} b LEFT JOIN main.{table.name} o ON o.id = b.id"
-        f" WHERE b.rid > ? OR o.rowid IS NOT b.rid OR {differ}",
-        (mark,),
-    )
-    if touched:
-        rowids = sorted({rowid for pair in touched for rowid in pair if rowid is not None})
+    if rowids:
         given = json.dumps(rowids)
         database.change(
             f"DELETE FROM {table.full_text_table} WHERE rowid IN (SELECT value FROM json_each(?))", (given,)

@@ -42,7 +42,7 @@ def change_of(
     if row.before is None:
         if row.after is None:
             return None
-        return new_row(table, RowId(row.row_id), _next_generation(old.row, alive=True) if old else 1, row.values, stamp)
+        return new_row(table, RowId(row.row_id), _next_generation(old.row, alive=True) if old else 1, row.after, stamp)
     if old is None or not old.row.alive:
         raise StorageError(f"A row of {table.name} has no state; the store is damaged. Restore a backup or pair anew.")
     if row.after is None:
@@ -77,8 +77,9 @@ def _written_cells(
         state = old.row.cell_by_column.get(name)
         if isinstance(state, Text) and not all(map(vector.covers_stamp, stamps_of(old.row))):
             state = come_ahead(state)
-        says_nothing = strategy.name == "document" and written == table.shown_for_nil[index]
-        value: Any = None if says_nothing else parse_literal(written)
+        nil = table.shown_for_nil[index]
+        # A document that says nothing is not written at all; an emptied set or counter is written as that.
+        value = parse_literal(nil) if written is None and nil is not None and strategy.name != "document" else written
         cell = strategy.delta(state, value, stamp, Place(table.name, RowId(row.row_id), old.row.generation, name))
         if (
             isinstance(cell, ObservedSet)
@@ -92,24 +93,13 @@ def _written_cells(
     return cells
 
 
-def values_before(table: ReplicatedTable, row: TouchedRow) -> tuple[Any, ...] | None:
-    """Return the columns of a row as they stood before the transaction, None where the row did not stand."""
-    if row.before is None:
-        return None
-    return tuple(
-        None if literal == nil else parse_literal(literal)
-        for literal, nil in zip(row.before, table.shown_for_nil, strict=True)
-    )
-
-
-def tombstone(table: ReplicatedTable, before: Sequence[str], old: StoredRow, stamp: Stamp) -> RowState:
+def tombstone(table: ReplicatedTable, before: Sequence[Any], old: StoredRow, stamp: Stamp) -> RowState:
     """Return a deleted row: id, generation, stamp and its true references, no content."""
     generation = _next_generation(old.row, alive=False)
     cells: dict[str, CellState] = {}
     for reference in table.references:
         index = table.column_names.index(reference.column)
-        true = parse_literal(before[index])
-        cells[reference.column] = Register(stamp, old.hidden.get(reference.column, true))
+        cells[reference.column] = Register(stamp, old.hidden.get(reference.column, before[index]))
     codes = {name: table.strategy_by_column[name].code for name in cells}
     return RowState(generation=generation, born=stamp, code_by_column=codes, cell_by_column=cells)
 

@@ -28,9 +28,8 @@ from node.store.change_log import RowsMoved
 from node.store.conflict_log import CHOOSING
 from node.store.database import Database, Row
 from node.store.history import Differences, History
-from node.store.literals import parse_literal
 from node.store.origins import Origins
-from node.store.row_state import IDS, Cells, ids_blob, split_cells
+from node.store.row_state import IDS, STATE, Cells, ids_blob, split_cells
 from node.store.stamps_at_rest import gather_stamps, spread_stamps
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -91,29 +90,26 @@ class PlainEdits:
 
         What stands in the table is left as it is: the person's statement has written it.
         """
-        noted_by_id = self._states(table, [row.row_id for row in rows if row.before and row.after])
+        contested = self._contested([row.row_id for row in rows])
         edits: list[Edited] = []
         changes: list[tuple[Layout, bytes, bytes]] = []
         others: list[TouchedRow] = []
         prefix_by_layout: dict[Layout, blake2b] = {}
         for row in rows:
-            noted = noted_by_id.get(row.row_id)
-            before, after = row.before, row.after
-            if noted is None or before is None or after is None:
+            row_id, before, after, noted = row
+            if noted is None or before is None or after is None or row_id in contested:
                 others.append(row)
                 continue
-            positions = [index for index, literal in enumerate(before) if literal != after[index]]
-            values = list(row.values)
-            for index in positions:
-                values[index] = parse_literal(before[index])
-            plain = self._open(table, noted, values) if table.editable.issuperset(positions) else None
-            written = plain and _deltas(table, plain, positions, row.values, stamp)
+            positions = [index for index, value in enumerate(before) if value != after[index]]
+            editable = table.editable.issuperset(positions)
+            plain = self._open(table, row_id, noted, before) if editable else None
+            written = plain and _deltas(table, plain, positions, after, stamp)
             if plain is None or not written:
                 others.append(row)
                 continue
             edits.append(_apply(table, plain, written, self._origins))
             layout = tuple((table.column_names[index], table.strategies[index].code) for index in positions)
-            body = _encode([row.row_id, plain.generation, *(row.values[index] for index in positions)])
+            body = _encode([row_id, plain.generation, *(after[index] for index in positions)])
             if layout not in prefix_by_layout:
                 prefix_by_layout[layout] = hash_prefix(table.name, layout, stamp)
             changes.append((layout, body, hash_body(prefix_by_layout[layout], body)))
@@ -136,12 +132,14 @@ class PlainEdits:
             or len({row[0] for row in rows}) != len(rows)
         ):
             return [], list(rows)
-        noted_by_id = self._states(table, [row[0] for row in rows], with_values=True)
+        noted_by_id = self._states(table, [row[0] for row in rows])
+        contested = self._contested(list(noted_by_id))
         edits: list[Edited] = []
         others: list[Sequence[Any]] = []
         for row in rows:
             noted = noted_by_id.get(row[0])
-            plain = self._open(table, noted, list(noted[7:])) if noted is not None and noted[1] == row[1] else None
+            known = noted is not None and noted[1] == row[1] and row[0] not in contested
+            plain = self._open(table, row[0], noted[1:7], noted[7:]) if noted and known else None
             written = plain and _joined(table, plain, positions, row[2:], stamp, their_vector)
             if plain is None or not written:
                 others.append(row)
@@ -173,26 +171,30 @@ class PlainEdits:
             added=sum_hashes(edit.hash for edit in edits), removed=sum_hashes(edit.row.hash for edit in edits)
         )
 
-    def _states(
-        self, table: ReplicatedTable, row_ids: Sequence[bytes], *, with_values: bool = False
-    ) -> dict[bytes, Row]:
-        """Return the stored states of living rows that no conflict was ever noted of."""
-        if not row_ids:
-            return {}
-        values = f", {table.selected}" if with_values else ""
-        joined = f" JOIN main.{table.name} t ON t.id = k" if with_values else ""
+    def _states(self, table: ReplicatedTable, row_ids: Sequence[bytes]) -> dict[bytes, Row]:
+        """Return the stored states and values of living rows."""
         rows = self._database.query(
-            f"SELECT r.id, r.generation, r.hlc, r.origin, r.seq, r.cells, r.hash{values} FROM {IDS}"
-            f" JOIN {table.row_table} r ON r.id = k{joined} WHERE r.generation % 2 = 1"
-            " AND NOT EXISTS (SELECT 1 FROM _conflict c WHERE c.row_id = k)",
+            f"SELECT r.id, {STATE}, {table.selected} FROM {IDS} JOIN {table.row_table} r ON r.id = k"
+            f" JOIN main.{table.name} t ON t.id = k WHERE r.generation % 2 = 1",
             (ids_blob(row_ids), len(row_ids)),
         )
         return {row[0]: row for row in rows}
 
-    def _open(self, table: ReplicatedTable, noted: Row, values: list[Any]) -> PlainRow | None:
-        """Return a row as it is stored, None where it is not plain or not what its hash says."""
-        row_id, generation, hlc, origin, seq, cells, row_hash = noted[:7]
+    def _contested(self, row_ids: Sequence[bytes]) -> set[bytes]:
+        """Return those of `row_ids` of which a conflict was ever noted."""
+        rows = self._database.query(
+            f"SELECT k FROM {IDS} WHERE EXISTS (SELECT 1 FROM _conflict c WHERE c.row_id = k)",
+            (ids_blob(row_ids), len(row_ids)),
+        )
+        return {row[0] for row in rows}
+
+    def _open(
+        self, table: ReplicatedTable, row_id: bytes, noted: Sequence[Any], shown: Sequence[Any]
+    ) -> PlainRow | None:
+        """Return a row as it is stored (`row_state.STATE`, what its table shows); None unless it is plain and whole."""
+        generation, hlc, origin, seq, cells, row_hash = noted
         born = make_stamp(int.from_bytes(hlc, "big"), self._origins.origin(origin), seq)
+        values = list(shown)
         stamps: dict[int, Stamp] = {}
         stated: dict[str, Any] = {}
         if cells is not None:

@@ -59,14 +59,9 @@ def _reparent(database: Database, table: ReplicatedTable, column: str) -> None:
 
     An ancestor need not stand although nobody deleted it here: a peer may have, while the reference to it was written.
     """
-    index = table.column_names.index(column)
-    grandparent = {
-        row_id: _blob(literal)
-        for row_id, literal in database.query(
-            f"SELECT b.id, json_extract(b.before, '$[{index}]') FROM temp._bef_{table.name} b"
-            f" WHERE b.id IN ({_deleted(table)})"
-        )
-    }
+    grandparent: dict[bytes, bytes | None] = dict(
+        database.query(f"SELECT b.id, b.{column} FROM temp._bef_{table.name} b WHERE b.id IN ({_deleted(table)})")
+    )
     for row_id in grandparent:
         ancestor, seen = grandparent[row_id], {row_id}
         while ancestor in grandparent and ancestor not in seen:
@@ -77,10 +72,6 @@ def _reparent(database: Database, table: ReplicatedTable, column: str) -> None:
         database.change(f"UPDATE {table.name} SET {column} = ? WHERE {column} = ?", (target, row_id))
 
 
-def _blob(literal: str) -> bytes | None:
-    return None if literal == "NULL" else bytes.fromhex(literal[2:-1])
-
-
 def check_references(database: Database, touched: TouchedTable) -> None:
     """Raise ConstraintError where a row written by the open transaction refers to a row that does not stand."""
     table = touched.table
@@ -88,9 +79,9 @@ def check_references(database: Database, touched: TouchedTable) -> None:
         index = table.column_names.index(reference.column)
         wanted = {row[index + 2] for row in touched.fresh}
         wanted |= {
-            row.values[index]
+            row.after[index]
             for row in touched.others
-            if row.after is not None and _moved(row.before, row.after, index)
+            if row.after is not None and (row.before is None or row.before[index] != row.after[index])
         }
         wanted.discard(None)
         for parent_id in wanted:
@@ -99,7 +90,3 @@ def check_references(database: Database, touched: TouchedTable) -> None:
                     f"A row of {table.name} refers by {reference.column} to a row of {reference.table} "
                     "that does not exist."
                 )
-
-
-def _moved(before: list[str] | None, after: list[str], index: int) -> bool:
-    return before is None or before[index] != after[index]

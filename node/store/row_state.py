@@ -67,6 +67,8 @@ def ids_blob(row_ids: Iterable[bytes]) -> bytes:
     return b"".join(row_ids)
 
 
+#: The columns of a row state `r` behind its id.
+STATE = "r.generation, r.hlc, r.origin, r.seq, r.cells, r.hash"
 #: Yields the ids in the blob ?1 of ?2 ids as `k`.
 IDS = "(SELECT substr(?1, value * 16 + 1, 16) AS k FROM generate_series(0, ?2 - 1))"
 
@@ -106,7 +108,7 @@ class RowStates:
             return {}
         before = before_by_id or {}
         rows = self._database.query(
-            f"SELECT r.id, r.generation, r.hlc, r.origin, r.seq, r.cells, r.hash, {table.selected} FROM {IDS}"
+            f"SELECT r.id, {STATE}, {table.selected} FROM {IDS}"
             f" JOIN {table.row_table} r ON r.id = k LEFT JOIN main.{table.name} t ON t.id = k",
             (ids_blob(row_ids), len(row_ids)),
         )

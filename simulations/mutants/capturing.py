@@ -29,8 +29,8 @@ def _without(touched: TouchedTable, *, updates: bool = False, deletes: bool = Fa
 def _collecting(*, updates: bool = False, deletes: bool = False) -> Iterator[None]:
     original = Capture.collect
 
-    def collect(self: Capture, table: ReplicatedTable) -> TouchedTable:
-        return _without(original(self, table), updates=updates, deletes=deletes)
+    def collect(self: Capture, table: ReplicatedTable, *, measured: bool = False) -> TouchedTable:
+        return _without(original(self, table, measured=measured), updates=updates, deletes=deletes)
 
     with replaced(Capture, "collect", collect):
         yield

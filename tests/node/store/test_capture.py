@@ -145,6 +145,8 @@ def test_writing_outside_of_a_transaction_is_refused(here: Replica) -> None:
         "INSERT INTO drill_items (title) VALUES ([char](65, 0, 66))",
         "INSERT INTO drill_items (title) VALUES (char/* */(65, 0, 66))",
         "UPDATE drill_items SET title = char(65, 0, 66)",
+        # Read back it is what stood there before.
+        "UPDATE drill_items SET title = title || char(0, 66)",
         "UPDATE drill_items SET body = CAST(x'610062' AS TEXT)",
         "INSERT INTO drill_items (body) SELECT value FROM json_each('[\"a\\u0000b\"]')",
         "UPDATE drill_items SET title = 'x'\0 WHERE id = x'00'",

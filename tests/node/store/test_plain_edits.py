@@ -92,10 +92,9 @@ def test_a_row_that_is_not_what_its_hash_says_is_not_edited_the_quick_way(here: 
     here.write(insert_item(1, title="a"), insert_item(2, title="b"))
     plain_edits = here.store._parts.authoring._plain_edits
     table = here.store.catalogue.table_by_name["drill_items"]
-    noted = plain_edits._states(table, [bytes(15) + b"\x01"], with_values=True)
-    (row,) = noted.values()
-    values = list(row[7:])
-    assert plain_edits._open(table, row, list(values)) is not None
+    ((row_id, *row),) = plain_edits._states(table, [bytes(15) + b"\x01"]).values()
+    noted, values = row[:6], row[6:]
+    assert plain_edits._open(table, row_id, noted, values) is not None
     values[table.index_by_column["title"]] = "flipped on the disk"
-    assert plain_edits._open(table, row, values) is None
+    assert plain_edits._open(table, row_id, noted, values) is None
     check_digests(here)
