@@ -1,6 +1,6 @@
 """Applies verified batches of peers: decodes their rows, checks them, and hands them to the merge."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from crdt.errors import MergeError
@@ -12,9 +12,11 @@ from crdt.strategies.observed_set import ObservedSet
 from crdt.version_vector import VersionVector
 from node.store.catalogue import ReplicatedTable
 from node.store.change_log import RowsMoved
+from node.store.dependencies import BatchName, seen_under
 from node.store.foreign_tables import ForeignTables
 from node.store.merge import Merge
 from node.store.plainness import all_plain, is_plain
+from node.store.re_authoring import Renaming, renamed_row
 from node.store.row_decoding import DecodedRows, decode_bodies, read_state
 from sync.batch import Batch
 from sync.errors import RemoteProtocolError
@@ -35,6 +37,15 @@ class Applied:
     leaf_stamps: frozenset[Stamp] = field(default_factory=frozenset)
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the author of a batch had seen: as it is `stated`, and by the names of `here`, which `renaming` gives."""
+
+    stated: VersionVector
+    here: VersionVector
+    renaming: Renaming | None
+
+
 class Incoming:
     """The way in for batches of peers."""
 
@@ -49,14 +60,16 @@ class Incoming:
         """Read the tables again that are not declared here, after a rollback."""
         self._foreign.reload()
 
-    def apply_batch(self, batch: Batch, my_vector: VersionVector) -> Applied:
+    def apply_batch(self, batch: Batch, my_vector: VersionVector, names: Mapping[BatchName, BatchName]) -> Applied:
         """Join a batch's changes; capture is silent and a savepoint is open.
 
+        `names` says what batches are called here that bore another name when its author saw them.
         Raises RemoteProtocolError for what no honest author writes, NewerSchemaError for unknown strategies.
         """
         header = batch.header
         stamp = header.stamp
-        their_vector = header.vector
+        renaming = Renaming(old=stamp, new=stamp, earlier=names) if names else None
+        seen = Seen(header.vector, seen_under(names, header.vector), renaming)
         spelled_by_layout: dict[int, tuple[list[bytes], list[bytes]]] = {}
         for change, row_hash in zip(batch.changes, batch.row_hashes, strict=True):
             if not isinstance(change, bytes):
@@ -70,7 +83,7 @@ class Incoming:
             table = self._foreign.meet(name, header.stream)
             rows = decode_bodies(table, layout, bodies)
             rows_by_table.setdefault(name, []).append((layout, rows))
-            moved += self._join_changes(table, layout, rows, hashes, stamp, my_vector, their_vector)
+            moved += self._join_changes(table, layout, rows, hashes, stamp, my_vector, seen)
         for name, groups in rows_by_table.items():
             row_ids = [row[0] for _, rows in groups for row in rows]
             if len(set(row_ids)) != len(row_ids):
@@ -85,7 +98,7 @@ class Incoming:
         hashes: Sequence[bytes],
         stamp: Stamp,
         my_vector: VersionVector,
-        their_vector: VersionVector,
+        seen: Seen,
     ) -> RowsMoved:
         row_ids = [row[0] for row in rows]
         bulk = layout == table.layout
@@ -97,7 +110,7 @@ class Incoming:
             return self._merge.insert_new(table, rows, hashes, [(len(rows), stamp)])
         moved = RowsMoved()
         if not bulk:
-            moved, rows = self._merge.edit(table, layout, rows, stamp, their_vector)
+            moved, rows = self._merge.edit(table, layout, rows, stamp, seen.here)
         new: list[int] = []
         others: dict[RowId, RowState] = {}
         for position, row in enumerate(rows):
@@ -105,10 +118,10 @@ class Incoming:
                 new.append(position)
                 continue
             row_id, state = read_state(table, layout, row, stamp, ())
-            _check_own(state, stamp, their_vector)
+            _check_own(state, stamp, seen.stated)
             if row_id in others:
                 raise RemoteProtocolError("a batch changes a row twice")
-            others[row_id] = state
+            others[row_id] = renamed_row(table.name, row_id, state, seen.renaming) if seen.renaming else state
         if new:
             if len({rows[position][0] for position in new}) != len(new):
                 raise RemoteProtocolError("a batch changes a row twice")
@@ -116,7 +129,7 @@ class Incoming:
                 table, [rows[p] for p in new], [hashes[p] for p in new], [(len(new), stamp)]
             )
         if others:
-            moved += join_states(self._merge, table, others, stamp, my_vector, their_vector)
+            moved += join_states(self._merge, table, others, stamp, my_vector, seen.here)
         return moved
 
 

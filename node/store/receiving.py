@@ -22,7 +22,7 @@ from node.store.snapshot_partials import SnapshotPartials
 from node.store.verification import Verification
 from sync.batch import Batch, BatchHeader, UnknownAuthor, open_batch
 from sync.errors import RemoteProtocolError
-from sync.frontier import EMPTY_FRONTIER, Frontier
+from sync.frontier import EMPTY_FRONTIER, PREFIX_BYTES, Frontier, FrontierEntry
 from sync.limits import CLOCK_AHEAD_MILLISECONDS_MAX
 from sync.replica import UNKNOWN_AUTHOR, Admission, Verdict, admit
 from sync.roster import RosterState
@@ -208,11 +208,14 @@ class Receiving:
         before = progress.mark()
         self._database.change("SAVEPOINT batch")
         try:
-            if header.stands_for:
-                self._dependencies.reload()
-                self._rewriting.follow(progress, batch, roster.sign_public)
-            vector = progress.state(header.stream).frontier.vector()
-            applied = self._incoming.apply_batch(batch, vector)
+            names = self._dependencies.names_since(header)
+            known = bool(header.stands_for) and self._rewriting.follow(progress, batch, roster.sign_public)
+            frontier = progress.state(header.stream).frontier
+            if known:
+                # All of it was here under another name, and what is not here any more was taken out since.
+                entry = FrontierEntry(header.seq, batch.hash[:PREFIX_BYTES])
+                frontier = frontier.advanced(header.origin, entry)
+            applied = self._incoming.apply_batch(batch, frontier.vector(), names)
         except NewerSchemaError:
             self._back_to_savepoint(progress, before)
             report.held.append(HeldBatch(raw=batch.raw, reason=_NEWER))
@@ -224,6 +227,8 @@ class Receiving:
             return {}
         finally:
             self._database.change("RELEASE batch")
+            if header.stands_for:
+                self._dependencies.reload()
         progress.touch(header.stream, applied.moved)
         progress.append(header.stream, header.origin, header.seq, batch.hash, batch.raw, header.hlc)
         report.applied += 1

@@ -167,18 +167,19 @@ class Rewriting:
         self._retreat(progress, stream, old, after)
         return len(end)
 
-    def follow(self, progress: Progress, batch: Batch, sign_public: SignPublic) -> None:
-        """Rename what `batch`, which is about to be applied, stands for.
+    def follow(self, progress: Progress, batch: Batch, sign_public: SignPublic) -> bool:
+        """Rename what `batch`, which is about to be applied, stands for; return whether anything was held of it.
 
         The abandoned end of a chain stays in the log until all of it was written again, and then leaves it at once.
         """
-        stream = batch.header.stream
+        stream, was_held = batch.header.stream, False
         for old, seq, batch_hash in batch.header.stands_for:
             self._note_abandoned(
                 stream, old, seq, batch_hash, NewName(batch.header.origin, batch.header.seq, batch.hash)
             )
             if self._log.hash_of(stream, old, seq) != batch_hash:
                 continue
+            was_held = True
             raw = self._log.raw_of(stream, old, seq)
             assert raw is not None
             held = open_batch(raw, self._author.realm_id, sign_public)
@@ -191,6 +192,7 @@ class Rewriting:
             if after < last:
                 self._retreat(progress, stream, old, after)
                 self._followed = None
+        return was_held
 
     def _words_at(self, progress: Progress, batch: Batch, sign_public: SignPublic) -> dict[CounterCell, Totals]:
         """Return the totals that a chain had stated before `batch`, for every counter that it moves from there on.
