@@ -20,14 +20,18 @@ class ImportFormat(StrEnum):
 
     CHATGPT = "chatgpt"
     CLAUDE = "claude"
+    CSV = "csv"
     JSONL = "jsonl"
     LOCOMO = "locomo"
+    MCP_MEMORY = "mcp-memory"
+    MEM0 = "mem0"
 
 
 class ExportFormat(StrEnum):
     """The files that can be written."""
 
     JSONL = "jsonl"
+    MCP_MEMORY = "mcp-memory"
 
 
 def sql(
@@ -93,7 +97,7 @@ def export(
     ] = None,
     passphrase_file: PassphraseFile = None,
 ) -> None:
-    """Write out everything that is kept here, without loss and in plain text."""
+    """Write out everything that is kept here, in plain text; as jsonl without loss."""
     invocation = invocation_of(context)
     path = None if output is None else output.expanduser().absolute()
     invocation.perform(

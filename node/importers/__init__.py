@@ -6,7 +6,10 @@ from node.importers.chatgpt import ChatGptImporter
 from node.importers.claude import ClaudeImporter
 from node.importers.jsonl import JsonlImporter
 from node.importers.locomo import LocomoImporter
+from node.importers.mcp_memory import McpMemoryImporter
+from node.importers.mem0 import Mem0Importer
 from node.importers.plan import Importer, RecordImporter
+from node.importers.table_rows import TableImporter
 from node.store.schema import Component
 
 
@@ -17,7 +20,13 @@ def importer_by_format(components: Sequence[Component]) -> Mapping[str, Importer
 
 def record_importer_by_format() -> Mapping[str, RecordImporter]:
     """Return the importers that take record by record what other programs wrote."""
-    return {"chatgpt": ChatGptImporter(), "claude": ClaudeImporter()}
+    return {
+        "chatgpt": ChatGptImporter(),
+        "claude": ClaudeImporter(),
+        "csv": TableImporter(),
+        "mcp-memory": McpMemoryImporter(),
+        "mem0": Mem0Importer(),
+    }
 
 
 __all__ = ["importer_by_format", "record_importer_by_format"]

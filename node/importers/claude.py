@@ -17,10 +17,11 @@ from crdt.identifiers import RowId
 from node.importers.documents import Document
 from node.importers.instants import instant_milliseconds
 from node.importers.json_records import JsonRecord, Unreadable, decoded, json_records
-from node.importers.plan import ImportedRecord, ImportedRow, LeftOut, content_row_id, row_problem
+from node.importers.memory_rows import memory_row, whole_record
+from node.importers.plan import ImportedRecord, ImportedRow, LeftOut, content_row_id
 from node.importers.talks import Enclosure, Talk, Turn, record_of
 from node.repositories.ports import SqlValue
-from node.repositories.values import instant_text, strings_to_json, to_json
+from node.repositories.values import instant_text, to_json
 
 SOURCE = "claude"
 FILE_NAME = re.compile(r"(?:.*/)?(?:conversations|projects|memories)\.json")
@@ -110,19 +111,11 @@ def _read(record: JsonRecord, place: str) -> Iterator[ImportedRecord | LeftOut]:
     if "chat_messages" in fields:
         yield from _conversation(decoded(record.content, _Conversation), place)
     elif "conversations_memory" in fields or "project_memories" in fields:
-        yield from _whole(_memories(decoded(record.content, _Memories)), place, record.content)
+        yield whole_record(_memories(decoded(record.content, _Memories)), place, record.content)
     elif "docs" in fields or "prompt_template" in fields:
-        yield from _whole(_project(decoded(record.content, _Project)), place, record.content)
+        yield whole_record(_project(decoded(record.content, _Project)), place, record.content)
     else:
         raise Unreadable("this is no conversation, no project and no memory of Claude's")
-
-
-def _whole(rows: Sequence[ImportedRow], place: str, content: bytes) -> Iterator[ImportedRecord | LeftOut]:
-    problem = next((problem for row in rows if (problem := row_problem(row)) is not None), None)
-    if problem is not None:
-        yield LeftOut(place=place, problem=problem, content=content)
-    else:
-        yield ImportedRecord(rows=tuple(rows))
 
 
 def _conversation(found: _Conversation, place: str) -> Iterator[ImportedRecord | LeftOut]:
@@ -241,14 +234,13 @@ def _memories(found: _Memories) -> list[ImportedRow]:
 def _memory(
     row_id: RowId, kind: str, title: str | None, content: str, project_id: RowId | None, at: int | None
 ) -> ImportedRow:
-    cells: dict[str, SqlValue] = {
-        "kind": kind,
-        "title": title,
-        "content": content,
-        "tags": strings_to_json((SOURCE,)),
-        "source": SOURCE,
-        "project_id": project_id,
-        "created_at": None if at is None else instant_text(at),
-        "updated_at": None if at is None else instant_text(at),
-    }
-    return ImportedRow(table="memories", id=row_id, cells=cells)
+    return memory_row(
+        row_id,
+        kind=kind,
+        title=title,
+        content=content,
+        tags=(SOURCE,),
+        source=SOURCE,
+        project_id=project_id,
+        created_milliseconds=at,
+    )

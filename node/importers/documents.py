@@ -40,6 +40,17 @@ class Document:
             # RuntimeError: the archive is encrypted.
             raise InputError(f"{self.name} cannot be read: {_reason(error)}.") from error
 
+    def lines(self) -> Iterator[bytes]:
+        """Read it line by line, each with its end, the last perhaps without."""
+        begun: list[bytes] = []
+        for block in self.blocks():
+            begun.append(block)
+            if b"\n" in block:
+                *lines, rest = b"".join(begun).splitlines(keepends=True)
+                yield from lines
+                begun = [rest]
+        yield from b"".join(begun).splitlines(keepends=True)
+
     def beginning(self, bytes_max: int) -> bytes:
         """Return its first bytes."""
         found = b""

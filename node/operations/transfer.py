@@ -6,6 +6,7 @@ from pathlib import Path
 
 from node.errors import InputError, UsageError
 from node.exporters.jsonl import export_lines
+from node.exporters.mcp_memory import graph_lines
 from node.importers import importer_by_format, record_importer_by_format
 from node.importers.batches import Batch, batches
 from node.importers.documents import Document, documents_at
@@ -139,11 +140,16 @@ class _Aside:
 
 
 async def export_records(service: Service, request: ExportRequest) -> AsyncGenerator[ExportLine, None]:
-    """Yield the lines of an export that, imported elsewhere, gives the same records with the same ids."""
-    if request.format != "jsonl":
-        raise UsageError(f"There is no export format {request.format!r}; there is jsonl.")
+    """Yield the lines of an export; one of the format jsonl gives, imported elsewhere, the same records and ids."""
+    match request.format:
+        case "jsonl":
+            made = export_lines(service.store, CORE_COMPONENTS)
+        case "mcp-memory":
+            made = graph_lines(service.store)
+        case other:
+            raise UsageError(f"There is no export format {other!r}; there are jsonl, mcp-memory.")
     # Taken in one go: while others write between two lines, an export would show no single moment.
-    lines = list(export_lines(service.store, CORE_COMPONENTS))
+    lines = list(made)
     for number, line in enumerate(lines, 1):
         yield ExportLine(line=line.removesuffix("\n"))
         if number % _LINES_PER_TURN == 0:
