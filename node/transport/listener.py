@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import logging
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -77,9 +78,8 @@ class Listener:
             shutdown_timeout=CLOSE_SECONDS,
         )
         await runner.setup()
-        site = web.TCPSite(runner, address.host, address.port)
         try:
-            await site.start()
+            await _site(runner, address).start()
         except OSError as error:
             await runner.cleanup()
             raise TransportError(
@@ -155,6 +155,15 @@ class Listener:
             for transport, since_seconds in self._silent_since_seconds.items():
                 if now_seconds - since_seconds > HANDSHAKE_SECONDS and isinstance(transport, asyncio.Transport):
                     transport.abort()
+
+
+def _site(runner: web.AppRunner, address: Address) -> web.BaseSite:
+    """Return what listens; `::` means every address of either kind, as far as this machine has them. Raises OSError."""
+    if address.host != "::":
+        return web.TCPSite(runner, address.host, address.port)
+    if not socket.has_dualstack_ipv6():
+        return web.TCPSite(runner, "0.0.0.0", address.port)  # noqa: S104  what the caller asked for
+    return web.SockSite(runner, socket.create_server(("::", address.port), family=socket.AF_INET6, dualstack_ipv6=True))
 
 
 def _http_logger() -> logging.Logger:

@@ -14,7 +14,7 @@ IMPORTER_BY_ENGINE = {
     "rapidfuzz": "crdt/text_edits.py",
     "chromadb": None,
     "duckdb": None,
-    "zeroconf": None,
+    "zeroconf": "node/discovery/mdns.py",
 }
 # The program that the benchmarks compare with shares no code with what it is compared to, so it has its own imports.
 INDEPENDENT_PEER = "simulations/bench/bare_loop.py"
