@@ -58,9 +58,10 @@ class NodeConfig:
     device_cost: PassphraseCost = PassphraseCost.MODERATE
     owner_cost: PassphraseCost = PassphraseCost.SENSITIVE
     passphrase_file: Path | None = None
-    listen: str = "0.0.0.0:0"
+    listen: str = "[::]:0"
     api: str = "127.0.0.1:0"
     peers: tuple[str, ...] = ()
+    discovery: bool = False
     log: LogConfig = field(default_factory=LogConfig)
 
 
@@ -92,6 +93,7 @@ def load_config(environment: Mapping[str, str] = os.environ, *, home_directory: 
         listen=str(values["run.listen"]),
         api=str(values["run.api"]),
         peers=_texts(values["run.peers"]),
+        discovery=values["run.discovery"] is True,
         log=LogConfig(
             level=str(values["log.level"]),
             file_level=None if file_level == NO_FILE else file_level,

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, aclosing, suppress
 
 import msgspec
 
 from node.clock import Clock, SystemClock
 from node.composition import create_home_store, creating, new_device_keys, open_service, platform_name
 from node.config import PassphraseCost
+from node.discovery.places import Places
 from node.entropy import Entropy, SystemEntropy
 from node.errors import RefusedError, TransportError, UsageError
 from node.home import Home
@@ -68,6 +69,7 @@ async def join_realm(
     passphrase: str,
     confirm: Callable[[str], Awaitable[bool]],
     peers: Sequence[str] = (),
+    discovery: bool = False,
     cost: PassphraseCost,
     clock: Clock | None = None,
     entropy: Entropy | None = None,
@@ -75,18 +77,20 @@ async def join_realm(
     """Join the realm of the device that shows `code` and make the home, then fetch everything from it.
 
     `confirm` is awaited with the six digits after `SasShown` was yielded and says whether the person saw the same ones
-    on the other device. `peers` (host:port) are tried before the addresses inside the code. Raises `UsageError` for a
+    on the other device. `peers` (host:port) are tried before the addresses inside the code; with `discovery` the device
+    is looked for on the local network as well. Raises `UsageError` for a
     mistyped code, `RefusedError` when the code is old or used, the digits differ or somebody says no, `TransportError`
     when nobody answers; until both sides said yes nothing is written.
     """
     clock, entropy = clock or SystemClock(), entropy or SystemEntropy()
     parsed = _read_code(code)
-    addresses = _addresses(parsed, peers)
+    addresses = _addresses(parsed, peers, discovery=discovery)
     passphrase_bytes(passphrase)
     home.require_free()
     device_keys = new_device_keys(entropy)
     async with AsyncExitStack() as stack:
-        call, address, digits = await _first_to_answer(stack, addresses, parsed, device_keys, name, entropy)
+        places = Places(addresses, parsed.rendezvous if discovery else None, clock)
+        call, address, digits = await _first_to_answer(stack, places, parsed, device_keys, name, entropy)
         yield SasShown(sas=digits)
         admission = await call.admission(confirm(digits))
         keys = await _store(home, device_keys, admission, address, passphrase, cost, clock, entropy)
@@ -104,16 +108,16 @@ def _read_code(code: str) -> PairingCode:
         raise UsageError(str(error)) from error
 
 
-def _addresses(code: PairingCode, peers: Sequence[str]) -> list[Address]:
+def _addresses(code: PairingCode, peers: Sequence[str], *, discovery: bool) -> list[Address]:
     addresses = [parse_address(text) for text in dict.fromkeys((*peers, *code.hints))]
-    if not addresses:
+    if not addresses and not discovery:
         raise UsageError("A typed code does not say where the other device is; add --peer HOST:PORT.")
     return addresses
 
 
 async def _first_to_answer(
     stack: AsyncExitStack,
-    addresses: Sequence[Address],
+    places: Places,
     code: PairingCode,
     device_keys: DeviceKeys,
     name: str,
@@ -121,21 +125,22 @@ async def _first_to_answer(
 ) -> tuple[JoiningCall, Address, str]:
     """Return the call to the first device that takes the code, where it is, and the digits to compare."""
     failure: TransportError | None = None
-    for address in addresses:
-        try:
-            async with AsyncExitStack() as attempt:
-                link = await attempt.enter_async_context(connect_for_pairing(address))
-                call = JoiningCall(_newcomer(code, device_keys, name, entropy), link)
-                digits = await call.digits()
-                await stack.enter_async_context(attempt.pop_all())
-                return call, address, digits
-        except TransportError as error:
-            # What a device said tells more than that another address is empty.
-            if failure is None or isinstance(error, CodeNotTakenError):
-                failure = error
+    async with aclosing(places.all()) as each:
+        async for address in each:
+            try:
+                async with AsyncExitStack() as attempt:
+                    link = await attempt.enter_async_context(connect_for_pairing(address))
+                    call = JoiningCall(_newcomer(code, device_keys, name, entropy), link)
+                    digits = await call.digits()
+                    await stack.enter_async_context(attempt.pop_all())
+                    return call, address, digits
+            except TransportError as error:
+                # What a device said tells more than that another address is empty.
+                if failure is None or isinstance(error, CodeNotTakenError):
+                    failure = error
     if isinstance(failure, CodeNotTakenError):
         raise RefusedError(str(failure)) from failure
-    raise failure or TransportError("No device answers.")
+    raise failure or TransportError(places.nobody())
 
 
 def _newcomer(code: PairingCode, device_keys: DeviceKeys, name: str, entropy: Entropy) -> PairingNewcomer:

@@ -24,12 +24,21 @@ class PairingHost:
     """
 
     def __init__(
-        self, service: Service, *, hints: Callable[[], Sequence[str]], roster_changed: Callable[[], None]
+        self,
+        service: Service,
+        *,
+        hints: Callable[[], Sequence[str]],
+        roster_changed: Callable[[], None],
+        announce: Callable[[str | None], None],
     ) -> None:
-        """`hints` gives the addresses that the code names; `roster_changed` is called once a device was admitted."""
+        """`hints` gives the addresses that the code names; `roster_changed` is called once a device was admitted.
+
+        `announce` takes the name under which this device is to be found while it shows a code, None afterwards.
+        """
         self._service = service
         self._hints = hints
         self._roster_changed = roster_changed
+        self._announce = announce
         self._busy = False
         self._shown: PairingShown | None = None
 
@@ -43,6 +52,7 @@ class PairingHost:
         self._busy = True
         try:
             shown = self._shown = await self._opened(owner_passphrase)
+            self._announce(shown.code.rendezvous)
             expires_at = self._service.clock.now_milliseconds() + int(WINDOW_SECONDS * 1000)
             yield CodeShown(code=shown.code.scanned, typed=shown.code.typed, expires_at=instant_text(expires_at))
             while True:
@@ -106,6 +116,7 @@ class PairingHost:
     def _close(self) -> None:
         """End the showing: the code is worth nothing any more, and a caller who waits for an answer hears no."""
         shown, self._shown, self._busy = self._shown, None, False
+        self._announce(None)
         if shown is not None:
             shown.window.close("The pairing was ended on this device.")
             if shown.answer is not None and not shown.answer.done():

@@ -5,7 +5,7 @@ import logging
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -19,6 +19,9 @@ from node.requests import NodeEvent
 from node.runtime import Runtime
 from node.service import Service
 from node.transport.address import Address, parse_address
+
+if TYPE_CHECKING:
+    from node.discovery.local_network import LocalNetwork
 
 _LOG = logging.getLogger(__name__)
 
@@ -54,7 +57,7 @@ async def run_node(
         joined_at = service.keys.joined_at
         known = peers or config.peers or ([joined_at] if joined_at else [])
         async with (
-            running(service, listen=listen or config.listen, peers=known) as runtime,
+            running(service, listen=listen or config.listen, peers=known, discovery=config.discovery) as runtime,
             serve_api(
                 service.home, LocalCaller(service), address=api or config.api, entropy=service.entropy
             ) as api_address,
@@ -72,13 +75,20 @@ async def run_node(
 
 
 @asynccontextmanager
-async def running(service: Service, *, listen: str | None, peers: Sequence[str]) -> AsyncIterator[Runtime]:
-    """Connect a service to the other devices while the block runs; without `listen` it only calls `peers`."""
+async def running(
+    service: Service, *, listen: str | None, peers: Sequence[str], discovery: bool = False
+) -> AsyncIterator[Runtime]:
+    """Connect a service to the other devices while the block runs; without `listen` it only calls `peers`.
+
+    With `discovery` it announces where it listens on the local networks and looks for the others there.
+    """
     runtime: Runtime
+    local: LocalNetwork | None = None
     host = PairingHost(
         service,
         hints=lambda: reachable_addresses(parse_address(runtime.listen_address)),
         roster_changed=lambda: runtime.roster_changed(),
+        announce=lambda rendezvous: local.announce_pairing(rendezvous) if local is not None else None,
     )
     runtime = Runtime(
         store=service.store,
@@ -93,13 +103,36 @@ async def running(service: Service, *, listen: str | None, peers: Sequence[str])
         on_event=service.events.publish,
     )
     await runtime.start()
+    if discovery and listen is not None:
+        local = await _discovering(service, runtime)
     settle_collector()
     service.links, service.pairing = runtime, host
     try:
         yield runtime
     finally:
         service.links = service.pairing = None
+        if local is not None:
+            await local.stop()
         await runtime.stop()
+
+
+async def _discovering(service: Service, runtime: Runtime) -> "LocalNetwork":
+    # Some hundred modules that a node without discovery does not need.
+    from node.discovery.local_network import LocalNetwork
+
+    local = LocalNetwork(
+        membership=lambda: runtime.replication.membership,
+        older_discovery_secrets=service.keys.older_discovery_secrets,
+        listening=parse_address(runtime.listen_address),
+        calling=runtime.calling,
+        moved=runtime.network_changed,
+        clock=service.clock,
+        entropy=service.entropy,
+    )
+    await local.start()
+    runtime.replication.membership_moved.append(lambda _membership: local.membership_changed())
+    runtime.discovery = local.report
+    return local
 
 
 def reachable_addresses(listening: Address) -> list[str]:

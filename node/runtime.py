@@ -18,6 +18,7 @@ from crdt.identifiers import DeviceId
 from node.clock import Clock
 from node.discovery.call_plan import Outcome
 from node.discovery.calling import Called, Calling
+from node.discovery.report import OFF, DiscoveryReport
 from node.entropy import Entropy
 from node.errors import TransportError
 from node.named_timers import NamedTimers, guarded
@@ -87,8 +88,8 @@ class Runtime:
         `listen` and `peers` are host:port (port 0: any, listen None: accept nobody). `older_discovery_secrets` are what
         a newcomer was given to greet devices that have not heard of it. Raises ConfigError for a malformed address.
         """
-        self._replication = Replication(store=store, keys=keys, realm_id=realm_id, clock=clock, entropy=entropy)
-        self.traffic = self._replication.traffic
+        self.replication = Replication(store=store, keys=keys, realm_id=realm_id, clock=clock, entropy=entropy)
+        self.traffic = self.replication.traffic
         self._keys = keys
         self._clock = clock
         self._entropy = entropy
@@ -102,13 +103,15 @@ class Runtime:
         self._on_event = on_event
         self._links: set[Link] = set()
         self._link_by_device: dict[DeviceId, Link] = {}
-        self._peers = PeerTable(clock=clock, membership=lambda: self._replication.membership, publish=on_event)
+        self._peers = PeerTable(clock=clock, membership=lambda: self.replication.membership, publish=on_event)
         self._failures_by_address: dict[Address, int] = {}
         self._timers = NamedTimers()
         self._rest = Rest(store, clock.monotonic_seconds)
         self._ticker: asyncio.Task[None] | None = None
         self._unsubscribe: Callable[[], None] | None = None
         self._stopping = False
+        #: How looking for devices on the local network goes; whoever looks sets it.
+        self.discovery: Callable[[], DiscoveryReport] = lambda: OFF
 
     # Life
 
@@ -116,10 +119,10 @@ class Runtime:
         """Listen and begin to dial. Raises TransportError if the port is in use."""
         if self._listen is not None:
             self._bound = await self._listener.start(self._listen)
-        self._unsubscribe = self._replication.store.subscribe(self._store_changed)
-        self._replication.membership_moved.append(self._membership_moved)
+        self._unsubscribe = self.replication.store.subscribe(self._store_changed)
+        self.replication.membership_moved.append(self._membership_moved)
         self._ticker = asyncio.create_task(self._tick())
-        for device_id, address in self._replication.store.address_book().all():
+        for device_id, address in self.replication.store.address_book().all():
             self.calling.remember(device_id, address)
         self.calling.start()
         self._keep_realm()
@@ -187,14 +190,14 @@ class Runtime:
 
     def roster_changed(self) -> None:
         """Statements were stored here, beside the owner: tell the peers, and mint the key epoch that they call for."""
-        self._replication.reload_membership()
-        if self._replication.epoch_is_due():
-            self._replication.mint_epoch()
+        self.replication.reload_membership()
+        if self.replication.epoch_is_due():
+            self.replication.mint_epoch()
 
     # Connections
 
     async def _accept(self, websocket: web.WebSocketResponse, address: str, place: Admission) -> None:
-        secrets = self._replication.membership.discovery_secrets()
+        secrets = self.replication.membership.discovery_secrets()
         if not secrets or self._stopping:
             await websocket.close()
             return
@@ -212,12 +215,12 @@ class Runtime:
                 ephemeral_secret=self._entropy.take(32),
                 discovery_secrets=discovery_secrets,
             ),
-            membership=self._replication.membership,
-            view=self._replication.store.view(),
+            membership=self.replication.membership,
+            view=self.replication.store.view(),
             now_milliseconds=self._clock.now_milliseconds(),
         )
         return Link(
-            websocket=websocket, session=session, replication=self._replication, host=self, clock=self._clock,
+            websocket=websocket, session=session, replication=self.replication, host=self, clock=self._clock,
             address=address, initiator=initiator,
         )  # fmt: skip
 
@@ -229,7 +232,7 @@ class Runtime:
             self._links.discard(link)
 
     async def _call(self, address: Address) -> Called:
-        secrets = greeting_secrets(self._replication.membership, self._older_discovery_secrets)
+        secrets = greeting_secrets(self.replication.membership, self._older_discovery_secrets)
         if not secrets:
             return Called(Outcome.UNREACHABLE)
         # A peer that was away knows an older secret only, so attempts take turns.
@@ -258,7 +261,7 @@ class Runtime:
         link.when_proven()
         kept = self._link_by_device.get(device_id)
         if kept is not None and kept.age_seconds() <= RACE_SECONDS and not kept.is_silent():
-            wanted_initiator = self._replication.device_id < device_id
+            wanted_initiator = self.replication.device_id < device_id
             if kept.initiator == wanted_initiator != link.initiator:
                 return REPLACED
         self._link_by_device[device_id] = link
@@ -267,7 +270,7 @@ class Runtime:
         called = parse_address(link.address) if link.initiator else None
         self.calling.connected(device_id, called)
         if called is not None:
-            guarded(lambda: self._replication.store.address_book().met(device_id, called))
+            guarded(lambda: self.replication.store.address_book().met(device_id, called))
         self._peers.connected(device_id)
         return None
 
@@ -353,7 +356,7 @@ class Runtime:
             self._timers.once("forward", FORWARD_SECONDS, lambda: self._announce(push=True))
 
     def _announce(self, *, push: bool) -> None:
-        view = self._replication.store.view()
+        view = self.replication.store.view()
         for link in list(self._links):
             link.replica_changed(view, push=push)
 
@@ -367,15 +370,15 @@ class Runtime:
 
     def _keep_realm(self) -> None:
         """See that there is a key epoch for exactly the active devices, and a sign of life of this one each day."""
-        if not self._replication.epoch_is_due():
+        if not self.replication.epoch_is_due():
             return
-        rank = minting_rank(self._replication.membership.roster, self._replication.device_id)
+        rank = minting_rank(self.replication.membership.roster, self.replication.device_id)
         jitter = int.from_bytes(self._entropy.take(4), "big") / 2**32
         self._timers.once("mint", rank * (MINT_PATIENCE_SECONDS + jitter), self._mint_if_due)
 
     def _mint_if_due(self) -> None:
-        if self._replication.epoch_is_due():
-            self._replication.mint_epoch()
+        if self.replication.epoch_is_due():
+            self.replication.mint_epoch()
 
     async def _tick(self) -> None:
         while True:
@@ -383,13 +386,13 @@ class Runtime:
             for link in list(self._links):
                 link.tick()
             guarded(self._keep_realm)
-            guarded(self._replication.beat_if_due)
-            guarded(self._replication.tidy_if_due)
-            guarded(self._replication.compact_if_due)
+            guarded(self.replication.beat_if_due)
+            guarded(self.replication.tidy_if_due)
+            guarded(self.replication.compact_if_due)
             guarded(self._verify_listed)
             guarded(self._rest.look)
 
     def _verify_listed(self) -> None:
         """Verify what was lately listed on this device, a little at a time."""
-        if self._replication.store.verify_listed(VERIFIED_PER_TICK):
+        if self.replication.store.verify_listed(VERIFIED_PER_TICK):
             self._tell("A record on this device's disk is damaged: run nuthatch doctor --repair.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from crdt.identifiers import DeviceId
 from node.clock import Clock
+from node.discovery.report import DiscoveryReport
 from node.entropy import Entropy
 from node.errors import NotRunningError, StorageError
 from node.event_feed import EventFeed
@@ -81,6 +82,10 @@ class Links(Protocol):
 
     def called(self) -> Sequence[str]:
         """Return the addresses that the node keeps calling."""
+
+    @property
+    def discovery(self) -> Callable[[], DiscoveryReport]:
+        """Tells how looking for other devices on the local network goes."""
 
     def held(self) -> int:
         """Return how many batches wait for another batch, for their author's admission, or for their time."""

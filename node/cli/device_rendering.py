@@ -64,6 +64,8 @@ def render_status(value: StatusReport) -> RenderableType:
     if value.derived:
         said = f"\n{value.derived:,} rows hang on what was deleted: out of sight, or shown without it"
         parts.append(Text(said, style="dim"))
+    if value.discovery_note:
+        parts.append(Text(f"\n{value.discovery_note}", style="yellow"))
     parts += [Text(f"\n{notice}", style="yellow") for notice in value.notices]
     return Group(*parts)
 

@@ -99,6 +99,7 @@ async def _join(invocation: Invocation, *, code: str, name: str, passphrase: str
         passphrase=passphrase,
         confirm=confirm,
         peers=peers,
+        discovery=config.discovery,
         cost=config.device_cost,
     ):
         match event:

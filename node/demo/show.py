@@ -20,7 +20,7 @@ from node.samples import sample_conversation
 from node.schemas import CORE_COMPONENTS
 
 # These homes live for seconds and guard nothing; a person's own are made with the costs of `node/config.py`.
-_ENVIRONMENT = {"NUTHATCH_PASSPHRASE_COST": "interactive"}
+_ENVIRONMENT = {"NUTHATCH_PASSPHRASE_COST": "interactive", "NUTHATCH_RUN_DISCOVERY": "false"}
 
 
 def run_demo(output: Output, *, conversation: Path | None, keep: bool) -> None:

@@ -7,6 +7,7 @@ forge: here it is only bounded, by what is wanted.
 
 import asyncio
 import logging
+import socket
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -86,6 +87,7 @@ class Outlet:
         monotonic_seconds: Callable[[], float],
     ) -> None:
         self._addresses = addresses
+        self._index = interface.index
         self._wanted = wanted
         self._sighted = sighted
         self._monotonic_seconds = monotonic_seconds
@@ -102,6 +104,7 @@ class Outlet:
         version = IPVersion.V4Only if self._addresses[0].version == 4 else IPVersion.V6Only
         zeroconf: AsyncZeroconf | None = None
         try:
+            _require_ready(self._addresses[0], self._index)
             zeroconf = AsyncZeroconf(interfaces=[_bound(self._addresses)], ip_version=version)
             async with asyncio.timeout(_START_SECONDS):
                 await zeroconf.zeroconf.async_wait_for_start(_START_SECONDS)
@@ -269,6 +272,17 @@ def _bound(addresses: Collection[IPv4Interface | IPv6Interface]) -> str:
     """Return the address to send from: of an IPv6 interface the one that belongs to the link."""
     best = min(addresses, key=lambda address: not address.ip.is_link_local)
     return str(best.ip).partition("%")[0]
+
+
+def _require_ready(address: IPv4Interface | IPv6Interface, index: int) -> None:
+    """Raise OSError unless the address can be sent from: an IPv6 one is there a second before it can be used."""
+    host = str(address.ip).partition("%")[0]
+    if address.version == 4:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind((host, 0))
+    else:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.bind((host, 0, 0, index if address.ip.is_link_local else 0))
 
 
 async def close_all(outlets: Collection[Outlet], *, farewell: bool) -> None:

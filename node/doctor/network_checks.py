@@ -5,6 +5,7 @@ import errno
 import socket
 from contextlib import suppress
 
+from node.discovery.report import DiscoveryReport, DiscoveryState
 from node.doctor.found import bad, good, notice, unknown
 from node.errors import ConfigError
 from node.requests.doctor import Finding
@@ -23,8 +24,21 @@ async def network_findings(service: Service, listen: str) -> list[Finding]:
         findings.append(await _listening(links))
     if listen:
         findings.append(_free(listen, links))
+    if links is not None:
+        findings.append(_discovery(links.discovery()))
     findings.append(await _peers(service))
     return findings
+
+
+def _discovery(report: DiscoveryReport) -> Finding:
+    """Say how devices are found here: what is blocked is bad, what was switched off is the person's wish."""
+    match report.state:
+        case DiscoveryState.LOOKING | DiscoveryState.STARTING | DiscoveryState.UNPAIRED | DiscoveryState.OFF:
+            return good("discovery", report.sentence)
+        case DiscoveryState.BLOCKED | DiscoveryState.NO_NETWORK:
+            return bad("discovery", report.sentence, report.advice)
+        case DiscoveryState.ALONE:
+            return notice("discovery", report.sentence, report.advice)
 
 
 async def _listening(links: Links) -> Finding:

@@ -82,6 +82,8 @@ async def pair_answer(service: Service, request: PairAnswerRequest) -> PairAnswe
 
 def _report(service: Service) -> StatusReport:
     links = service.links
+    found = links.discovery() if links is not None else None
+    missing = links is not None and not all(peer.connected for peer in links.peers())
     view = service.store.view()
     scrub = service.store.health().last_scrub()
     return StatusReport(
@@ -98,6 +100,8 @@ def _report(service: Service) -> StatusReport:
         held=links.held() if links else 0,
         derived=service.store.derived_count(),
         notices=_notices(service),
+        discovery=found.state.value if found is not None else "",
+        discovery_note=f"{found.sentence} {found.advice}" if found is not None and found.advice and missing else "",
         scrubbed=None if scrub is None else instant_text(scrub.at_milliseconds),
         damaged=0 if scrub is None else scrub.damaged,
     )

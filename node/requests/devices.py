@@ -35,6 +35,10 @@ class StatusReport(Response, frozen=True, kw_only=True):
 
     `derived` counts living rows that are out of sight, or show another reference, because of what was deleted.
 
+    `discovery` is how looking for other devices on the local network goes: off, unpaired, no network, blocked,
+    starting, alone or looking; empty if no node runs. `discovery_note` says what to do about it, empty unless there is
+    something to do while a device is missing.
+
     `scrubbed` is when its rows were last compared with their hashes, None for never, and `damaged` what was found then.
     """
 
@@ -48,6 +52,8 @@ class StatusReport(Response, frozen=True, kw_only=True):
     held: int
     derived: int
     notices: list[str]
+    discovery: str
+    discovery_note: str
     scrubbed: str | None
     damaged: int
 

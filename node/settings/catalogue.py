@@ -6,7 +6,16 @@ What must be equal on all devices of a realm is no setting: limits of the protoc
 import difflib
 from dataclasses import dataclass
 
-from node.settings.kinds import Choice, FilePath, Kind, NetworkAddress, NetworkAddresses, SettingValue, WholeNumber
+from node.settings.kinds import (
+    Choice,
+    FilePath,
+    Kind,
+    NetworkAddress,
+    NetworkAddresses,
+    SettingValue,
+    Switch,
+    WholeNumber,
+)
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
 COSTS = ("interactive", "moderate", "sensitive")
@@ -43,9 +52,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         name="run.listen",
         kind=NetworkAddress(),
-        default="0.0.0.0:0",
-        explanation="Where other devices reach this one. Port 0 takes a free port at each start; name one if a "
-        "firewall has to know it. 127.0.0.1:0 keeps the network out.",
+        default="[::]:0",
+        explanation="Where other devices reach this one: [::] is every address of either kind. Port 0 takes a free "
+        "port at each start; name one if a firewall has to know it. 127.0.0.1:0 keeps the network out.",
     ),
     Setting(
         name="run.api",
@@ -59,6 +68,13 @@ SETTINGS: tuple[Setting, ...] = (
         kind=NetworkAddresses(),
         default=(),
         explanation="Addresses of other devices that the node keeps calling, beside those it finds by itself.",
+    ),
+    Setting(
+        name="run.discovery",
+        kind=Switch(),
+        default=True,
+        explanation="Whether the node announces itself on the local network and looks for your other devices there, "
+        "under names that change every day and mean nothing to strangers. Without it, run.peers says where they are.",
     ),
     Setting(
         name="passphrase.file",

@@ -197,7 +197,7 @@ async def test_a_device_signs_a_sign_of_life_once_a_day(tmp_path: Path) -> None:
     second = make_node(realm, 1, tmp_path)
     async with running(second):
         await until(lambda: len(beats(second)) == 1)
-        second.runtime._replication.beat_if_due()
+        second.runtime.replication.beat_if_due()
         assert len(beats(second)) == 1
 
 

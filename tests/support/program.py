@@ -12,7 +12,11 @@ import msgspec
 
 CONSOLE_SCRIPT = str(Path(sys.executable).with_name("nuthatch"))
 # Test homes are thrown away: the cheapest passphrase cost that a key file may state.
-ENVIRONMENT: Mapping[str, str] = {"NUTHATCH_PASSPHRASE_COST": "interactive"}
+ENVIRONMENT: Mapping[str, str] = {
+    "NUTHATCH_PASSPHRASE_COST": "interactive",
+    # Tests that want to find devices say so; the others leave the network alone.
+    "NUTHATCH_RUN_DISCOVERY": "false",
+}
 ANSWER_SECONDS = 60.0
 
 Fields = Mapping[str, object]

@@ -191,10 +191,12 @@ class SkippingClock(SystemClock):
 
 
 async def test_a_code_that_nobody_used_in_five_minutes_is_over(laptop: NodeConfig) -> None:
-    clock, home = SkippingClock(), Home(laptop.home_directory)
+    clock, home, announced = SkippingClock(), Home(laptop.home_directory), list[str | None]()
     keys = unlock_key_file(home.key_file, passphrase=PASSPHRASE)
     with home.locked(), closing(open_service(home, keys, clock, SystemEntropy())) as service:
-        host = PairingHost(service, hints=lambda: ["127.0.0.1:1"], roster_changed=lambda: None)
+        host = PairingHost(
+            service, hints=lambda: ["127.0.0.1:1"], roster_changed=lambda: None, announce=announced.append
+        )
         pairing = host.pair(OWNER_PASSPHRASE)
         await code_of(pairing)
         clock.skipped_seconds = WINDOW_SECONDS + 1
@@ -203,6 +205,7 @@ async def test_a_code_that_nobody_used_in_five_minutes_is_over(laptop: NodeConfi
         again = host.pair(OWNER_PASSPHRASE)
         await code_of(again)
         await again.aclose()
+    assert [name is None for name in announced] == [False, True, False, True]
 
 
 async def test_a_wrong_owner_passphrase_shows_no_code(laptop: NodeConfig) -> None:

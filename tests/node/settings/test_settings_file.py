@@ -25,7 +25,7 @@ def config_of(home: Path, text: str = "", **environment: str) -> NodeConfig:
 
 
 def test_without_a_file_the_defaults_count(tmp_path: Path) -> None:
-    expected = NodeConfig(home_directory=tmp_path, log=LogConfig(file_level="info"))
+    expected = NodeConfig(home_directory=tmp_path, discovery=True, log=LogConfig(file_level="info"))
     assert config_of(tmp_path) == expected
 
 
