@@ -77,12 +77,12 @@ def merged(text: TextAtRest, wire: object, place: Place) -> TextAtRest | None:
 
 
 def edited(text: TextAtRest, wanted: str, stamp: Stamp, place: Place) -> tuple[TextAtRest, bytes] | None:
-    """Return the text after it was edited to `wanted` and the change, as `text.delta` would; None where that decides.
+    """Return the text after it was edited to `wanted`, and the change; None where `text.delta` has to decide.
 
     Raises MergeError where `wanted` is no text.
     """
     opened = _open(text, place)
-    if opened is None:
+    if opened is None or not opened.names or wanted == text.shown:
         return None
     change, spans = change_to(wanted, text.shown, opened.spans, opened.heads, opened.last, stamp)
     chunk = write_chunk(change)

@@ -224,7 +224,7 @@ class Authoring:
         """Author edits of plain values; return the touched rows that are something else."""
         if not rows:
             return rows
-        edits, changes, others = self._plain_edits.author(table, rows, draft.stamp)
+        edits, changes, others = self._plain_edits.author(table, rows, draft.stamp, draft.vector)
         draft.changes.extend((draft.layout_index(table.name, layout), body, said) for layout, body, said in changes)
         draft.moved += self._plain_edits.write(table, edits, draft.stamp)
         return others

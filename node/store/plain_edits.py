@@ -8,6 +8,7 @@ stored with it. Every other row goes the long way through `crdt.row`, which leav
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from itertools import accumulate
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ from crdt.identifiers import RowId, Stamp, make_stamp
 from crdt.place import Place
 from crdt.row import ROW_HASH_BYTES, Layout, hash_body, hash_prefix, hash_spelled
 from crdt.strategies.register import Register
-from crdt.text_merge_at_rest import TextAtRest, at_rest, merged
+from crdt.text_merge_at_rest import TextAtRest, at_rest, edited, merged
 from crdt.version_vector import VersionVector
 from node.store.capture import TouchedRow
 from node.store.catalogue import ReplicatedTable
@@ -63,6 +64,13 @@ class PlainRow(NamedTuple):
         return TextAtRest(payload, proof if payload is None else proof[1], proof)
 
 
+class _Deltas(NamedTuple):
+    """What a person's edit writes: the cells that it leaves, and what travels of them in order of column."""
+
+    cells: _Written
+    payloads: list[object]
+
+
 class Edited(NamedTuple):
     """A plain row before an edit, and what the edit left."""
 
@@ -84,13 +92,15 @@ class PlainEdits:
         self._history = history
 
     def author(
-        self, table: ReplicatedTable, rows: Sequence[TouchedRow], stamp: Stamp
+        self, table: ReplicatedTable, rows: Sequence[TouchedRow], stamp: Stamp, vector: VersionVector
     ) -> tuple[list[Edited], list[tuple[Layout, bytes, bytes]], list[TouchedRow]]:
         """Return the edits among touched rows, their changes (layout, body, hash), and the rows that go the long way.
 
-        What stands in the table is left as it is: the person's statement has written it.
+        `vector` says which batches are held. What stands in the table is left as it is: the person's statement has
+        written it.
         """
         contested = self._contested([row.row_id for row in rows])
+        quick = table.editable | table.texts
         edits: list[Edited] = []
         changes: list[tuple[Layout, bytes, bytes]] = []
         others: list[TouchedRow] = []
@@ -101,15 +111,14 @@ class PlainEdits:
                 others.append(row)
                 continue
             positions = [index for index, value in enumerate(before) if value != after[index]]
-            editable = table.editable.issuperset(positions)
-            plain = self._open(table, row_id, noted, before) if editable else None
-            written = plain and _deltas(table, plain, positions, after, stamp)
+            plain = self._open(table, row_id, noted, before) if quick.issuperset(positions) else None
+            written = plain and _deltas(table, plain, positions, after, stamp, vector)
             if plain is None or not written:
                 others.append(row)
                 continue
-            edits.append(_apply(table, plain, written, self._origins))
+            edits.append(_apply(table, plain, written.cells, self._origins))
             layout = tuple((table.column_names[index], table.strategies[index].code) for index in positions)
-            body = _encode([row_id, plain.generation, *(after[index] for index in positions)])
+            body = _encode([row_id, plain.generation, *written.payloads])
             if layout not in prefix_by_layout:
                 prefix_by_layout[layout] = hash_prefix(table.name, layout, stamp)
             changes.append((layout, body, hash_body(prefix_by_layout[layout], body)))
@@ -214,17 +223,36 @@ class PlainEdits:
 
 
 def _deltas(
-    table: ReplicatedTable, row: PlainRow, positions: Sequence[int], values: Sequence[Any], stamp: Stamp
-) -> _Written | None:
+    table: ReplicatedTable,
+    row: PlainRow,
+    positions: Sequence[int],
+    values: Sequence[Any],
+    stamp: Stamp,
+    vector: VersionVector,
+) -> _Deltas | None:
     """Return what a person's edit writes, None where a column would show something else than was written."""
-    written: dict[int, Register] = {}
+    written: dict[int, Register | TextAtRest] = {}
+    payloads: list[object] = []
     for index in positions:
         place = Place(table.name, row.row_id, row.generation, table.column_names[index])
+        if index in table.texts:
+            # A row of which not every batch is held came by a page: a change carries what is ahead with it.
+            text = None
+            if type(values[index]) is str and all(map(vector.covers_stamp, (row.born, *row.stamp_by_index.values()))):
+                with suppress(MergeError):
+                    # The long way says what is wrong with it.
+                    text = edited(row.text(table, index), values[index], stamp, place)
+            if text is None:
+                return None
+            written[index], raw = text
+            payloads.append([raw])
+            continue
         cell = table.strategies[index].delta(row.cell(index), values[index], stamp, place)
         if not isinstance(cell, Register) or cell.stamp != stamp or cell.value != values[index]:
             return None
         written[index] = cell
-    return written
+        payloads.append(cell.value)
+    return _Deltas(written, payloads)
 
 
 def _joined(
