@@ -32,6 +32,7 @@ HASH_BYTES = 32
 ACTOR_BYTES = 16
 #: A transaction is at most 8 MiB, and a character that was inserted at least one byte of it.
 OPERATIONS_MAX = 8 * 1024 * 1024
+_SHAPE_STEPS_MAX = 8
 #: The actor of the one change that every text begins with; its first operation makes the text.
 BASE_ACTOR = b"nuthatch-text-v1"
 _TEXT_COUNTER = 1
@@ -47,6 +48,10 @@ _OBJECT_ACTOR, _OBJECT_COUNTER, _KEY_ACTOR, _KEY_COUNTER, _INSERT, _ACTION = map
 _VALUE_SIZE, _VALUE, _DELETED, _DELETED_ACTOR, _DELETED_COUNTER = map(unsigned, (0x56, 0x57, 0x70, 0x71, 0x73))
 _SET, _DELETE = 1, 3
 _TEXT_VALUE = 6
+
+
+_Columns = tuple[tuple[bytes, bytes], ...]
+_Shape = tuple[_Columns, _Columns, _Columns]
 
 
 class Chunk(NamedTuple):
@@ -145,7 +150,7 @@ def parse_chunk(raw: bytes) -> TextChange:
         actors.append(raw[offset + 1 : offset + 1 + ACTOR_BYTES])
         offset += 1 + ACTOR_BYTES
     column_by_number = _read_columns(raw, offset)
-    operations = tuple(_operations(start, actors, column_by_number))
+    operations = _operations(start, actors, column_by_number)
     change = TextChange(actor, deps, start, operations)
     if not operations or list(deps) != sorted(set(deps)) or _contents(change) != raw[begin:]:
         raise MergeError("a change of a text does something else than inserting and deleting characters")
@@ -156,10 +161,9 @@ def _read_columns(raw: bytes, offset: int) -> dict[bytes, bytes]:
     count, offset = read_unsigned(raw, offset)
     sizes: list[tuple[bytes, int]] = []
     for _ in range(min(count, 16)):
-        begin = offset
-        _, offset = read_unsigned(raw, begin)
-        number = raw[begin:offset]
-        size, offset = read_unsigned(raw, offset)
+        # A number is one byte: where it is more, writing what was read gives other bytes.
+        number = raw[offset : offset + 1]
+        size, offset = read_unsigned(raw, offset + 1)
         sizes.append((number, size))
     column_by_number: dict[bytes, bytes] = {}
     for number, size in sizes:
@@ -170,102 +174,99 @@ def _read_columns(raw: bytes, offset: int) -> dict[bytes, bytes]:
 
 def _operations(
     start: int, actors: Sequence[bytes], column_by_number: dict[bytes, bytes]
-) -> Iterator[Insertion | Deletion]:
-    """Yield the operations in the columns of keys and values; the other columns follow from them."""
+) -> tuple[Insertion | Deletion, ...]:
+    """Return the operations in the columns of keys and values; the other columns follow from them."""
     lengths = read_truths(column_by_number.get(_INSERT, b""), OPERATIONS_MAX)
-    total = sum(lengths)
     try:
         text = column_by_number.get(_VALUE, b"").decode()
     except UnicodeDecodeError as error:
         raise MergeError("a change of a text inserts what is no Unicode") from error
     if "\0" in text or len(text) != sum(lengths[1::2]):
         raise MergeError("a change of a text inserts characters one by one, and no NUL")
-    keys = _keys(actors, column_by_number, total)
-    number, taken = start, 0
+    operations: list[Insertion | Deletion] = []
     own = actors[0]
+    number = start
+    taken = begun = 0
     behind: tuple[bytes | None, int] = (None, 0)
-    begun = 0
-    for index, length in enumerate(lengths):
-        left = length
-        while left:
-            actor, counter, count, step = keys.take(left)
-            left -= count
-            if index % 2 == 0:
-                if actor is None:
-                    raise MergeError("a change of a text deletes nothing that is there")
-                yield Deletion(actor, counter, count, step)
-                number += count
-                continue
-            at = 0
-            while at < count:
-                key = (actor, counter + at * step)
-                if taken > begun and key == (own, number - 1):
-                    # A run of keys that each name the character before goes on to its end.
-                    more = count - at if step == 1 else 1
-                else:
-                    if taken > begun:
-                        yield Insertion(*behind, text[begun:taken])
-                    behind, begun, more = key, taken, 1
-                at, taken, number = at + more, taken + more, number + more
-        if index % 2 and taken > begun:
-            yield Insertion(*behind, text[begun:taken])
-            begun = taken
+    for inserts, actor, first, count, step in _stretches(lengths, actors, column_by_number):
+        if not inserts:
+            if taken > begun:
+                operations.append(Insertion(*behind, text[begun:taken]))
+                begun = taken
+            _delete(operations, actor, first, count, step)
+            number += count
+            continue
+        at = 0
+        while at < count:
+            key = first + at * step
+            if taken > begun and key == number - 1 and actor == own:
+                # A run of keys that each name the character before goes on to its end.
+                more = count - at if step == 1 else 1
+            else:
+                if taken > begun:
+                    operations.append(Insertion(*behind, text[begun:taken]))
+                behind, begun, more = (actor, key), taken, 1
+            at, taken, number = at + more, taken + more, number + more
+    if taken > begun:
+        operations.append(Insertion(*behind, text[begun:taken]))
+    return tuple(operations)
 
 
-class _Keys:
-    """The characters that the operations name, taken in stretches of one actor and one step."""
-
-    def __init__(self, actors: Sequence[bytes], actor_runs: Runs, counter_runs: Runs) -> None:
-        self._actors = actors
-        self._actor_runs = iter(actor_runs)
-        self._counter_runs = iter(counter_runs)
-        self._actor: bytes | None = None
-        self._actors_left = self._steps_left = self._step = self._counter = 0
-
-    def take(self, most: int) -> tuple[bytes | None, int, int, int]:
-        """Return (actor, first counter, count, step) of the next keys, at most `most`."""
-        if not self._actors_left:
-            self._actors_left, index = next(self._actor_runs, (0, None))
-            if not self._actors_left:
-                # A column that ends early, or is left out, goes on with nulls.
-                self._actors_left = most
-            if index is not None and index >= len(self._actors):
-                raise MergeError("a change of a text names an author that it does not list")
-            self._actor = None if index is None else self._actors[index]
-        if not self._steps_left:
-            self._steps_left, step = next(self._counter_runs, (0, None))
-            if not self._steps_left or step is None:
-                raise MergeError("a change of a text names no character where it must")
-            self._step = step
-        first = self._counter + self._step
-        count = min(most, self._actors_left, self._steps_left)
-        # The first of a run may stand apart from those that follow: only steps of one go on as a stretch.
-        if self._step not in (1, -1):
-            count = 1
-        if first < 0 or first + (count - 1) * self._step < 0:
-            raise MergeError("a change of a text counts below zero")
-        self._counter = first + (count - 1) * self._step
-        self._actors_left -= count
-        self._steps_left -= count
-        return self._actor, first, count, self._step if count > 1 else 1
+def _delete(operations: list[Insertion | Deletion], actor: bytes | None, first: int, count: int, step: int) -> None:
+    if actor is None:
+        raise MergeError("a change of a text deletes nothing that is there")
+    last = operations[-1] if operations else None
+    if (
+        isinstance(last, Deletion)
+        and last.step == step == 1
+        and last.counter + last.length == first
+        and last.actor == actor
+    ):
+        operations[-1] = Deletion(actor, last.counter, last.length + count)
+    else:
+        operations.append(Deletion(actor, first, count, step))
 
 
-def _keys(actors: Sequence[bytes], column_by_number: dict[bytes, bytes], total: int) -> _Keys:
-    return _Keys(
-        actors,
-        read_runs(column_by_number.get(_KEY_ACTOR, b""), read_unsigned, total),
-        read_runs(column_by_number.get(_KEY_COUNTER, b""), read_signed, total),
-    )
+def _stretches(
+    lengths: Sequence[int], actors: Sequence[bytes], column_by_number: dict[bytes, bytes]
+) -> Iterator[tuple[bool, bytes | None, int, int, int]]:
+    """Yield (inserts, actor, first counter, count, step) of the characters that the operations name.
 
-
-@lru_cache(maxsize=4096)
-def _shape(lengths: tuple[int, ...], base_index: int) -> tuple[bytes, bytes, bytes, bytes, bytes]:
-    """Return the columns that follow from the alternating numbers of deletions and insertions alone."""
+    `lengths` are those of alternating deletions and insertions, the first of deletions.
+    """
     total = sum(lengths)
-    actions = spell_runs(((n, _SET if i % 2 else _DELETE) for i, n in enumerate(lengths) if n), unsigned)
-    deleted = spell_runs(((n, 1 - i % 2) for i, n in enumerate(lengths) if n), unsigned)
-    objects = spell_runs([(total, base_index)], unsigned)
-    return objects, spell_runs([(total, _TEXT_COUNTER)], unsigned), spell_truths(lengths), actions, deleted
+    actor_runs = iter(read_runs(column_by_number.get(_KEY_ACTOR, b""), read_unsigned, total))
+    actor: bytes | None = None
+    left = actors_left = counter = 0
+    position, inserts = -1, True
+    for run, step in read_runs(column_by_number.get(_KEY_COUNTER, b""), read_signed, total):
+        if step is None:
+            raise MergeError("a change of a text names no character where it must")
+        while run:
+            while not left:
+                position, inserts = position + 1, not inserts
+                left = lengths[position]
+            if not actors_left:
+                # A column that ends early, or is left out, goes on with nulls.
+                actors_left, index = next(actor_runs, (0, None))
+                actors_left = actors_left or total
+                if index is not None and index >= len(actors):
+                    raise MergeError("a change of a text names an author that it does not list")
+                actor = None if index is None else actors[index]
+            # The first of a run may stand apart from those that follow: only steps of one go on as a stretch.
+            count = min(run, left, actors_left) if step in (1, -1) else 1
+            first = counter + step
+            counter = first + (count - 1) * step
+            if first < 0 or counter < 0:
+                raise MergeError("a change of a text counts below zero")
+            yield inserts, actor, first, count, step if count > 1 else 1
+            run, left, actors_left = run - count, left - count, actors_left - count
+    if left or position + 1 < len(lengths):
+        raise MergeError("a change of a text names no character where it must")
+
+
+#: What a change does by the lengths of its operations alone: (index of the actor named, inserted; −deleted).
+_Steps = tuple[tuple[int | None, int], ...]
 
 
 def _columns(change: TextChange) -> tuple[list[bytes], list[tuple[bytes, bytes]]]:
@@ -276,83 +277,102 @@ def _columns(change: TextChange) -> tuple[list[bytes], list[tuple[bytes, bytes]]
     actors = sorted(actor for actor in named if actor is not None)
     index_by_actor: dict[bytes | None, int | None] = {None: None, change.actor: 0}
     index_by_actor.update({actor: index for index, actor in enumerate(actors, 1)})
-    rows = _Rows()
-    number = change.start
+    steps: list[tuple[int | None, int]] = []
+    keys: Runs = []
+    deleted: Runs = []
+    texts: list[str] = []
+    number, key, last_deleted = change.start, 0, 0
     for operation in change.operations:
         if isinstance(operation, Insertion):
-            rows.insert(index_by_actor[operation.actor], operation.counter, operation.text, number)
-            number += len(operation.text)
+            actor, counter, text = operation
+            length = len(text)
+            steps.append((index_by_actor[actor], length))
+            keys.append((1, counter - key))
+            key = counter
+            if length > 1:
+                # Each next character stands behind the one before it.
+                keys += ((1, number - counter), (length - 2, 1)) if length > 2 else ((1, number - counter),)
+                key = number + length - 2
+            texts.append(text)
         else:
-            rows.delete(index_by_actor[operation.actor], operation)
-            number += operation.length
+            actor, counter, length, step = operation
+            steps.append((index_by_actor[actor], -length))
+            keys.append((1, counter - key))
+            deleted.append((1, counter - last_deleted))
+            if length > 1:
+                keys.append((length - 1, step))
+                deleted.append((length - 1, step))
+            key = last_deleted = counter + (length - 1) * step
+        number += length
+    inserted = "".join(texts)
+    sizes = () if inserted.isascii() else tuple(map(tuple, map(_sizes, texts)))
     base_index = index_by_actor[BASE_ACTOR]
     assert base_index is not None
-    columns = rows.columns(base_index)
+    shape = _small_shape if len(steps) + len(sizes) <= _SHAPE_STEPS_MAX and inserted.isascii() else _shape
+    before_keys, before_values, before_deleted = shape(tuple(steps), base_index, sizes)
+    columns = [
+        *before_keys,
+        (_KEY_COUNTER, spell_runs(keys, signed)),
+        *before_values,
+        (_VALUE, inserted.encode()),
+        *before_deleted,
+        (_DELETED_COUNTER, spell_runs(deleted, signed)),
+    ]
     return actors, [pair for pair in columns if pair[1]]
 
 
-class _Rows:
-    """The rows of a change's table of operations, as runs by column."""
+def _shape(steps: _Steps, base_index: int, sizes: tuple[tuple[tuple[int, int | None], ...], ...]) -> _Shape:
+    """Return the columns that follow from `steps` alone: those before the keys, the values, and the deleted counters.
 
-    def __init__(self) -> None:
-        self._lengths: list[int] = [0]
-        self._key_actors: Runs = []
-        self._key_steps: Runs = []
-        self._deleted_actors: Runs = []
-        self._deleted_steps: Runs = []
-        self._sizes: Runs = []
-        self._texts: list[str] = []
-        self._key = self._deleted = 0
+    `sizes` are the runs of value sizes of each insertion, empty where each character is one byte.
+    """
+    key_actors: Runs = []
+    deleted_actors: Runs = []
+    value_sizes: Runs = []
+    kinds: Runs = []
+    sizes_left = iter(sizes)
+    for index, length in steps:
+        key_actors.append((1, index) if length > 0 else (-length, index))
+        if length > 0:
+            if length > 1:
+                key_actors.append((length - 1, 0))
+            value_sizes += next(sizes_left, ((length, 1 << 4 | _TEXT_VALUE),))
+            kinds.append((length, 1))
+        else:
+            deleted_actors.append((-length, index))
+            value_sizes.append((-length, 0))
+            kinds.append((-length, 0))
+    total = sum([length for length, _ in kinds])
+    return (
+        (
+            (_OBJECT_ACTOR, spell_runs([(total, base_index)], unsigned)),
+            (_OBJECT_COUNTER, spell_runs([(total, _TEXT_COUNTER)], unsigned)),
+            (_KEY_ACTOR, spell_runs(key_actors, unsigned)),
+        ),
+        (
+            (_INSERT, spell_truths(_alternating(kinds))),
+            (_ACTION, spell_runs([(length, _SET if inserts else _DELETE) for length, inserts in kinds], unsigned)),
+            (_VALUE_SIZE, spell_runs(value_sizes, unsigned)),
+        ),
+        (
+            (_DELETED, spell_runs([(length, 0 if inserts else 1) for length, inserts in kinds], unsigned)),
+            (_DELETED_ACTOR, spell_runs(deleted_actors, unsigned)),
+        ),
+    )
 
-    def insert(self, index: int | None, counter: int, text: str, number: int) -> None:
-        """Add a character behind (actor's index, counter), then each next one behind the one before it."""
-        length = len(text)
-        self._count(length, True)
-        self._key_actors.append((1, index))
-        self._key_steps.append((1, counter - self._key))
-        self._key = counter
-        if length > 1:
-            self._key_actors.append((length - 1, 0))
-            self._key_steps += ((1, number - counter), (length - 2, 1)) if length > 2 else ((1, number - counter),)
-            self._key = number + length - 2
-        self._sizes += _sizes(text)
-        self._texts.append(text)
 
-    def delete(self, index: int | None, deletion: Deletion) -> None:
-        """Add the deletion of each character of a stretch."""
-        _, counter, length, step = deletion
-        self._count(length, False)
-        self._key_actors.append((length, index))
-        self._deleted_actors.append((length, index))
-        self._key_steps.append((1, counter - self._key))
-        self._deleted_steps.append((1, counter - self._deleted))
-        if length > 1:
-            self._key_steps.append((length - 1, step))
-            self._deleted_steps.append((length - 1, step))
-        self._key = self._deleted = counter + (length - 1) * step
-        self._sizes.append((length, 0))
+#: Most changes are of few shapes; what a hostile one may blow up is not remembered.
+_small_shape = lru_cache(maxsize=4096)(_shape)
 
-    def _count(self, length: int, inserted: bool) -> None:
-        if len(self._lengths) % 2 == inserted:
-            self._lengths.append(0)
-        self._lengths[-1] += length
 
-    def columns(self, base_index: int) -> tuple[tuple[bytes, bytes], ...]:
-        """Return all columns by number, empty ones too."""
-        objects, counters, inserts, actions, is_deleted = _shape(tuple(self._lengths), base_index)
-        return (
-            (_OBJECT_ACTOR, objects),
-            (_OBJECT_COUNTER, counters),
-            (_KEY_ACTOR, spell_runs(self._key_actors, unsigned)),
-            (_KEY_COUNTER, spell_runs(self._key_steps, signed)),
-            (_INSERT, inserts),
-            (_ACTION, actions),
-            (_VALUE_SIZE, spell_runs(self._sizes, unsigned)),
-            (_VALUE, "".join(self._texts).encode()),
-            (_DELETED, is_deleted),
-            (_DELETED_ACTOR, spell_runs(self._deleted_actors, unsigned)),
-            (_DELETED_COUNTER, spell_runs(self._deleted_steps, signed)),
-        )
+def _alternating(kinds: Runs) -> list[int]:
+    """Return the lengths of alternating runs of deletions and insertions, the first of deletions."""
+    lengths = [0]
+    for length, inserts in kinds:
+        if len(lengths) % 2 == inserts:
+            lengths.append(0)
+        lengths[-1] += length
+    return lengths
 
 
 def _sizes(text: str) -> Runs:
