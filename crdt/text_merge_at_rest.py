@@ -4,15 +4,17 @@ Only what most edits are is done here: one change by a new author, all that it b
 nothing waits. Everything else is left to crdt.strategies.text, which leaves the same bytes.
 """
 
+from bisect import insort
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from crdt.errors import MergeError
 from crdt.identifiers import Stamp
 from crdt.place import Place
-from crdt.strategies.text import BASE_HASH, change_to, plain_text, promoted
+from crdt.strategies.text import change_to, plain_text, promoted
 from crdt.text_at_rest import cut, cut_names, to_stored
 from crdt.text_chunk import (
     ACTOR_BYTES,
-    ChangeHash,
     Chunk,
     TextChange,
     last_number,
@@ -22,6 +24,7 @@ from crdt.text_chunk import (
 )
 from crdt.text_records import record
 from crdt.text_spans import Run, apply_change, pack_spans, shown_text, unpack_spans
+from crdt.text_splice import OPERATIONS_MAX, Packed, position, splice
 
 
 class TextAtRest(NamedTuple):
@@ -33,16 +36,14 @@ class TextAtRest(NamedTuple):
 
 
 class _Opened(NamedTuple):
-    """A stored text none of whose changes waits or is ahead; `positions` are those of names and of authors."""
+    """A stored text none of whose changes waits or is ahead."""
 
-    heads: list[ChangeHash]
+    heads: bytes
     names: bytes
     actors: bytes
     acts: list[bytes]
     last: int
-    spans: list[Run]
-    index_by_name: dict[ChangeHash, int]
-    index_by_actor: dict[bytes, int]
+    packed: Packed
 
 
 def at_rest(payload: object | None, shown: str) -> TextAtRest:
@@ -63,17 +64,24 @@ def merged(text: TextAtRest, wire: object, place: Place) -> TextAtRest | None:
         return None
     chunk = read_chunk(wire[0])
     opened = _open(text, place)
-    if opened is None or BASE_HASH in chunk.deps:
-        return None
-    if chunk.hash in opened.index_by_name or not all(dep in opened.index_by_name for dep in chunk.deps):
+    if opened is None or position(opened.names, chunk.hash) >= 0:
         return None
     change = parse_chunk(chunk.raw)
-    # What it names must be met first; its own characters and the beginning (None) always are.
-    if change.actor in opened.index_by_actor or not all(
-        actor is None or actor in opened.index_by_actor or actor == change.actor for actor, *_ in change.operations
-    ):
+    if position(opened.actors, change.actor) >= 0:
         return None
-    return _grown(opened, chunk, change, apply_change(opened.spans, change))
+    actors = opened.actors + change.actor
+    index_by_name = {dep: position(opened.names, dep) for dep in chunk.deps}
+    index_by_actor = _positions(actors, change)
+    # What it builds on and names must be met first. The base is not among the names either.
+    if -1 in index_by_name.values() or -1 in index_by_actor.values():
+        return None
+    if len(change.operations) <= OPERATIONS_MAX:
+        packed = splice(opened.packed, actors, change)
+    else:
+        authors = cut(actors, ACTOR_BYTES)
+        runs = apply_change(unpack_spans(*opened.packed[:2], authors, text.shown), change)
+        packed = _pack(runs, authors)
+    return _grown(opened, chunk, change, actors, record(change, index_by_name, index_by_actor), packed)
 
 
 def edited(text: TextAtRest, wanted: str, stamp: Stamp, place: Place) -> tuple[TextAtRest, bytes] | None:
@@ -84,9 +92,14 @@ def edited(text: TextAtRest, wanted: str, stamp: Stamp, place: Place) -> tuple[T
     opened = _open(text, place)
     if opened is None or not opened.names or wanted == text.shown:
         return None
-    change, spans = change_to(wanted, text.shown, opened.spans, opened.heads, opened.last, stamp)
+    authors = cut(opened.actors, ACTOR_BYTES)
+    runs = unpack_spans(*opened.packed[:2], authors, text.shown)
+    change, runs = change_to(wanted, text.shown, runs, cut_names(opened.heads), opened.last, stamp)
     chunk = write_chunk(change)
-    return _grown(opened, chunk, change, spans), chunk.raw
+    actors = opened.actors + change.actor
+    index_by_name = {dep: position(opened.names, dep) for dep in chunk.deps}
+    said = record(change, index_by_name, _positions(actors, change))
+    return _grown(opened, chunk, change, actors, said, _pack(runs, [*authors, change.actor])), chunk.raw
 
 
 def _open(text: TextAtRest, place: Place) -> _Opened | None:
@@ -98,24 +111,33 @@ def _open(text: TextAtRest, place: Place) -> _Opened | None:
             pass
         case _:
             return None
-    authors = cut(actors, ACTOR_BYTES)
-    index_by_name = {name: index for index, name in enumerate(cut_names(names))}
-    index_by_actor = {actor: index for index, actor in enumerate(authors)}
-    if not len(index_by_name) == len(index_by_actor) == len(acts):
-        # An author has two changes.
-        return None
-    runs = unpack_spans(spans, gone, authors, text.shown)
-    return _Opened(cut_names(heads), names, actors, acts, last, runs, index_by_name, index_by_actor)
+    lengths = spans[2::3]
+    both, difference = sum(map(abs, lengths)), sum(lengths)
+    if (both + difference, both - difference) != (2 * len(text.shown), 2 * len(gone)):
+        raise MergeError("a stored text is not as long as what its table shows")
+    return _Opened(heads, names, actors, acts, last, Packed(spans, gone, text.shown))
 
 
-def _grown(text: _Opened, chunk: Chunk, change: TextChange, runs: list[Run]) -> TextAtRest:
-    shown = shown_text(runs)
-    heads = sorted({*text.heads}.difference(chunk.deps) | {chunk.hash})
-    text.index_by_actor[change.actor] = len(text.acts)
-    acts = [*text.acts, record(change, text.index_by_name, text.index_by_actor)]
-    spans, gone = pack_spans(runs, text.index_by_actor)
+def _positions(actors: bytes, change: TextChange) -> dict[bytes, int]:
+    """Return the positions of a change's author and of those whose characters it names, −1 where there is none."""
+    named = {operation[0] for operation in change.operations}
+    named.add(change.actor)
+    return {actor: position(actors, actor) for actor in named if actor is not None}
+
+
+def _pack(runs: Sequence[Run], authors: Sequence[bytes]) -> Packed:
+    # Of an author with two changes the first position is the one that counts.
+    index_by_actor = {actor: index for index, actor in reversed([*enumerate(authors)])}
+    return Packed(*pack_spans(runs, index_by_actor), shown_text(runs))
+
+
+def _grown(text: _Opened, chunk: Chunk, change: TextChange, actors: bytes, said: bytes, packed: Packed) -> TextAtRest:
+    heads = cut_names(text.heads)
+    for dep in chunk.deps:
+        if dep in heads:
+            heads.remove(dep)
+    insort(heads, chunk.hash)
     last = max(text.last, last_number(change))
-    kept = [
-        b"".join(heads), text.names + chunk.hash, text.actors + change.actor, acts, last, [], spans, gone, b""
-    ]  # fmt: skip
+    spans, gone, shown = packed
+    kept = [b"".join(heads), text.names + chunk.hash, actors, [*text.acts, said], last, [], spans, gone, b""]
     return TextAtRest(kept, shown, [heads, shown])
