@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from crdt.errors import MergeError
-from crdt.text_chunk import ChangeHash, read_chunk
+from crdt.text_change import ChangeHash
+from crdt.text_chunk import read_chunk
 
 #: The one change that every text begins with: actor "nuthatch-text-v1" makes the text object `text`. Frozen for ever.
 BASE = read_chunk(

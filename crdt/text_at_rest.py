@@ -5,7 +5,7 @@ from typing import cast
 from crdt.errors import MergeError
 from crdt.place import Place
 from crdt.strategies.text import Text, plain_text
-from crdt.text_chunk import ACTOR_BYTES, HASH_BYTES, ChangeHash
+from crdt.text_change import ACTOR_BYTES, HASH_BYTES, ChangeHash
 from crdt.text_records import Records
 from crdt.text_spans import pack_spans, unpack_spans
 

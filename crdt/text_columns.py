@@ -12,6 +12,17 @@ from crdt.errors import MergeError
 #: (how many, value or null)
 Runs = list[tuple[int, int | None]]
 
+# Column numbers of a change's operations: id × 16 + type, as the specification lists them.
+OBJECT_ACTOR, OBJECT_COUNTER, KEY_ACTOR, KEY_COUNTER, INSERT, ACTION = (
+    b"\x01",
+    b"\x02",
+    b"\x11",
+    b"\x13",
+    b"\x34",
+    b"\x42",
+)
+VALUE_SIZE, VALUE, DELETED, DELETED_ACTOR, DELETED_COUNTER = b"\x56", b"\x57", b"\x70", b"\x71", b"\x73"
+
 _SMALL = [bytes([number]) for number in range(128)]
 
 

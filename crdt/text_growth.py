@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from crdt.errors import MergeError
-from crdt.text_chunk import ChangeHash, Insertion, TextChange, last_number
+from crdt.text_change import ChangeHash, Insertion, TextChange, last_number
 from crdt.text_spans import Run, apply_change
 
 

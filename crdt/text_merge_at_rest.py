@@ -13,15 +13,8 @@ from crdt.identifiers import Stamp
 from crdt.place import Place
 from crdt.strategies.text import change_to, plain_text, promoted
 from crdt.text_at_rest import cut, cut_names, to_stored
-from crdt.text_chunk import (
-    ACTOR_BYTES,
-    Chunk,
-    TextChange,
-    last_number,
-    parse_chunk,
-    read_chunk,
-    write_chunk,
-)
+from crdt.text_change import ACTOR_BYTES, Chunk, TextChange, last_number
+from crdt.text_chunk import parse_chunk, read_chunk, write_chunk
 from crdt.text_records import record
 from crdt.text_spans import Run, apply_change, pack_spans, shown_text, unpack_spans
 from crdt.text_splice import OPERATIONS_MAX, Packed, position, splice

@@ -16,7 +16,8 @@ from typing import NamedTuple
 import msgspec
 
 from crdt.errors import MergeError
-from crdt.text_chunk import ChangeHash, Deletion, Insertion, TextChange, write_chunk
+from crdt.text_change import ChangeHash, Deletion, Insertion, TextChange
+from crdt.text_chunk import write_chunk
 from crdt.text_spans import Spans, written_by
 
 _NOBODY = -1

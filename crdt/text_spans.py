@@ -9,7 +9,7 @@ all greater ids. A run is characters of one actor with consecutive counters, all
 from collections.abc import Iterable, Mapping, Sequence
 
 from crdt.errors import MergeError
-from crdt.text_chunk import Deletion, Insertion, TextChange
+from crdt.text_change import Deletion, Insertion, TextChange
 from crdt.text_edits import Edit
 
 #: (actor, counter, length, shown, source, offset): `actor` wrote `length` characters as operations `counter`,

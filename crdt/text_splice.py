@@ -8,7 +8,7 @@ what is shown and what is deleted are two texts, each in the order of the runs.
 from typing import NamedTuple
 
 from crdt.errors import MergeError
-from crdt.text_chunk import ACTOR_BYTES, Deletion, Insertion, TextChange
+from crdt.text_change import ACTOR_BYTES, Deletion, Insertion, TextChange
 
 #: Beyond this unpacking the runs costs less than walking through them for each operation.
 OPERATIONS_MAX = 8

@@ -22,15 +22,8 @@ from crdt import document
 from crdt.errors import MergeError
 from crdt.identifiers import Stamp
 from crdt.place import Place
-from crdt.text_chunk import (
-    ACTOR_BYTES,
-    ChangeHash,
-    Insertion,
-    TextChange,
-    parse_chunk,
-    read_chunk,
-    write_chunk,
-)
+from crdt.text_change import ACTOR_BYTES, ChangeHash, Insertion, TextChange
+from crdt.text_chunk import parse_chunk, read_chunk, write_chunk
 from crdt.text_edits import edits
 from crdt.text_growth import Applied, clashes, grow
 from crdt.text_records import NO_RECORDS, Records, recorded, rewritten

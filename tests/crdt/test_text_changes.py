@@ -11,23 +11,15 @@ from automerge.core import ROOT, Document, ObjType, ScalarType
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crdt import document, text_edits
+from crdt import document, text_chunk, text_edits
 from crdt.errors import MergeError
 from crdt.strategies import text
-from crdt.text_chunk import (
-    BASE_ACTOR,
-    MAGIC,
-    ChangeHash,
-    Deletion,
-    Insertion,
-    TextChange,
-    parse_chunk,
-    read_chunk,
-    write_chunk,
-)
+from crdt.text_change import BASE_ACTOR, ChangeHash, Deletion, Insertion, TextChange, last_number
+from crdt.text_chunk import MAGIC, parse_chunk, read_chunk, write_chunk
 from crdt.text_columns import spell_runs, unsigned
 from crdt.text_edits import Edit
-from crdt.text_spans import Run, apply_change, operations_of, shown_text
+from crdt.text_spans import Run, apply_change, operations_of, pack_spans, shown_text, unpack_spans
+from crdt.text_splice import Packed, splice
 from tests.support.replayed_texts import edit_by_automerge, insert_by_automerge
 from tests.support.texts import CHUNK, LAKE, OAK, OLD, PLACE, merged, stamp
 
@@ -234,6 +226,71 @@ def test_changes_are_written_read_and_ordered_exactly_as_automerge_does(data: st
         known[read_chunk(raw).hash], raw_by_name[read_chunk(raw).hash] = change, raw
         replicas[index] = names | {read_chunk(raw).hash}, apply_change(spans, change)
         assert shown_text(replicas[index][1]) == text_edits.apply(shown, edits)
+
+
+def packed_by(spans: list[Run], actors: list[bytes]) -> Packed:
+    return Packed(*pack_spans(spans, {actor: index for index, actor in enumerate(actors)}), shown_text(spans))
+
+
+@laws
+@given(data=st.data())
+def test_a_change_is_applied_to_packed_runs_as_to_others_and_read_alike_by_the_short_way(data: st.DataObject) -> None:
+    draw = data.draw(st.randoms(use_true_random=False))
+    spans: list[Run] = []
+    history: list[list[Run]] = [spans]
+    actors: list[bytes] = []
+    known: list[TextChange] = []
+    last = 1
+    for number in range(draw.randrange(1, 9)):
+        seen = draw.randrange(len(history))
+        edits = data.draw(splices(len(shown_text(history[seen]))))
+        if not edits:
+            continue
+        actor = bytes([draw.randrange(256), number]) * 8
+        start = 2 + sum(map(size, known[:seen])) if draw.random() < 0.5 else last + 1
+        change = TextChange(actor, (document.BASE.hash,), start, operations_of(history[seen], edits))
+        raw = write_chunk(change).raw
+        read = parse_chunk(raw)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(text_chunk, "read_usual_operations", lambda *_: None)
+            assert parse_chunk(raw) == read
+        actors.append(actor)
+        after = apply_change(spans, change)
+        assert splice(packed_by(spans, actors), b"".join(actors), read) == packed_by(after, actors)
+        assert unpack_spans(*packed_by(after, actors)[:2], actors, shown_text(after)) == with_sources(after)
+        spans, last = after, max(last, last_number(change))
+        if seen == len(history) - 1:
+            history.append(spans)
+            known.append(change)
+
+
+def with_sources(spans: list[Run]) -> list[Run]:
+    """Return the runs as they are unpacked: each points into all that is shown, or into all that is deleted."""
+    shown = shown_text(spans)
+    gone = "".join(source[at : at + length] for _, _, length, stands, source, at in spans if not stands)
+    places = {True: 0, False: 0}
+    found: list[Run] = []
+    for actor, counter, length, stands, _, _ in spans:
+        found.append((actor, counter, length, stands, shown if stands else gone, places[stands]))
+        places[stands] += length
+    return found
+
+
+def test_a_change_of_the_packed_runs_that_names_what_is_not_there_is_refused() -> None:
+    actors = b"a" * 16 + b"b" * 16
+    text_of_a = Packed([0, 2, 5], "", "words")
+    for operation in (
+        Insertion(b"a" * 16, 7, "x"),
+        Insertion(b"a" * 16, 9, "x"),
+        Deletion(b"a" * 16, 6, 2),
+        Deletion(b"b" * 16, 2, 1),
+        Deletion(b"a" * 16, 9, 1),
+    ):
+        with pytest.raises(MergeError):
+            splice(text_of_a, actors, TextChange(b"b" * 16, (), 8, (operation,)))
+    assert splice(text_of_a, actors, TextChange(b"b" * 16, (), 8, (Deletion(b"a" * 16, 6, 3, -1),))) == Packed(
+        [0, 2, 2, 0, 4, -3], "rds", "wo"
+    )
 
 
 def size(change: TextChange) -> int:

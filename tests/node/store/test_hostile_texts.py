@@ -7,7 +7,8 @@ import pytest
 from msgspec.msgpack import decode, encode
 
 from crdt.row import Layout
-from crdt.text_chunk import Deletion, Insertion, TextChange, parse_chunk, write_chunk
+from crdt.text_change import Deletion, Insertion, TextChange
+from crdt.text_chunk import parse_chunk, write_chunk
 from sync.batch import open_batch
 from sync.streams import Stream
 from tests.support.diary import DIARY
