@@ -230,7 +230,7 @@ def _deltas(
     stamp: Stamp,
     vector: VersionVector,
 ) -> _Deltas | None:
-    """Return what a person's edit writes, None where a column would show something else than was written."""
+    """Return what a person's edit writes, None for nothing or where a column would show something else than was written."""
     written: dict[int, Register | TextAtRest] = {}
     payloads: list[object] = []
     for index in positions:
@@ -252,7 +252,7 @@ def _deltas(
             return None
         written[index] = cell
         payloads.append(cell.value)
-    return _Deltas(written, payloads)
+    return _Deltas(written, payloads) if written else None
 
 
 def _joined(
