@@ -230,7 +230,7 @@ def _deltas(
     stamp: Stamp,
     vector: VersionVector,
 ) -> _Deltas | None:
-    """Return what a person's edit writes, None for nothing or where a column would show something else than was written."""
+    """Return what a person's edit writes, None for nothing and where a column would show something else."""
     written: dict[int, Register | TextAtRest] = {}
     payloads: list[object] = []
     for index in positions:

@@ -50,7 +50,7 @@ def written(folder: Path) -> tuple[list[object], list[object]]:
 
 def test_both_ways_leave_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     quick = written(tmp_path / "stores")
-    monkeypatch.setattr(PlainEdits, "author", lambda self, table, rows, stamp: ([], [], rows))
+    monkeypatch.setattr(PlainEdits, "author", lambda self, table, rows, stamp, vector: ([], [], rows))
     monkeypatch.setattr(PlainEdits, "join", lambda self, table, layout, rows, stamp, vector: ([], rows))
     assert written(tmp_path / "stores") == quick
 
