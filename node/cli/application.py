@@ -6,6 +6,7 @@ from typing import Annotated
 
 from typer import Context, Exit, Option, Typer, echo
 
+from node.cli.completion_command import completion, prepare_completion
 from node.cli.config_commands import config
 from node.cli.conflict_commands import conflicts
 from node.cli.data_commands import export, import_file, sql
@@ -16,6 +17,8 @@ from node.cli.event_commands import events, metrics
 from node.cli.failures import exit_code_of
 from node.cli.history_commands import log, undo
 from node.cli.invocation import make_invocation
+from node.cli.manual.page import epilog
+from node.cli.manual.pages import PAGES
 from node.cli.memory_commands import edit, forget, list_memories, recall, remember, show
 from node.cli.pairing_commands import join, pair
 from node.cli.service_commands import service
@@ -71,14 +74,20 @@ _COMMAND_BY_NAME_BY_PANEL: Mapping[str, Mapping[str, Callable[..., None]]] = {
         "undo": undo,
     },
     "Data": {"import": import_file, "export": export, "sql": sql},
-    "Living with it": {"events": events, "metrics": metrics},
+    "Living with it": {"events": events, "metrics": metrics, "completion": completion},
 }
 for _panel, _command_by_name in _COMMAND_BY_NAME_BY_PANEL.items():
     for _name, _command in _command_by_name.items():
-        application.command(_name, rich_help_panel=_panel)(_command)
-application.add_typer(conflicts, name="conflicts", rich_help_panel="Memory")
-application.add_typer(service, name="service", rich_help_panel="Living with it")
-application.add_typer(config, name="config", rich_help_panel="Living with it")
+        application.command(_name, rich_help_panel=_panel, epilog=epilog(PAGES[_name,]))(_command)
+_GROUPS = (
+    ("conflicts", conflicts, "Memory"),
+    ("service", service, "Living with it"),
+    ("config", config, "Living with it"),
+)
+for _name, _group, _panel in _GROUPS:
+    application.add_typer(_group, name=_name, rich_help_panel=_panel, epilog=epilog(PAGES[_name,]))
+    for _registered in _group.registered_commands:
+        _registered.epilog = epilog(PAGES[_name, _registered.name or ""])
 
 
 def _refuse_undecodable() -> None:
@@ -91,6 +100,7 @@ def run_command_line(arguments: Sequence[str]) -> int:
     """Perform the command that the arguments name; return the exit code of the process."""
     if any("\ud800" <= character <= "\udfff" for argument in arguments for character in argument):
         return exit_code_of(_refuse_undecodable, arguments)
+    prepare_completion()
     return exit_code_of(
         lambda: application(args=list(arguments), prog_name="nuthatch", standalone_mode=False), arguments
     )
