@@ -9,12 +9,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from node.settings.catalogue import SETTING_BY_NAME
 from tests.support.program import CONSOLE_SCRIPT
 
 SHELLS = ("bash", "zsh", "fish")
 CASES = (
     (["conf"], {"conflicts", "config"}),
-    (["config", "set", "run."], {"run.listen", "run.api", "run.peers"}),
+    (["config", "set", "run."], {name for name in SETTING_BY_NAME if name.startswith("run.")}),
     (["events", "--kind", "stream."], {"stream.readable", "stream.complete"}),
     (["service", ""], {"install", "uninstall", "status"}),
     (["completion", ""], set(SHELLS)),
