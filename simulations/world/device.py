@@ -227,6 +227,7 @@ class Device:
         self.unsettled = {stream: dict(reach) for stream, reach in original.unsettled.items()}
         self.vague = set(original.vague)
         self.joined_snapshot = original.joined_snapshot
+        self.snapshot_claims = {stream: dict(claim) for stream, claim in original.snapshot_claims.items()}
         self.store = self._open()
         self.remember_forgotten()
 
