@@ -111,6 +111,8 @@ class SnapshotBegin(msgspec.Struct, frozen=True, array_like=True, forbid_unknown
         frontier, log_base = (
             Frontier.from_wire([list(entry) for entry in entries]) for entries in (self.frontier, self.log_base)
         )
+        if self.snapshot_id == REPAIR_ID:
+            raise RemoteProtocolError("the peer announced rows of a repair as a snapshot")
         if not frontier.covers_all(log_base):
             raise RemoteProtocolError("the peer's log begins behind what the peer holds")
         return Manifest(

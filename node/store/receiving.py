@@ -17,6 +17,7 @@ from node.store.incoming import Applied, Incoming, RowsByTable
 from node.store.incoming_pages import ArrivedRows, IncomingPages
 from node.store.origins import Origins
 from node.store.repair import take_out
+from node.store.repetition import repeats
 from node.store.rewriting import Rewriting
 from node.store.snapshot_partials import SnapshotPartials
 from node.store.verification import Verification
@@ -209,13 +210,15 @@ class Receiving:
         self._database.change("SAVEPOINT batch")
         try:
             names = self._dependencies.names_since(header)
-            known = bool(header.stands_for) and self._rewriting.follow(progress, batch, roster.sign_public)
+            known = self._rewriting.follow(progress, batch, roster.sign_public)
             frontier = progress.state(header.stream).frontier
             if known:
                 # All of it was here under another name, and what is not here any more was taken out since.
                 entry = FrontierEntry(header.seq, batch.hash[:PREFIX_BYTES])
                 frontier = frontier.advanced(header.origin, entry)
             applied = self._incoming.apply_batch(batch, frontier.vector(), names)
+            if not all(repeats(batch, held) for held in known):
+                raise RemoteProtocolError("it does not repeat what it stands for: its author signed two accounts of it")
         except NewerSchemaError:
             self._back_to_savepoint(progress, before)
             report.held.append(HeldBatch(raw=batch.raw, reason=_NEWER))

@@ -8,15 +8,13 @@ hash, and refused should it come once more.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-import msgspec
-
 from crdt.digest import sum_hashes
 from crdt.identifiers import DeviceId, Origin, RowId, make_stamp, stamp_hlc, stamp_origin, stamp_seq
-from crdt.row import RowState, hash_row, read_row, spell_row
+from crdt.row import hash_row, spell_row
 from node.errors import StorageError
 from node.store.authoring import Author
 from node.store.catalogue import Catalogue
@@ -36,6 +34,7 @@ from node.store.re_authoring import (
     renamed_row,
     step_between,
 )
+from node.store.repetition import changes_of
 from node.store.row_state import RowStates
 from sync.batch import SALT_BYTES, Batch, BatchDraft, OwnChange, make_batch, open_batch
 from sync.errors import LocalProtocolError
@@ -45,8 +44,6 @@ from sync.limits import STANDS_FOR_MAX
 from sync.streams import Stream
 
 logger = logging.getLogger(__name__)
-
-_decode_row = msgspec.msgpack.Decoder(list[object]).decode
 
 #: Gives the key that a device signs with.
 SignPublic = Callable[[DeviceId], bytes | None]
@@ -167,22 +164,22 @@ class Rewriting:
         self._retreat(progress, stream, old, after)
         return len(end)
 
-    def follow(self, progress: Progress, batch: Batch, sign_public: SignPublic) -> bool:
-        """Rename what `batch`, which is about to be applied, stands for; return whether anything was held of it.
+    def follow(self, progress: Progress, batch: Batch, sign_public: SignPublic) -> list[Batch]:
+        """Rename what `batch`, which is about to be applied, stands for; return what was held of it.
 
         The abandoned end of a chain stays in the log until all of it was written again, and then leaves it at once.
         """
-        stream, was_held = batch.header.stream, False
+        stream, renamed = batch.header.stream, list[Batch]()
         for old, seq, batch_hash in batch.header.stands_for:
             self._note_abandoned(
                 stream, old, seq, batch_hash, NewName(batch.header.origin, batch.header.seq, batch.hash)
             )
             if self._log.hash_of(stream, old, seq) != batch_hash:
                 continue
-            was_held = True
             raw = self._log.raw_of(stream, old, seq)
             assert raw is not None
             held = open_batch(raw, self._author.realm_id, sign_public)
+            renamed.append(held)
             words = self._words_at(progress, held, sign_public)
             steps = self._steps(words, held)
             self._followed = (stream, old, seq + 1, words)
@@ -192,7 +189,7 @@ class Rewriting:
             if after < last:
                 self._retreat(progress, stream, old, after)
                 self._followed = None
-        return was_held
+        return renamed
 
     def _words_at(self, progress: Progress, batch: Batch, sign_public: SignPublic) -> dict[CounterCell, Totals]:
         """Return the totals that a chain had stated before `batch`, for every counter that it moves from there on.
@@ -277,7 +274,7 @@ class Rewriting:
         """Return the totals that a chain had last stated, up to number `after`, for each counter that `end` moves."""
         wanted: dict[CounterCell, tuple[Totals, bool]] = {}
         for batch in end:
-            for table, row_id, change in _changes(batch):
+            for table, row_id, change in changes_of(batch):
                 whole = len(change.cell_by_column) == len(self._catalogue.table(table).columns)
                 for cell, totals in counters_moved(table, row_id, change, origin).items():
                     wanted.setdefault(cell, (totals, whole))
@@ -290,7 +287,7 @@ class Rewriting:
             if raw is None:
                 complete = False
                 break
-            for table, row_id, change in _changes(open_batch(raw, self._author.realm_id, sign_public)):
+            for table, row_id, change in changes_of(open_batch(raw, self._author.realm_id, sign_public)):
                 for cell, totals in counters_moved(table, row_id, change, origin).items():
                     if cell in wanted:
                         words.setdefault(cell, totals)
@@ -304,7 +301,7 @@ class Rewriting:
     def _steps(self, words: dict[CounterCell, Totals], batch: Batch) -> dict[CounterCell, Totals]:
         """Return by how much a batch moved each counter, and let `words` be its totals."""
         steps: dict[CounterCell, Totals] = {}
-        for table, row_id, change in _changes(batch):
+        for table, row_id, change in changes_of(batch):
             for cell, totals in counters_moved(table, row_id, change, batch.header.origin).items():
                 steps[cell] = step_between(words.get(cell, NO_TOTALS), totals)
                 words[cell] = totals
@@ -336,7 +333,7 @@ class Rewriting:
         old, hlc = header.origin, stamp_hlc(renaming.new)
         changes: list[OwnChange] = []
         layouts = {(table, layout): index for index, (table, layout) in enumerate(header.layouts)}
-        for table, row_id, change in _changes(batch):
+        for table, row_id, change in changes_of(batch):
             spelled = spell_row(row_id, renamed_change(table, row_id, change, renaming, begun))
             changes.append((layouts[table, spelled.layout], spelled.body, hash_row(table, spelled)))
         stands_for = (*header.stands_for, (old, header.seq, batch.hash))
@@ -376,16 +373,6 @@ class Rewriting:
 def _rows_of(batch: Batch) -> dict[str, list[bytes]]:
     """Return the rows that a batch changed, by table; a forgotten change's row has no content to be renamed."""
     ids_by_table: dict[str, list[bytes]] = {}
-    for table, row_id, _ in _changes(batch):
+    for table, row_id, _ in changes_of(batch):
         ids_by_table.setdefault(table, []).append(row_id)
     return ids_by_table
-
-
-def _changes(batch: Batch) -> Iterator[tuple[str, RowId, RowState]]:
-    """Yield (table, row id, change) of all changes that were not forgotten."""
-    stamp = batch.header.stamp
-    for change in batch.changes:
-        if not isinstance(change, bytes):
-            table, layout = batch.header.layouts[change[0]]
-            row_id, state = read_row(table, layout, _decode_row(change[2]), stamp, {})
-            yield table, row_id, state

@@ -16,6 +16,8 @@ from sync.session_receiving import HeldBatch
 from sync.snapshot import START, Manifest, RowKey
 from sync.streams import Stream
 
+SNAPSHOT_ID = b"a snapshot's id!"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryBatch:
@@ -155,7 +157,7 @@ class MemoryReplica:
         contents = self._contents[stream]
         return Manifest(
             stream=stream,
-            snapshot_id=bytes(16),
+            snapshot_id=SNAPSHOT_ID,
             frontier=contents.frontier,
             rows=len(contents.payloads),
             log_base=contents.base,

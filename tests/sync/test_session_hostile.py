@@ -31,10 +31,10 @@ from sync.messages import (
     encode_message,
 )
 from sync.session import GREETING_SECONDS_MAX, Phase
-from sync.snapshot import START
+from sync.snapshot import REPAIR_ID, START
 from sync.streams import Stream
 from tests.support.hostile_member import REALM, HostileMember
-from tests.support.memory_replica import MemoryReplica, spell_batch
+from tests.support.memory_replica import SNAPSHOT_ID, MemoryReplica, spell_batch
 from tests.support.realm_factory import NOW_MILLISECONDS, found_realm
 from tests.support.session_pair import End, SessionPair, make_end, make_pair
 
@@ -180,7 +180,6 @@ def test_a_truncated_envelope_is_refused() -> None:
     assert_refused(hostile.say(Bundle(number=1, envelope=hostile.envelope(a_batch())[:-1])).victim)
 
 
-SNAPSHOT_ID = bytes(16)
 END = SnapshotEnd(number=1, snapshot_id=SNAPSHOT_ID, pages=1)
 BEGIN = SnapshotBegin(stream=Stream.MEMORIES, snapshot_id=SNAPSHOT_ID, frontier=[], rows=0, log_base=[])
 
@@ -194,6 +193,7 @@ BEGIN = SnapshotBegin(stream=Stream.MEMORIES, snapshot_id=SNAPSHOT_ID, frontier=
         pytest.param([Ack(number=1, positions=[])], id="an acknowledgement of nothing"),
         pytest.param([SnapshotEnd(number=1, snapshot_id=SNAPSHOT_ID, pages=0)], id="the end of no snapshot"),
         pytest.param([BEGIN, BEGIN], id="a snapshot inside another"),
+        pytest.param([replace(BEGIN, snapshot_id=REPAIR_ID)], id="rows of a repair announced as a snapshot"),
         pytest.param([BEGIN, END], id="a snapshot with a page missing"),
         pytest.param(
             [replace(BEGIN, log_base=[(bytes(40), 1, bytes(8))])],

@@ -11,7 +11,7 @@ from sync.session_sending import SNAPSHOTS_PER_STREAM_MAX
 from sync.snapshot import START, RowKey
 from sync.streams import Stream
 from tests.support.hostile_member import HostileMember
-from tests.support.memory_replica import MemoryReplica, key_of
+from tests.support.memory_replica import SNAPSHOT_ID, MemoryReplica, key_of
 from tests.support.realm_factory import found_realm
 from tests.support.session_pair import End, SessionPair, make_end, make_pair
 
@@ -186,7 +186,6 @@ def test_a_receiver_that_never_moves_on_gets_a_stream_only_so_often() -> None:
     assert len(opened) == SNAPSHOTS_PER_STREAM_MAX
 
 
-SNAPSHOT_ID = bytes(16)
 BEGIN = SnapshotBegin(stream=MEMORIES, snapshot_id=SNAPSHOT_ID, frontier=[], rows=0, log_base=[])
 
 

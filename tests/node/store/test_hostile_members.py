@@ -196,3 +196,45 @@ def test_a_batch_that_is_refused_lets_go_of_nothing_that_it_stands_for(here: Rep
     check_digests(here)
     follower = first.batch([item(first, [TITLE], "two")])
     assert here.receive([follower]).applied == 1
+
+
+def told(forger: Forger, seq: int = 1, **values: object) -> Change:
+    """Return an item as `forger` tells it in its batch `seq`: what is not given is as in the true account."""
+    chosen = {"number": 1, "title": "told", "tag": "tag", "index": 0, "text": "text", "generation": 1} | values
+    columns = [BODY, column("tags", "set"), TITLE]
+    tags = [[[dot(forger.origin, seq, int(str(chosen["index"]))), chosen["tag"]]], []]
+    payload = [row_id(int(str(chosen["number"]))), chosen["generation"], chosen["text"], tags, chosen["title"]]
+    return forger.change("drill_items", columns, *payload)
+
+
+OTHER_ACCOUNTS: dict[str, Callable[[Forger], list[Change]]] = {
+    "another value": lambda f: [told(f, title="untold"), told(f, number=2)],
+    "a value instead of none": lambda f: [told(f), told(f, number=2, text=None)],
+    "another element": lambda f: [told(f, tag="untold"), told(f, number=2)],
+    "another place of an element": lambda f: [told(f, index=1), told(f, number=2)],
+    "another row": lambda f: [told(f), told(f, number=3)],
+    "a row less": lambda f: [told(f)],
+    "a row more": lambda f: [told(f), told(f, number=2), told(f, number=3)],
+    "another life": lambda f: [told(f), told(f, number=2, generation=3)],
+    "a column less": lambda f: [told(f), f.change("drill_items", [TITLE], row_id(2), 1, "told")],
+}
+
+
+@pytest.mark.parametrize("account", [*OTHER_ACCOUNTS.values(), None], ids=[*OTHER_ACCOUNTS, "the same"])
+def test_what_stands_for_a_batch_that_is_held_repeats_it_or_is_refused(
+    here: Replica, there: Replica, account: Callable[[Forger], list[Change]] | None
+) -> None:
+    """Who held the first account renames it and who did not has only the second: they would stay apart for ever."""
+    first, second = Forger(there), Forger(there)
+    second.origin = make_origin(there.device_id, b"another!")
+    assert here.receive([first.batch([told(first), told(first, number=2)])]).applied == 1
+    before = (here.store.view(), here.query("SELECT hlc, origin, seq, hash FROM _row_drill_items"))
+    changes = account(second) if account else [told(second), told(second, number=2)]
+    report = here.receive([second.batch(changes, stands_for=((first.origin, 1, first.head),))])
+    if account is None:
+        assert (report.applied, report.refused) == (1, [])
+        return
+    assert [refused.reason for refused in report.refused] == [
+        "it does not repeat what it stands for: its author signed two accounts of it"
+    ]
+    assert (here.store.view(), here.query("SELECT hlc, origin, seq, hash FROM _row_drill_items")) == before

@@ -182,9 +182,9 @@ def _no_names(self: Dependencies, header: object) -> dict[object, object]:
 _follow = Rewriting.follow
 
 
-def _follow_and_forget(self: Rewriting, *arguments: object) -> bool:
+def _follow_and_forget(self: Rewriting, *arguments: object) -> list[object]:
     _follow(self, *arguments)  # type: ignore[arg-type]
-    return False
+    return []
 
 
 @pytest.mark.parametrize(
