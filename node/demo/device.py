@@ -139,10 +139,10 @@ class Device:
         """Open a pairing window on the running node."""
         return await self.command("pair", "--owner-passphrase-file", str(self.passphrase_file))
 
-    async def start(self, peers: Sequence[str] = ()) -> None:
+    async def start(self, peers: Sequence[str] = (), *, listen: str = "127.0.0.1:0") -> None:
         """Run this device's node until `stop`."""
         dialled = [argument for peer in peers for argument in ("--peer", peer)]
-        self._node = await self.command("run", "--listen", "127.0.0.1:0", *dialled, unlock=True)
+        self._node = await self.command("run", "--listen", listen, *dialled, unlock=True)
         ready = await self._node.next_event(msgspec.json.Decoder(Ready))
         self.listen = ready.listen
         self._draining = asyncio.create_task(self._drain(self._node))

@@ -1,0 +1,84 @@
+"""Two network namespaces of this machine with a cable between them: two rooms, each with a device of its own."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from node.demo.device import Device
+from tests.support.program import CONSOLE_SCRIPT
+
+# What the cable is called in both rooms.
+CABLE = "lan0"
+ENVIRONMENT = {"NUTHATCH_PASSPHRASE_COST": "interactive", "NUTHATCH_RUN_DISCOVERY": "true"}
+
+
+def _ip(*arguments: str) -> None:
+    subprocess.run(("ip", *arguments), check=True, capture_output=True, timeout=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """One namespace."""
+
+    name: str
+
+    def ip(self, *arguments: str) -> None:
+        """Run `ip` in this room."""
+        _ip("-n", self.name, *arguments)
+
+    def run(self, *command: str) -> None:
+        """Run a command in this room."""
+        subprocess.run(("ip", "netns", "exec", self.name, *command), check=True, capture_output=True, timeout=10)
+
+    def readdress(self, address: str) -> None:
+        """Take every IPv4 address of the cable away and give it this one."""
+        self.ip("-4", "addr", "flush", "dev", CABLE)
+        self.ip("addr", "add", address, "dev", CABLE)
+
+    def without_ipv6(self) -> None:
+        """Switch IPv6 off on the cable."""
+        self.run("sh", "-c", f"echo 1 > /proc/sys/net/ipv6/conf/{CABLE}/disable_ipv6")
+
+    def unplug(self) -> None:
+        """Take the cable out; the other room loses its carrier as well."""
+        self.ip("link", "set", CABLE, "down")
+
+    def plug(self) -> None:
+        """Put the cable in."""
+        self.ip("link", "set", CABLE, "up")
+
+    def device(self, directory: Path, name: str, passphrase: str) -> Device:
+        """Return a device whose every process runs in this room."""
+        passphrase_file = directory / f"{name}.passphrase"
+        passphrase_file.write_text(passphrase + "\n")
+        program = ("ip", "netns", "exec", self.name, CONSOLE_SCRIPT)
+        return Device(name, directory / name, passphrase_file, ENVIRONMENT, program)
+
+
+@contextmanager
+def two_rooms() -> Iterator[tuple[Room, Room]]:
+    """Make two rooms with a cable between them, without addresses; skip the test where that is not permitted."""
+    if shutil.which("ip") is None or os.geteuid() != 0:
+        pytest.skip("making network namespaces takes root and iproute2")
+    rooms = tuple(Room(f"nh-{os.getpid()}-{letter}") for letter in "ab")
+    made = []
+    try:
+        for room in rooms:
+            try:
+                _ip("netns", "add", room.name)
+            except subprocess.CalledProcessError as error:
+                pytest.skip(f"network namespaces are not permitted here: {error.stderr.decode().strip()}")
+            made.append(room)
+            room.ip("link", "set", "lo", "up")
+        first, second = rooms
+        _ip("link", "add", CABLE, "netns", first.name, "type", "veth", "peer", "name", CABLE, "netns", second.name)
+        yield first, second
+    finally:
+        for room in made:
+            _ip("netns", "delete", room.name)
