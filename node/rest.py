@@ -1,7 +1,7 @@
-"""Gives memory back when a node has been quiet for a while: page cache, free heap, what the collector has not met.
+"""Gives back what work has left when a node has been quiet for a while: page cache, write-ahead log, free heap.
 
 The page cache may grow to 64 MB, which bulk writes need and an idle node does not; and an allocator keeps what it once
-had unless it is told otherwise.
+had unless it is told otherwise. The write-ahead log may have grown to twice that on the disk.
 """
 
 import ctypes
@@ -29,7 +29,7 @@ class Rest:
         self._resting = False
 
     def look(self) -> None:
-        """Give memory back, once, when nothing was read or written for a while; raises StorageError."""
+        """Give it back, once, when nothing was read or written for a while; raises StorageError."""
         now_seconds = self._monotonic_seconds()
         if self._store.activity != self._seen:
             self._seen, self._quiet_since_seconds, self._resting = self._store.activity, now_seconds, False

@@ -379,7 +379,11 @@ class Store:
         return AddressBook(self._parts.database)
 
     def rest(self) -> None:
-        """Give the memory of the page cache back; what is asked next is read from the disk again."""
+        """Move the write-ahead log into the file, and give the memory of the page cache back; up to half a second.
+
+        What is asked next is read from the disk again.
+        """
+        self.checkpoint()
         self._parts.database.query("PRAGMA shrink_memory")
 
     def checkpoint(self) -> None:

@@ -1,4 +1,4 @@
-"""An idle node gives its memory back, once, and takes it again when there is work."""
+"""An idle node gives back its memory and its write-ahead log, once, and takes them again when there is work."""
 
 from pathlib import Path
 
@@ -50,6 +50,20 @@ def test_memory_is_given_back_once_after_a_quiet_while_and_again_after_work(
     ticks(QUIET_SECONDS)
     assert len(rested) == 2
     assert memories.get(row_id) is not None
+    scratch.store.close()
+
+
+def test_a_quiet_store_moves_its_write_ahead_log_into_the_file(tmp_path: Path) -> None:
+    now = [0.0]
+    scratch = scratch_store(tmp_path)
+    rest = Rest(scratch.store, lambda: now[0])
+    row_id = Memories(scratch.store, scratch.clock).remember(NewMemory(content="the tea"))
+    assert scratch.store.health().sizes().log_bytes > 0
+    for _ in range(2):
+        now[0] += QUIET_SECONDS
+        rest.look()
+    assert scratch.store.health().sizes().log_bytes == 0
+    assert Memories(scratch.store, scratch.clock).get(row_id) is not None
     scratch.store.close()
 
 
