@@ -12,7 +12,7 @@ strategies are the layout; its digest, `born` and the stamps of the cells that d
 The row hash is taken over the same bytes, except that an edited text is named by its heads and shown text.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -148,6 +148,17 @@ def hash_body(prefix: blake2b, body: bytes) -> bytes:
     begun = prefix.copy()
     begun.update(body)
     return begun.digest()
+
+
+def hash_bodies(prefix: blake2b, bodies: Iterable[bytes]) -> list[bytes]:
+    """Return the same of many bodies under one prefix."""
+    begin = prefix.copy
+    hashes: list[bytes] = []
+    for body in bodies:
+        begun = begin()
+        begun.update(body)
+        hashes.append(begun.digest())
+    return hashes
 
 
 def hash_row(table: str, row: SpelledRow) -> bytes:

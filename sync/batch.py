@@ -31,7 +31,7 @@ from crdt.identifiers import (
     origin_device,
 )
 from crdt.identifiers import Sequence as SequenceNumber
-from crdt.row import Layout, hash_body, hash_prefix
+from crdt.row import Layout, hash_bodies, hash_body, hash_prefix
 from crdt.version_vector import VersionVector
 from sync import crypto
 from sync.errors import UNDECODABLE, LocalProtocolError, RemoteProtocolError
@@ -263,7 +263,7 @@ def _hashes(header: BatchHeader, changes: Sequence[Change]) -> tuple[list[bytes]
         # Nothing was forgotten and one table was written: most batches, and all the large ones.
         indexes, salts, rows = zip(*changes, strict=True)
         if {0}.issuperset(indexes) and {SALT_BYTES}.issuperset(map(len, salts)):
-            hashes = [hash_body(prefixes[0], row) for row in rows]
+            hashes = hash_bodies(prefixes[0], rows)
             return hashes, list(map(hash_change, hashes, salts))
     row_hashes: list[bytes] = []
     change_hashes: list[bytes] = []

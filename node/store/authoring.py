@@ -10,7 +10,7 @@ import msgspec
 from crdt.digest import sum_hashes
 from crdt.errors import MergeError
 from crdt.identifiers import HybridTime, Origin, RowId, Stamp, make_stamp
-from crdt.row import Layout, RowState, hash_body, hash_prefix, hash_row, join_rows, spell_row
+from crdt.row import Layout, RowState, hash_bodies, hash_prefix, hash_row, join_rows, spell_row
 from crdt.version_vector import VersionVector
 from node.errors import ConstraintError, StorageError
 from node.store import full_text
@@ -212,7 +212,7 @@ class Authoring:
         prefix = hash_prefix(table.name, table.layout, draft.stamp)
         index = draft.layout_index(table.name, table.layout)
         bodies = [_encode(row) for row in rows]
-        hashes = [hash_body(prefix, body) for body in bodies]
+        hashes = hash_bodies(prefix, bodies)
         draft.changes.extend(zip(repeat(index), bodies, hashes))
         row_ids = [row[0] for row in rows]
         self._states.insert_fresh(table, row_ids, hashes, [(len(row_ids), draft.stamp)])

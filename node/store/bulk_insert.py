@@ -91,7 +91,8 @@ def _spelled_apart(column: Column, cells: Sequence[Any], parameters: list[object
             chosen += f" WHEN x'{number:02x}' THEN ?{len(parameters)}"
         return _with_default(column, f"{chosen} END")
     width = len(cells[0] or "")
-    if not 0 < width <= _WIDTH_MAX or not {width}.issuperset({len(cell or "") for cell in cells}):
+    alike = all(cell and len(cell) == width for cell in cells[:_LOOKED_AT])
+    if not alike or width > _WIDTH_MAX or None in cells or not {width}.issuperset(map(len, cells)):
         return None
     if column.type == "BLOB":
         parameters.append(b"".join(cells))

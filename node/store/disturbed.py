@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from crdt.row import Layout, RowState
@@ -31,12 +32,14 @@ class Disturbed:
             return
         for layout, rows in groups:
             self.note(table.name, [row[0] for row in rows])
-            self.dead.update((table.name, row[0]) for row in rows if row[1] % 2 == 0)
+            alive = [row for row in rows if row[1] % 2 == 1]
+            if len(alive) < len(rows):
+                self.dead.update((table.name, row[0]) for row in rows if row[1] % 2 == 0)
             index_by_column = {name: index for index, (name, _) in enumerate(layout, start=2)}
             for reference in table.references:
                 index = index_by_column.get(reference.column)
                 if index is not None:
-                    named = {row[index] for row in rows if row[1] % 2 == 1} - {None}
+                    named = set(map(itemgetter(index), alive)) - {None}
                     self.named.setdefault((table.name, reference), set()).update(named)
 
     def note(self, table: str, row_ids: Iterable[bytes]) -> None:

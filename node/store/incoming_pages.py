@@ -6,7 +6,7 @@ from itertools import chain, groupby, islice, repeat
 from operator import gt
 
 from crdt.identifiers import RowId, Stamp
-from crdt.row import Layout, RowState, hash_body, hash_prefix
+from crdt.row import Layout, RowState, hash_bodies, hash_prefix
 from crdt.strategies.text import Text, come_ahead
 from crdt.version_vector import VersionVector
 from node.store.catalogue import ReplicatedTable
@@ -77,8 +77,8 @@ class IncomingPages:
         for group in arrived:
             rows_by_table.setdefault(group.table.name, []).append((group.layout, group.rows))
             fresh = self._fresh(group)
-            # A page comes newest first; the tables grow faster upwards.
-            moved += self._insert(group, fresh[::-1])
+            if fresh:
+                moved += self._insert(group, fresh)
             if len(fresh) < len(group.rows):
                 others = _states(group, set(range(len(group.rows))).difference(fresh), their_vector, stamps)
                 moved += join_states(self._merge, group.table, others, None, my_vector, their_vector)
@@ -100,17 +100,25 @@ class IncomingPages:
         ]
 
     def _insert(self, group: ArrivedRows, positions: Sequence[int]) -> RowsMoved:
-        if not positions:
-            return RowsMoved()
-        born = list(chain.from_iterable(repeat(born, count) for count, born in group.section.births))
+        rows, bodies, runs = group.rows, group.bodies, group.section.births
+        if len(positions) < len(rows):
+            born = _births(group.section)
+            runs = [(len(list(run)), stamp) for stamp, run in groupby(map(born.__getitem__, positions))]
+            rows, bodies = [rows[position] for position in positions], [bodies[position] for position in positions]
         births: list[tuple[int, Stamp]] = []
         hashes: list[bytes] = []
-        for stamp, run in groupby(positions, key=born.__getitem__):
+        # A page comes newest first; the tables grow faster upwards.
+        rows, bodies = rows[::-1], bodies[::-1]
+        for count, stamp in reversed(runs):
             prefix = hash_prefix(group.table.name, group.layout, Stamp(stamp))
-            bodies = [group.bodies[position] for position in run]
-            hashes += [hash_body(prefix, body) for body in bodies]
-            births.append((len(bodies), Stamp(stamp)))
-        return self._merge.insert_new(group.table, [group.rows[p] for p in positions], hashes, births)
+            hashes += hash_bodies(prefix, bodies[len(hashes) : len(hashes) + count])
+            births.append((count, Stamp(stamp)))
+        return self._merge.insert_new(group.table, rows, hashes, births)
+
+
+def _births(section: PageSection) -> list[bytes]:
+    """Return the stamp under which each row was born."""
+    return list(chain.from_iterable(repeat(born, count) for count, born in section.births))
 
 
 def _states(
@@ -118,7 +126,7 @@ def _states(
 ) -> dict[RowId, RowState]:
     """Return rows as states; `stamps` grows by those within documents."""
     own_by_position = dict(group.section.stamps)
-    born = list(chain.from_iterable(repeat(born, count) for count, born in group.section.births))
+    born = _births(group.section)
     states: dict[RowId, RowState] = {}
     for position in sorted(positions):
         own = own_by_position.get(position, ())

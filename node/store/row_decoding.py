@@ -113,10 +113,11 @@ def _check_values(table: ReplicatedTable, layout: Layout, rows: Sequence[Sequenc
 
 
 def _check_texts(texts: Sequence[str | None]) -> None:
-    if "\0" in "".join(filter(None, texts)):
+    if texts.count(None) < len(texts) and "\0" in "".join(filter(None, texts)):
         raise RemoteProtocolError("a text holds a NUL character")
 
 
 def _check_numbers(numbers: Sequence[float | None]) -> None:
-    if any(value is not None and (isnan(value) or (value == 0 and copysign(1, value) < 0)) for value in numbers):
+    held = [value for value in numbers if value is not None]
+    if any(isnan(value) or (value == 0 and copysign(1, value) < 0) for value in held):
         raise RemoteProtocolError("a number is not in canonical form")

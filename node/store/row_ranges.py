@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from crdt.digest import EMPTY_DIGEST, move_digest
 from crdt.identifiers import ROW_ID_BYTES
@@ -62,9 +63,11 @@ class RowRanges:
         draft = PageDraft(bytes_max)
         for position, whole in enumerate(ranges):
             for table, first, end in self._tables(stream, whole):
-                for row in self._spelling.spell(table, self._rows(table, first, end), vector):
-                    if not draft.add(table.name, row):
-                        left = RowRange(RowKey(table.name, row.row_id), whole.end)
+                chunks = self._chunks(table, first, end)
+                for run in chain.from_iterable(self._spelling.spell(table, chunk, vector) for chunk in chunks):
+                    taken = draft.add(table.name, run)
+                    if taken < len(run.row_ids):
+                        left = RowRange(RowKey(table.name, run.row_ids[taken]), whole.end)
                         return RepairDraft(sections=draft.sections(), rest=(left, *ranges[position + 1 :]))
         return RepairDraft(sections=draft.sections(), rest=())
 
@@ -91,11 +94,11 @@ class RowRanges:
                     yield RowKey(table.name, row_id), row_hash
                 first = chunk[-1][0] + b"\0"
 
-    def _rows(self, table: ReplicatedTable, first: bytes, end: bytes) -> Iterator[Row]:
+    def _chunks(self, table: ReplicatedTable, first: bytes, end: bytes) -> Iterator[list[Row]]:
         while chunk := self._database.query(
             f"{selection(table)} WHERE r.id >= ? AND r.id < ? ORDER BY r.id LIMIT {_ROWS_PER_PAGE_READ}", (first, end)
         ):
-            yield from chunk
+            yield chunk
             first = row_id_of(chunk[-1]) + b"\0"
 
     @staticmethod

@@ -1,15 +1,16 @@
 """Spells stored rows for pages, as they travel; a row that is not what its hash says is left out, and told of."""
 
 import logging
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from itertools import accumulate, groupby
 from operator import itemgetter
 from typing import NamedTuple
 
 import msgspec
 
 from crdt.identifiers import STAMP_BYTES, RowId, Stamp, make_stamp, row_id_to_text
-from crdt.row import Layout, hash_body, hash_prefix, hash_row, prove_row, spell_row
+from crdt.row import Layout, hash_bodies, hash_prefix, hash_row, prove_row, spell_row
 from crdt.version_vector import VersionVector
 from node.store.catalogue import ReplicatedTable
 from node.store.database import Row
@@ -41,14 +42,18 @@ def row_id_of(row: Row) -> bytes:
     return row_id
 
 
-class PageRow(NamedTuple):
-    """One row as it travels: `stamps` are those of its cells that differ from `born`, in order of column."""
+class SpelledRun(NamedTuple):
+    """Rows that were born together, as they travel; `stamps`, of a row by itself, are those that differ from `born`."""
 
-    row_id: bytes
+    row_ids: Sequence[bytes]
     layout: Layout
     born: Stamp
-    body: bytes
-    stamps: Sequence[tuple[int, Stamp]]
+    bodies: Sequence[bytes]
+    stamps: Sequence[tuple[int, Stamp]] = ()
+
+    def head(self, count: int) -> "SpelledRun":
+        """Return the first `count` rows."""
+        return self._replace(row_ids=self.row_ids[:count], bodies=self.bodies[:count])
 
 
 class RowSpelling:
@@ -61,36 +66,50 @@ class RowSpelling:
         self._states = states
         self._origins = origins
 
-    def spell(self, table: ReplicatedTable, rows: Iterable[Row], vector: VersionVector) -> Iterator[PageRow]:
-        """Yield what `selection` gave of a table, rows that are damaged left out."""
-        layout = table.layout
+    def spell(self, table: ReplicatedTable, rows: Iterable[Row], vector: VersionVector) -> Iterator[SpelledRun]:
+        """Yield what `selection` gave of a table in its order, rows that are damaged left out."""
         for (hlc, origin, seq), run in groupby(rows, itemgetter(0, 1, 2)):
             born = make_stamp(int.from_bytes(hlc, "big"), self._origins.origin(origin), seq)
-            prefix = hash_prefix(table.name, layout, born)
-            for row in run:
-                if row[3] is None and row[_GENERATION] == 1 and row[5]:
-                    # Born by one change and never touched again: the values in the table are the payloads.
-                    body = _encode(row[_ID:])
-                    sound = hash_body(prefix, body) == row[4]
-                    spelled = PageRow(row[_ID], layout, born, body, ())
+            for is_plain, plain_or_not in groupby(run, _is_plain):
+                if is_plain:
+                    yield _spell_values(table, list(plain_or_not), born)
                 else:
-                    spelled, sound = self._spell_state(table, row, vector)
-                if sound:
-                    yield spelled
-                else:
-                    logger.error(
-                        "a row that is not what its hash says was left out of a page",
-                        extra={"table": table.name, "row": row_id_to_text(RowId(row[_ID]))},
-                    )
+                    yield from filter(None, (self._spell_state(table, row, vector) for row in plain_or_not))
 
-    def _spell_state(self, table: ReplicatedTable, row: Row, vector: VersionVector) -> tuple[PageRow, bool]:
-        """Return a row that is more than its values, and whether it is what its hash says."""
+    def _spell_state(self, table: ReplicatedTable, row: Row, vector: VersionVector) -> SpelledRun | None:
+        """Return a row that is more than its values, None if it is not what its hash says."""
         row_id = RowId(row[_ID])
         stored = self._states.from_row(table, (row_id, row[_GENERATION], *row[:5], *row[_VALUES:]), vector)
+        if hash_row(table.name, prove_row(row_id, stored.row)) != stored.hash:
+            _tell_damaged(table, row_id)
+            return None
         spelled = spell_row(row_id, stored.row)
         stamps = sorted(spelled.stamp_by_index.items())
-        sound = hash_row(table.name, prove_row(row_id, stored.row)) == stored.hash
-        return PageRow(row_id, spelled.layout, spelled.born, spelled.body, stamps), sound
+        return SpelledRun([row_id], spelled.layout, spelled.born, [spelled.body], stamps)
+
+
+def _is_plain(row: Row) -> bool:
+    """Tell whether a row was born by one change and never touched again: its values are the payloads."""
+    return row[3] is None and row[_GENERATION] == 1 and bool(row[5])
+
+
+def _spell_values(table: ReplicatedTable, rows: Sequence[Row], born: Stamp) -> SpelledRun:
+    """Return rows that are their own values, as far as they are what their hashes say."""
+    bodies = [_encode(row[_ID:]) for row in rows]
+    hashes = hash_bodies(hash_prefix(table.name, table.layout, born), bodies)
+    if hashes != [row[4] for row in rows]:
+        sound = [position for position, row in enumerate(rows) if hashes[position] == row[4]]
+        for position in sorted(set(range(len(rows))).difference(sound)):
+            _tell_damaged(table, rows[position][_ID])
+        rows, bodies = [rows[position] for position in sound], [bodies[position] for position in sound]
+    return SpelledRun([row[_ID] for row in rows], table.layout, born, bodies)
+
+
+def _tell_damaged(table: ReplicatedTable, row_id: bytes) -> None:
+    logger.error(
+        "a row that is not what its hash says was left out of a page",
+        extra={"table": table.name, "row": row_id_to_text(RowId(row_id))},
+    )
 
 
 class PageDraft:
@@ -104,18 +123,22 @@ class PageDraft:
         self._draft_by_layout: dict[tuple[str, Layout], SectionDraft] = {}
         self._size = 0
 
-    def add(self, table: str, row: PageRow) -> bool:
-        """Add a row behind all others; return False, and add nothing, where it no longer fits."""
-        size = self._size + len(row.body) + _ROW_OVERHEAD_BYTES + STAMP_BYTES * len(row.stamps)
-        if self._size and size > self._bytes_max:
-            return False
-        self._size = size
-        key = table, row.layout
-        draft = self._draft_by_layout.get(key)
-        if draft is None:
-            draft = self._draft_by_layout[key] = SectionDraft()
-        draft.add(row.born, row.body, row.stamps)
-        return True
+    def add(self, table: str, run: SpelledRun) -> int:
+        """Add as many rows of a run as still fit, behind all others; return how many."""
+        sizes = [len(body) + _ROW_OVERHEAD_BYTES for body in run.bodies]
+        reached = list(accumulate(sizes, initial=self._size + STAMP_BYTES * len(run.stamps)))
+        count = len(sizes)
+        if reached[-1] > self._bytes_max:
+            count = bisect_right(reached, self._bytes_max, 1) - 1
+            if not self._size:
+                count = max(count, 1)
+        if count:
+            self._size = reached[count]
+            taken = run if count == len(sizes) else run.head(count)
+            self._draft_by_layout.setdefault((table, run.layout), SectionDraft()).add(
+                run.born, taken.bodies, run.stamps
+            )
+        return count
 
     def left_bytes(self) -> int:
         """How many more bytes fit."""

@@ -85,13 +85,20 @@ class RowStates:
 
     def generations(self, table: ReplicatedTable, row_ids: Sequence[bytes]) -> dict[bytes, int]:
         """Return the generation of those of `row_ids` that have a row state, alive or dead."""
-        if not row_ids:
+        if not row_ids or not self._any_between(table, min(row_ids), max(row_ids)):
             return {}
         rows = self._database.query(
             f"SELECT r.id, r.generation FROM {IDS} JOIN {table.row_table} r ON r.id = k",
             (ids_blob(row_ids), len(row_ids)),
         )
         return {row[0]: row[1] for row in rows}
+
+    def _any_between(self, table: ReplicatedTable, first: bytes, last: bytes) -> bool:
+        """Tell whether any row state lies in this range: ids follow time, so as a rule new rows lie where none is."""
+        found = self._database.query(
+            f"SELECT EXISTS (SELECT 1 FROM {table.row_table} WHERE id BETWEEN ? AND ?)", (first, last)
+        )
+        return bool(found[0][0])
 
     def read(
         self,

@@ -47,11 +47,13 @@ class SnapshotReader:
             last = cursor.row_id if table.name == cursor.table else _AFTER_ALL_IDS
             limit = _ROWS_FIRST_READ
             while chunk := self._chunk(table, last, limit):
-                for row in self._spelling.spell(table, chunk, vector):
-                    if not draft.add(table.name, row):
+                for run in self._spelling.spell(table, chunk, vector):
+                    taken = draft.add(table.name, run)
+                    count += taken
+                    if taken:
+                        reached = RowKey(table.name, run.row_ids[taken - 1])
+                    if taken < len(run.row_ids):
                         return UnsignedPage(sections=draft.sections(), next_cursor=reached)
-                    count += 1
-                    reached = RowKey(table.name, row.row_id)
                 last = row_id_of(chunk[-1])
                 if len(chunk) < limit:
                     break

@@ -1,7 +1,8 @@
 """One encrypted link: feeds a session with what arrives, performs its effects, and outlives no error of its own.
 
-Everything a session asks for is done on the event loop, in order, without a pause in between; only frames wait for the
-network, in a queue of bounded size. Whatever goes wrong ends this link and no other, with a logged reason.
+Everything a session asks for is done on the event loop, in order, without a pause in between, except that what takes
+long lets the frames before it go; frames wait for the network in a queue of bounded size. Whatever goes wrong ends this
+link and no other, with a logged reason.
 """
 
 import asyncio
@@ -25,6 +26,9 @@ from sync.effects import (
     Effect,
     PeerIdentified,
     PeerStatus,
+    ReadBatches,
+    ReadPage,
+    ReadRepair,
     Repaired,
     SendFrame,
     StreamComplete,
@@ -53,7 +57,11 @@ CLOSE_SECONDS = 1.0
 HEARTBEAT_SECONDS = 30.0
 ANSWER_SECONDS = HEARTBEAT_SECONDS / 2
 
+# What takes some ten milliseconds, and is worth the peer's while only if it has something to do meanwhile.
+_READINGS = (ReadBatches, ReadPage, ReadRepair)
+
 LOST = "the connection was lost"
+EPOCH_ENDED = "the realm got new keys in the middle of sending; the link begins anew under them"
 SILENT = "the other device does not answer any more"
 
 
@@ -108,6 +116,8 @@ class Link:
         self._outgoing_bytes = 0
         self._outgoing_ready = asyncio.Event()
         self._inputs: deque[Callable[[], list[Effect]]] = deque()
+        self._effects: deque[Effect] = deque()
+        self._has_waited = False
         self._working = False
 
     @property
@@ -205,21 +215,43 @@ class Link:
     def feed(self, take_input: Callable[[], list[Effect]]) -> None:
         """Give the session an input and perform what follows; inputs that arise meanwhile wait their turn."""
         self._inputs.append(take_input)
+        self._work()
+
+    def _work(self) -> None:
         if self._working:
             return
         self._working = True
         try:
-            while self._inputs and self.closed_because is None:
-                self._perform(self._inputs.popleft()())
+            while (self._effects or self._inputs) and self.closed_because is None:
+                if not self._effects:
+                    self._effects.extend(self._inputs.popleft()())
+                elif self._lets_frames_go():
+                    break
+                else:
+                    self._effects.extendleft(reversed(self._perform_one(self._effects.popleft())))
         except Exception as error:  # noqa: BLE001 -- told in full by _failed; a peer must not end the node
             self._failed(error)
         finally:
             self._working = False
 
-    def _perform(self, effects: list[Effect]) -> None:
-        waiting = deque(effects)
-        while waiting and self.closed_because is None:
-            waiting.extendleft(reversed(self._perform_one(waiting.popleft())))
+    def _lets_frames_go(self) -> bool:
+        """Tell whether the next effect waits for the frames before it: what takes long must not hold them up.
+
+        A page or bundle takes some ten milliseconds to read and seal. While the next one is read, the peer is already
+        at work on the one before. Nothing overtakes a reading that waits: the next input performs it first.
+        """
+        if self._has_waited:
+            self._has_waited = False
+            if self._replication.membership.sending is None:
+                # Asked for under keys that are no longer to be used.
+                self.close(EPOCH_ENDED)
+            return self.closed_because is not None
+        if not isinstance(self._effects[0], _READINGS) or not self._outgoing:
+            return False
+        self._has_waited = True
+        # The writer was woken before, so it has its turn first.
+        asyncio.get_running_loop().call_soon(self._work)
+        return True
 
     def _perform_one(self, effect: Effect) -> list[Effect]:
         match effect:

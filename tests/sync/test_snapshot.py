@@ -73,11 +73,13 @@ def test_a_page_opens_as_it_was_signed(sections: list[PageSection]) -> None:
 def test_rows_that_are_gathered_come_in_runs_of_one_birth() -> None:
     draft = SectionDraft()
     later = make_stamp(6, ORIGIN, 2)
-    for born, body, stamps in ((STAMP, b"a", ()), (STAMP, b"b", ((0, later),)), (later, b"c", ()), (STAMP, b"d", ())):
-        draft.add(born, body, stamps)
+    draft.add(STAMP, [b"a"])
+    draft.add(STAMP, [b"b"], ((0, later),))
+    draft.add(later, [b"c"])
+    draft.add(STAMP, [b"d", b"e"])
     section = draft.finish()
-    assert section == PageSection([(2, STAMP), (1, later), (1, STAMP)], [(1, [(0, later)])], b"abcd")
-    assert (section.row_count(), section.all_stamps()) == (4, {STAMP, later})
+    assert section == PageSection([(2, STAMP), (1, later), (2, STAMP)], [(1, [(0, later)])], b"abcde")
+    assert (section.row_count(), section.all_stamps()) == (5, {STAMP, later})
 
 
 @pytest.mark.parametrize("sections", [SECTIONS, [PageSection([(1, STAMP)], [], b"compressed " * 60)]])

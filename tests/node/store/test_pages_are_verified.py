@@ -57,7 +57,7 @@ def test_a_row_that_is_sent_unverified_would_be_noticed(here: Replica, monkeypat
     vandalise(here, "UPDATE drill_items SET title = 'changed'")
     assert sent(here) == set()
     stored = here.query("SELECT hash FROM _row_drill_items")[0][0]
-    monkeypatch.setattr(row_spelling, "hash_body", lambda _prefix, _body: stored)
+    monkeypatch.setattr(row_spelling, "hash_bodies", lambda _prefix, _bodies: [stored])
     assert sent(here) == {row_id(1)}
 
 
