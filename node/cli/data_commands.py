@@ -23,6 +23,7 @@ class ImportFormat(StrEnum):
     CSV = "csv"
     JSONL = "jsonl"
     LOCOMO = "locomo"
+    MARKDOWN = "markdown"
     MCP_MEMORY = "mcp-memory"
     MEM0 = "mem0"
 
@@ -31,6 +32,7 @@ class ExportFormat(StrEnum):
     """The files that can be written."""
 
     JSONL = "jsonl"
+    MARKDOWN = "markdown"
     MCP_MEMORY = "mcp-memory"
 
 
@@ -93,37 +95,49 @@ def export(
     context: Context,
     file_format: Annotated[ExportFormat, Option("--format", help="How to write it.")] = ExportFormat.JSONL,
     output: Annotated[
-        Path | None, Option("--output", metavar="FILE", help="Where to write; standard output otherwise.")
+        Path | None,
+        Option("--output", metavar="PATH", help="The file, for markdown the new folder; standard output otherwise."),
     ] = None,
     passphrase_file: PassphraseFile = None,
 ) -> None:
     """Write out everything that is kept here, in plain text; as jsonl without loss."""
     invocation = invocation_of(context)
     path = None if output is None else output.expanduser().absolute()
+    if path is None and file_format is ExportFormat.MARKDOWN:
+        raise UsageError("Markdown is a folder of files; name a new one with --output.")
     invocation.perform(
         passphrase_file, lambda caller: _export(invocation, caller, file_format=file_format.value, path=path)
     )
 
 
 async def _export(invocation: Invocation, caller: "Caller", *, file_format: str, path: Path | None) -> None:
-    from node.cli.export_file import Exported, replaced_whole
+    from node.cli.export_file import Exported, new_folder, replaced_whole
     from node.cli.rendering import render_exported
-    from node.requests import EXPORT, ExportRequest
+    from node.requests import EXPORT, ExportFile, ExportLine, ExportRequest
 
-    lines = caller.stream(EXPORT, ExportRequest(format=file_format))
+    events = caller.stream(EXPORT, ExportRequest(format=file_format))
     if path is None:
-        async for event in lines:
-            # Bytes, because text output may be re-encoded or stripped on its way, and an export is exact.
-            sys.stdout.buffer.write(event.line.encode() + b"\n")
+        async for event in events:
+            if isinstance(event, ExportLine):
+                # Bytes, because text output may be re-encoded or stripped on its way, and an export is exact.
+                sys.stdout.buffer.write(event.line.encode() + b"\n")
         return
     count = 0
     try:
-        with replaced_whole(path) as file:
-            async for event in lines:
-                file.write(event.line.encode() + b"\n")
-                count += 1
+        if file_format == ExportFormat.MARKDOWN:
+            with new_folder(path) as folder:
+                async for event in events:
+                    if isinstance(event, ExportFile):
+                        folder.write(event.path, event.text)
+                        count += 1
+        else:
+            with replaced_whole(path) as file:
+                async for event in events:
+                    if isinstance(event, ExportLine):
+                        file.write(event.line.encode() + b"\n")
+                        count += 1
     except OSError as error:
-        raise StorageError(f"The file {path} cannot be written: {error.strerror}.") from error
+        raise StorageError(f"{path} cannot be written: {error.strerror}.") from error
     invocation.output.show(Exported(path=str(path), lines=count), render_exported)
 
 

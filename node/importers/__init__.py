@@ -6,6 +6,7 @@ from node.importers.chatgpt import ChatGptImporter
 from node.importers.claude import ClaudeImporter
 from node.importers.jsonl import JsonlImporter
 from node.importers.locomo import LocomoImporter
+from node.importers.markdown import MarkdownImporter
 from node.importers.mcp_memory import McpMemoryImporter
 from node.importers.mem0 import Mem0Importer
 from node.importers.plan import Importer, RecordImporter
@@ -24,6 +25,7 @@ def record_importer_by_format() -> Mapping[str, RecordImporter]:
         "chatgpt": ChatGptImporter(),
         "claude": ClaudeImporter(),
         "csv": TableImporter(),
+        "markdown": MarkdownImporter(),
         "mcp-memory": McpMemoryImporter(),
         "mem0": Mem0Importer(),
     }

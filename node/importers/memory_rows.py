@@ -14,7 +14,7 @@ def memory_row(
     row_id: RowId,
     *,
     content: str,
-    source: str,
+    source: str | None,
     kind: str = "fact",
     title: str | None = None,
     namespace: str | None = None,

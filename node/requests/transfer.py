@@ -83,10 +83,19 @@ class ExportLine(Event, frozen=True, kw_only=True, tag="line"):
     line: str
 
 
+class ExportFile(Event, frozen=True, kw_only=True, tag="file"):
+    """One file of an export that is a folder: its path within it, with `/`, and what it holds."""
+
+    path: str
+    text: str
+
+
+ExportEvent = ExportLine | ExportFile
+
 SQL = Operation("sql", SqlRequest, SqlResult)
 IMPORT: StreamOperation[ImportRequest, ImportEvent] = StreamOperation(
     "import", ImportRequest, msgspec.json.Decoder(ImportEvent)
 )
-EXPORT: StreamOperation[ExportRequest, ExportLine] = StreamOperation(
-    "export", ExportRequest, msgspec.json.Decoder(ExportLine)
+EXPORT: StreamOperation[ExportRequest, ExportEvent] = StreamOperation(
+    "export", ExportRequest, msgspec.json.Decoder(ExportEvent)
 )

@@ -15,6 +15,7 @@ IMPORTER_BY_ENGINE = {
     "chromadb": None,
     "duckdb": None,
     "zeroconf": "node/discovery/mdns.py",
+    "yaml": "node/importers/front_matter.py",
 }
 # The program that the benchmarks compare with shares no code with what it is compared to, so it has its own imports.
 INDEPENDENT_PEER = "simulations/bench/bare_loop.py"

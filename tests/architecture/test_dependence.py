@@ -20,7 +20,7 @@ from tests.architecture.source_tree import CORE, PRODUCT, PROJECT, parse, source
 
 TOP_LEVEL = (*PRODUCT, "simulations")
 # Where the distribution's name is not that of its module.
-MODULE_BY_DISTRIBUTION = {"libsql-experimental": "libsql_experimental", "pynacl": "nacl"}
+MODULE_BY_DISTRIBUTION = {"libsql-experimental": "libsql_experimental", "pynacl": "nacl", "pyyaml": "yaml"}
 
 
 def test_each_engine_has_one_importer() -> None:

@@ -46,6 +46,7 @@ from node.requests import (
     DevicesRequest,
     EditRequest,
     EventsRequest,
+    ExportLine,
     ExportRequest,
     Following,
     ForgetRequest,
@@ -212,7 +213,7 @@ async def test_an_export_imported_elsewhere_gives_the_same_digests(
     caller: Caller, config: NodeConfig, tmp_path: Path
 ) -> None:
     kept, gone = await remember(caller, "kept: Grüße 🐦"), await remember(caller, "gone")
-    exported = [event.line async for event in caller.stream(EXPORT, ExportRequest())]
+    exported = [event.line async for event in caller.stream(EXPORT, ExportRequest()) if isinstance(event, ExportLine)]
     assert not any("\n" in line for line in exported)
     file = tmp_path / "export.jsonl"
     file.write_text("\n".join(exported) + "\n")

@@ -154,7 +154,7 @@ async def test_every_error_arrives_as_the_class_that_was_raised(
 
 
 async def collected(client: Client) -> list[str]:
-    return [event.line async for event in client.stream(EXPORT, ExportRequest())]
+    return [event.line async for event in client.stream(EXPORT, ExportRequest()) if isinstance(event, ExportLine)]
 
 
 async def test_events_before_an_error_arrive_and_then_the_error(home: Home, address: str, script: Script) -> None:
