@@ -31,7 +31,7 @@ from sync.effects import (
     SumRanges,
 )
 from sync.envelope import seal_envelope
-from sync.errors import LocalProtocolError
+from sync.errors import LocalProtocolError, RemoteProtocolError
 from sync.frontier import PREFIX_BYTES, Frontier, FrontierEntry
 from sync.identifiers import BatchHash, RealmId, StatementHash
 from sync.identity import DeviceKeys
@@ -181,7 +181,13 @@ class Replication:
             self.store.add_up([stream])
 
     def _place(self, manifest: Manifest, session: Session) -> RowKey | None:
-        """Return where a snapshot begins; one session at a time receives a stream, or it would come twice."""
+        """Return where a snapshot begins; one session at a time receives a stream, or it would come twice.
+
+        Raises RemoteProtocolError for one that claims batches of a device that never belonged to the realm: what is
+        adopted stays in the frontier, and in the deps of every batch, for good.
+        """
+        if any(self.membership.roster.sign_public(origin_device(o)) is None for o in manifest.frontier.entries):
+            raise RemoteProtocolError("the peer's snapshot claims changes of a device that nobody knows")
         receiver = self._receiver_by_stream.get(manifest.stream)
         if receiver is not None and receiver.session is not session and not self._has_stalled(receiver):
             return None

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from crdt.identifiers import make_origin
 from node.clock import SystemClock
 from node.entropy import SystemEntropy
 from node.errors import StorageError
@@ -12,9 +13,15 @@ from node.schemas import CORE_COMPONENTS
 from node.store.authoring import Author
 from node.store.opening import create_store
 from node.store.store import Store
-from sync.frontier import Frontier
+from sync.effects import PlaceSnapshot
+from sync.errors import LocalProtocolError, RemoteProtocolError
+from sync.frontier import Frontier, FrontierEntry
+from sync.identity import DeviceKeys
 from sync.membership import Membership
 from sync.roster import evaluate
+from sync.session import Session
+from sync.session_handshake import SessionSecrets
+from sync.snapshot import Manifest
 from sync.statements import Beat, sign_statement, state_frontiers
 from sync.streams import Stream
 from tests.support.nodes import live_realm, now_milliseconds
@@ -64,6 +71,35 @@ def test_news_of_the_roster_is_stored_before_anybody_hears_of_it(tmp_path: Path)
     replication.add_statements(realm.statements)
     assert stored_when_told == [before + 1]
     assert len(replication.membership.roster.active) == 3
+    store.close()
+
+
+def test_a_snapshot_that_claims_batches_of_a_stranger_is_refused(tmp_path: Path) -> None:
+    realm, foreign = live_realm(2), found_realm(devices=1, seed="foreign")
+    store = make_store(realm, tmp_path / "store.db")
+    store.add_statements(realm.statements)
+    replication = make_replication(realm, store)
+    keys = realm.devices[0]
+    session = Session(
+        initiator=False,
+        secrets=SessionSecrets(
+            noise_secret=keys.noise_secret, ephemeral_secret=bytes(32), discovery_secrets=[bytes(32)]
+        ),
+        membership=replication.membership,
+        view=store.view(),
+        now_milliseconds=now_milliseconds(),
+    )
+
+    def place(device: DeviceKeys) -> None:
+        frontier = Frontier({make_origin(device.device_id, b"lifetime"): FrontierEntry(7, b"12345678")})
+        manifest = Manifest(stream=Stream.MEMORIES, snapshot_id=b"a snapshot's id!", frontier=frontier, rows=0)
+        replication.perform(PlaceSnapshot(manifest=manifest), session)
+
+    # A member's finds its place, and only the session says that its peer announced nothing.
+    with pytest.raises(LocalProtocolError, match="announced"):
+        place(realm.devices[1])
+    with pytest.raises(RemoteProtocolError, match="nobody knows"):
+        place(foreign.devices[0])
     store.close()
 
 
