@@ -99,10 +99,11 @@ class _Handler:
         except web.HTTPException as error:
             return _error_reply(UsageError(f"The request was not understood: {error.reason}."))
         except Exception:  # noqa: BLE001  the outermost boundary: a defect in one request must not end the node
-            _LOG.exception("a defect ended a local request", extra={"operation": request.path})
+            _LOG.exception("a defect ended a local request", extra={"operation": _loggable(request.path)})
             return _error_reply(HostError("The node met a defect in itself; its log tells where."))
 
     async def _perform(self, request: web.Request, name: str) -> web.StreamResponse:
+        _LOG.debug("a program asks", extra={"operation": _loggable(request.path)})
         if operation := OPERATION_BY_NAME.get(name):
             return await self._call(operation, await request.read())
         if stream := STREAM_BY_NAME.get(name):
@@ -145,6 +146,12 @@ def _decoded(body: bytes, kind: type[msgspec.Struct]) -> msgspec.Struct:
         return msgspec.json.decode(body or b"{}", type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UsageError(f"The request is malformed: {error}.") from error
+
+
+def _loggable(path: str) -> str:
+    """Return a path that is ours; another one may hold whatever a program put there by mistake."""
+    name = path.removeprefix("/v1/")
+    return path if name in OPERATION_BY_NAME or name in STREAM_BY_NAME or path == "/metrics" else "unknown"
 
 
 def _figures(report: MetricsReport) -> web.Response:

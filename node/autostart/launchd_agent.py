@@ -31,9 +31,9 @@ def agent_plist(supervised: Supervised) -> bytes:
             # A core dump would hold the keys.
             "HardResourceLimits": {"Core": 0},
             "SoftResourceLimits": {"Core": 0},
+            # What has to be known is in node.log of the home, which turns over; these would grow for ever.
             "StandardOutPath": "/dev/null",
-            # Why a start failed; what a running node logs turns over in its own file.
-            "StandardErrorPath": str(supervised.home_directory / "service.err"),
+            "StandardErrorPath": "/dev/null",
         },
         sort_keys=True,
     )

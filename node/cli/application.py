@@ -18,14 +18,12 @@ from node.cli.failures import exit_code_of
 from node.cli.history_commands import log, undo
 from node.cli.invocation import make_invocation
 from node.cli.manual.page import epilog
-from node.cli.manual.pages import PAGES
+from node.cli.manual.pages import PAGES, TOP
 from node.cli.memory_commands import edit, forget, list_memories, recall, remember, show
 from node.cli.pairing_commands import join, pair
 from node.cli.service_commands import service
 from node.cli.setup_commands import init, run
 from node.errors import UsageError
-
-_EPILOG = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 wrong or missing passphrase, 4 no node runs, 5 refused."
 
 application = Typer(
     name="nuthatch",
@@ -37,7 +35,7 @@ application = Typer(
 )
 
 
-@application.callback(epilog=_EPILOG)
+@application.callback(epilog=epilog(TOP))
 def global_options(
     context: Context,
     home: Annotated[

@@ -79,7 +79,7 @@ def service_report(home: Home, supervisor: Supervisor, state: State | None) -> S
         label=label,
         file=str(supervisor.file_of(label)),
         says=found.says,
-        advice=found.advice,
+        advice=found.advice or ("" if found.running or state is None else f"What the node logged: {home.log_file}"),
     )
 
 

@@ -1,6 +1,7 @@
 """Commands that begin and run a device: init, run."""
 
 import asyncio
+import logging
 import os
 import signal
 from typing import Annotated
@@ -10,6 +11,9 @@ from typer import Context, Option
 from node.cli.invocation import Invocation, invocation_of
 from node.cli.options import DeviceName, OwnerPassphraseFile, PassphraseFile, Peers
 from node.cli.passphrase import read_new_passphrase, read_owner_passphrase_or, read_passphrase
+from node.errors import HostError
+
+_LOG = logging.getLogger(__name__)
 
 
 def init(
@@ -88,7 +92,12 @@ async def _run(
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async for event in run_node(config, passphrase=passphrase, stop=stop, listen=listen, api=api, peers=peers):
-        if isinstance(event, Ready):
-            tell_supervisor("READY=1", os.environ)
-        invocation.output.show(event if named else unnamed(event), render_node_event)
+    try:
+        async for event in run_node(config, passphrase=passphrase, stop=stop, listen=listen, api=api, peers=peers):
+            if isinstance(event, Ready):
+                tell_supervisor("READY=1", os.environ)
+            invocation.output.show(event if named else unnamed(event), render_node_event)
+    except HostError as error:
+        # Where a supervisor started the node, nobody may read what it prints.
+        _LOG.error("the node ended", extra={"reason": str(error)})
+        raise

@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 from node.doctor.found import bad, good, notice, sized, unknown
+from node.doctor.service_checks import service_findings
 from node.errors import HostError
 from node.home import Home
 from node.keys.key_file import read_device_id
@@ -28,6 +29,7 @@ def home_findings(home: Home) -> list[Finding]:
         _key_file(home),
         _owner(home),
         *_leftovers(home),
+        *service_findings(home),
         *_copied(home),
         _room(home),
     ]

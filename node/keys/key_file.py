@@ -206,6 +206,11 @@ def remove_service_slot(path: Path) -> bool:
     return True
 
 
+def has_service_slot(path: Path) -> bool:
+    """Say whether a service may open this device; raises what `remove_service_slot` raises."""
+    return _read(path).service_slot is not None
+
+
 def read_device_id(path: Path) -> DeviceId:
     """Return the public id that the key file states; needs no passphrase, proves nothing."""
     return DeviceId(_read(path).device_id)

@@ -87,6 +87,8 @@ def left_behind(household: Household) -> dict[str, bytes]:
     found = files_under(device.home.directory for device in household.devices)
     assert any(place.endswith("store.db") and len(content) > 4096 for place, content in found.items())
     for device in household.devices:
+        assert b"link open" in found[str(device.home.log_file)]
+        assert b" DEBUG " in found[str(device.home.log_file)]
         found[str(device.log_file)] = device.log_file.read_bytes()
         found[f"what the node of {device.home.directory} told"] = bytes(device.told)
         assert b'"in_sync":true' in device.told

@@ -16,6 +16,8 @@ ENVIRONMENT: Mapping[str, str] = {
     "NUTHATCH_PASSPHRASE_COST": "interactive",
     # Tests that want to find devices say so; the others leave the network alone.
     "NUTHATCH_RUN_DISCOVERY": "false",
+    # Everything is logged that can be, so that a search for secrets sees it.
+    "NUTHATCH_LOG_FILE_LEVEL": "debug",
 }
 ANSWER_SECONDS = 60.0
 

@@ -3,8 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-DONE, FAILED, USAGE, LOCKED, NO_NODE, REFUSED = range(6)
-INTERRUPTED = 130
+from node.cli.failures import FAILED, INTERRUPTED
+from node.errors import NotRunningError, RefusedError, UsageError, WrongPassphraseError
+
+DONE = 0
+USAGE, LOCKED = UsageError.exit_code, WrongPassphraseError.exit_code
+NO_NODE, REFUSED = NotRunningError.exit_code, RefusedError.exit_code
 
 _MEANING_BY_CODE: Mapping[int, str] = {
     DONE: "done",

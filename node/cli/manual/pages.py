@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 
+from node.cli.failures import FAILED, INTERRUPTED
 from node.cli.manual.page import (
     DONE,
-    FAILED,
-    INTERRUPTED,
     LOCKED,
     NO_NODE,
     REFUSED,
@@ -227,4 +226,12 @@ _LIVING: Mapping[tuple[str, ...], Page] = {
     ),
 }
 PAGES: Mapping[tuple[str, ...], Page] = {**_BEGIN, **_DEVICES, **_MEMORY, **_DATA, **_LIVING}
-TOP_CODES = (*_WITH_REFUSAL, INTERRUPTED)
+TOP = page(
+    ("nuthatch init --name laptop", "Makes this your first device."),
+    ("nuthatch run", "Keeps it in sync and serves its programs."),
+    ("nuthatch pair", "Adds another device, on which you type join."),
+    ("nuthatch --json recall 'spare key'", "Answers a program: one JSON object a line, errors among them."),
+    notes="Each command has examples of its own: nuthatch COMMAND --help. Settings are in config.toml of the home "
+    "and in NUTHATCH_ variables: nuthatch config.",
+    codes=(*_WITH_REFUSAL, INTERRUPTED),
+)

@@ -11,8 +11,9 @@ from typer.core import TyperCommand, TyperGroup
 
 from node import errors
 from node.cli.application import application, run_command_line
-from node.cli.manual.page import INTERRUPTED, Page, epilog, page
-from node.cli.manual.pages import PAGES
+from node.cli.failures import INTERRUPTED
+from node.cli.manual.page import Page, epilog, page
+from node.cli.manual.pages import PAGES, TOP
 from node.errors import HostError
 
 WIDTH_MAX = 96
@@ -28,7 +29,7 @@ def command_paths(command: object, path: tuple[str, ...] = ()) -> Mapping[tuple[
 
 
 COMMANDS = command_paths(typer.main.get_command(application))
-LINES = [example.line for one in PAGES.values() for example in one.examples]
+LINES = [example.line for one in (TOP, *PAGES.values()) for example in one.examples]
 
 
 def typed(line: str) -> Sequence[str]:
@@ -95,4 +96,4 @@ def test_the_codes_are_those_that_errors_have() -> None:
     }
     told = {code for one in PAGES.values() for code in one.codes}
     assert told - {0} == raised
-    assert INTERRUPTED not in told
+    assert set(TOP.codes) == {*told, INTERRUPTED}

@@ -7,10 +7,13 @@ from typing import NamedTuple
 
 import pytest
 
+from node.autostart.installation import unlock_file_of
 from node.composition import init_home
 from node.config import NodeConfig, PassphraseCost
 from node.doctor.home_checks import home_findings, no_home
+from node.entropy import SystemEntropy
 from node.home import Home
+from node.keys.key_file import add_service_slot, remove_service_slot
 from node.requests import Finding
 
 
@@ -45,6 +48,35 @@ def by_name(home: Home) -> dict[str, Finding]:
 
 def test_a_home_as_it_is_made_is_well(home: Home) -> None:
     assert {finding.state for finding in home_findings(home)} == {"good"}
+
+
+@pytest.fixture
+def unlock_file(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the unlock key of the home's service lies, once it has one."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    unlock_file_of(home).parent.mkdir(parents=True)
+    return unlock_file_of(home)
+
+
+def test_a_service_that_opens_the_device_is_told_and_its_key_has_to_be_private(home: Home, unlock_file: Path) -> None:
+    assert "service" not in by_name(home)
+    unlock_file.write_text(add_service_slot(home.key_file, passphrase="a passphrase", entropy=SystemEntropy()))
+    unlock_file.chmod(0o600)
+    assert by_name(home)["service"].state == "good"
+    unlock_file.chmod(0o644)
+    found = by_name(home)["service"]
+    assert found.state == "bad"
+    os.system(found.mend)  # noqa: S605  the command is what is tested
+    assert by_name(home)["service"].state == "good"
+
+
+def test_half_of_a_service_is_told_with_what_ends_it(home: Home, unlock_file: Path) -> None:
+    add_service_slot(home.key_file, passphrase="a passphrase", entropy=SystemEntropy())
+    assert (by_name(home)["service"].state, "uninstall" in by_name(home)["service"].mend) == ("notice", True)
+    remove_service_slot(home.key_file)
+    unlock_file.write_text("stale")
+    unlock_file.chmod(0o600)
+    assert (by_name(home)["service"].state, "uninstall" in by_name(home)["service"].mend) == ("notice", True)
 
 
 def test_a_directory_open_to_others_is_found_with_the_command_that_closes_it(home: Home) -> None:
