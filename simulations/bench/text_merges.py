@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from node.clock import SystemClock
+from node.collector import settle_collector
 from node.entropy import SystemEntropy
 from node.schemas import CORE_COMPONENTS
 from node.store.opening import StoreOptions, create_store
@@ -31,6 +32,8 @@ _EDITS_PER_TRANSACTION = 1_000
 
 def measure(*, texts: int, rounds: int) -> list[Figure]:
     """Edit `texts` texts on both sides, `rounds` times after the round that promotes them; with FTS and without."""
+    # As in a node's process.
+    settle_collector()
     figures: list[Figure] = []
     for full_text in (False, True):
         with TemporaryDirectory(prefix="nuthatch-bench-") as directory:
