@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from crdt.errors import MergeError
@@ -21,6 +22,9 @@ from crdt.values import Scalar
 #: The keys that lead to a leaf.
 Path = tuple[str, ...]
 
+#: Of a document as one change writes it: a tenth of a second of work.
+LEAVES_WRITTEN_MAX = 20_000
+#: Of a document that several have written, those that are taken away too.
 LEAVES_MAX = 100_000
 DEPTH_MAX = 64
 #: Of objects and arrays inside one another. Python's own bound depends on who calls, so one device would read what
@@ -59,7 +63,11 @@ def is_plain(value: Scalar) -> bool:
     if value is None or value == "{}":
         return True
     try:
-        return canonical_json(_parse(value)) == value
+        parsed = _parse(value)
+        # Each leaf has a key: most documents need not be counted.
+        if value.count('":') > LEAVES_WRITTEN_MAX:
+            _written_leaves(parsed)
+        return canonical_json(parsed) == value
     except MergeError:
         return False
 
@@ -67,9 +75,9 @@ def is_plain(value: Scalar) -> bool:
 def delta(state: JsonDocument | None, new_value: Scalar, stamp: Stamp, place: Place) -> JsonDocument | None:
     """Return the leaves written and taken away in moving to `new_value`; None where nothing changes.
 
-    Raises MergeError where `new_value` is neither NULL nor JSON.
+    Raises MergeError where `new_value` is neither NULL nor JSON, or has too many leaves.
     """
-    wanted = {} if new_value is None else dict(_leaves(_parse(new_value), ()))
+    wanted = {} if new_value is None else _written_leaves(_parse(new_value))
     if state is None:
         return JsonDocument({path: Leaf(stamp, text) for path, text in sorted(wanted.items())})
     shown = _shown(state)
@@ -134,7 +142,7 @@ def from_wire(payload: object, stamp: Stamp, place: Place) -> JsonDocument:
         parsed = _parse(payload)
         if canonical_json(parsed) != payload:
             raise MergeError("a document is spelled as canonical JSON")
-        return JsonDocument({path: Leaf(stamp, text) for path, text in sorted(_leaves(parsed, ()))})
+        return JsonDocument({path: Leaf(stamp, text) for path, text in sorted(_written_leaves(parsed).items())})
     if not isinstance(payload, list) or len(payload) > LEAVES_MAX:
         raise MergeError("a document travels as nil, as JSON, or as a list of leaves")
     leaves = dict(_read_leaf(row, stamp) for row in payload)
@@ -223,6 +231,13 @@ def _inside(value: object) -> Iterable[object]:
             return value
         case _:
             return ()
+
+
+def _written_leaves(parsed: object) -> dict[Path, str]:
+    leaves = dict(islice(_leaves(parsed, ()), LEAVES_WRITTEN_MAX + 1))
+    if len(leaves) > LEAVES_WRITTEN_MAX:
+        raise MergeError(f"a document has more than {LEAVES_WRITTEN_MAX:,} values")
+    return leaves
 
 
 def _leaves(parsed: object, path: Path) -> Iterator[tuple[Path, str]]:

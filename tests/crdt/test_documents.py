@@ -1,5 +1,8 @@
 """Documents: leaves written apart, objects and leaves in one place, empty objects, one spelling, what is refused."""
 
+import json
+from time import process_time
+
 import pytest
 
 from crdt.errors import MergeError
@@ -123,3 +126,23 @@ def test_how_deep_a_document_may_be_does_not_depend_on_who_reads_it() -> None:
         json_document.from_wire([leaf, [["b"], "1", stamp(2)]], stamp(1), PLACE)
     wide = "[" + ",".join(["[]"] * 500) + "]"
     assert json_document.value(json_document.from_wire(wide, stamp(1), PLACE)) == wide
+
+
+def test_a_document_of_too_many_values_is_refused_before_they_are_walked_through() -> None:
+    most = json_document.LEAVES_WRITTEN_MAX
+    fits, too_wide, hostile = (
+        json.dumps({f"{key:07}": 1 for key in range(count)}, separators=(",", ":"))
+        for count in (most, most + 1, 300_000)
+    )
+    assert json_document.is_plain(fits)
+    assert json_document.value(json_document.from_wire(fits, stamp(1), PLACE)) == fits
+    in_letters = json.dumps({"a": '":' * (most + 1)}, separators=(",", ":"))
+    assert json_document.is_plain(in_letters)
+    began = process_time()
+    for text in (too_wide, hostile):
+        assert not json_document.is_plain(text)
+        with pytest.raises(MergeError, match="20,000"):
+            json_document.from_wire(text, stamp(1), PLACE)
+        with pytest.raises(MergeError, match="20,000"):
+            json_document.delta(inserted("{}"), text, stamp(2), PLACE)
+    assert process_time() - began < 3, "some 0.7 seconds; walking through all took 2 for each"
