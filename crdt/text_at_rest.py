@@ -6,6 +6,7 @@ from crdt.errors import MergeError
 from crdt.place import Place
 from crdt.strategies.text import Text, plain_text
 from crdt.text_change import ACTOR_BYTES, HASH_BYTES, ChangeHash
+from crdt.text_growth import Waiting
 from crdt.text_records import Records
 from crdt.text_spans import pack_spans, unpack_spans
 
@@ -13,15 +14,15 @@ from crdt.text_spans import pack_spans, unpack_spans
 def to_stored(state: Text) -> object:
     """Return what is kept beside the shown text, None for a plain one.
 
-    [heads, names of the applied changes, their authors, [record …], last number, [[name, change that waits] …], spans,
-    deleted letters, names that are ahead]: names and authors end to end, the spans as (position of author, counter,
-    length; negative: deleted) in a row.
+    [heads, names of the applied changes, their authors, [record …], last number, [[name, bytes, author, [what it lacks
+    …]] of a change that waits …], spans, deleted letters, names that are ahead]: names and authors end to end, the
+    spans as (position of author, counter, length; negative: deleted) in a row.
     """
     if state.plain is not None:
         return None
     names, actors, acts = state.applied
     spans, gone = pack_spans(state.spans, state.applied.index_by_actor())
-    waiting = [[name, raw] for name, raw in sorted(state.unapplied.items())]
+    waiting = [[name, raw, actor, [*lacks]] for name, (raw, actor, lacks) in sorted(state.unapplied.items())]
     ahead = b"".join(sorted(state.ahead))
     return [
         b"".join(state.heads), b"".join(names), b"".join(actors), [*acts], state.last, waiting, spans, gone, ahead
@@ -50,7 +51,7 @@ def from_stored(payload: object, shown: str, place: Place) -> Text:
         shown=shown,
         heads=tuple(cut_names(heads)),
         applied=applied,
-        unapplied=dict(waiting),
+        unapplied={name: Waiting(raw, actor, tuple(lacks)) for name, raw, actor, lacks in waiting},
         spans=unpack_spans(spans, gone, authors, shown),
         last=last,
         ahead=frozenset(cut_names(ahead)),

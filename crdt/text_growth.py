@@ -9,10 +9,19 @@ honest devices, so none is refused when texts are joined. It waits, for reasons 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from crdt.errors import MergeError
 from crdt.text_change import ChangeHash, Insertion, TextChange, last_number
 from crdt.text_spans import Run, apply_change
+
+
+class Waiting(NamedTuple):
+    """A change that is not applied, its author, and which changes and authors it was found to lack."""
+
+    raw: bytes
+    actor: bytes
+    lacks: tuple[bytes, ...]
 
 
 @dataclass(slots=True)
@@ -29,28 +38,36 @@ class Applied:
 def clashes(spans: Sequence[Run], changes: Mapping[ChangeHash, TextChange]) -> bool:
     """Tell whether some of `changes` insert under an author of `spans`: then all changes must be looked at again."""
     authors = {run[0] for run in spans}
-    return any(change.actor in authors and _inserts(change) for change in changes.values())
+    return not authors.isdisjoint(writers(changes))
 
 
-def grow(applied: Applied, changes: Mapping[ChangeHash, TextChange], base: ChangeHash) -> None:
+def writers(changes: Mapping[ChangeHash, TextChange]) -> set[bytes]:
+    """Return the authors of those of `changes` that insert."""
+    return {change.actor for change in changes.values() if _inserts(change)}
+
+
+def grow(
+    applied: Applied, changes: Mapping[ChangeHash, TextChange], base: ChangeHash
+) -> dict[ChangeHash, tuple[bytes, ...]]:
     """Apply those of `changes` that can be, in an order in which they can be; `base` is what every text begins with.
 
-    None of them inserts under an author of the spans. Time grows with the changes and what each does to the spans.
+    Returns which changes and authors each of the others lacks; what lacks nothing can never be applied. None of
+    `changes` inserts under an author of the spans. Time grows with the changes and what each does to the spans.
     """
     first_by_author: dict[bytes, ChangeHash] = {}
     for name, change in changes.items():
         if _inserts(change):
             first_by_author[change.actor] = min(name, first_by_author.get(change.actor, name))
     met: set[bytes] = {base, *applied.known, *[run[0] for run in applied.spans]}
-    lacking: dict[ChangeHash, int] = {}
+    needs_by_name: dict[ChangeHash, set[bytes]] = {}
     waiting_for: dict[bytes, list[ChangeHash]] = {}
     for name, change in changes.items():
         named = {operation[0] for operation in change.operations}
-        needs = {*change.deps, *named} - {None, change.actor} - met
-        lacking[name] = len(needs)
+        needs = {*change.deps, *filter(None, named)} - {change.actor} - met
+        needs_by_name[name] = needs
         for need in needs:
-            waiting_for.setdefault(need or b"", []).append(name)
-    ready = [name for name, count in lacking.items() if not count]
+            waiting_for.setdefault(need, []).append(name)
+    ready = [name for name, needs in needs_by_name.items() if not needs]
     for name in ready:
         change = changes[name]
         inserts = _inserts(change)
@@ -68,9 +85,11 @@ def grow(applied: Applied, changes: Mapping[ChangeHash, TextChange], base: Chang
         applied.order.append(name)
         for now_met in (name, change.actor) if inserts else (name,):
             for later in waiting_for.get(now_met, ()):
-                lacking[later] -= 1
-                if not lacking[later]:
-                    ready.append(later)
+                if now_met in needs_by_name[later]:
+                    needs_by_name[later].remove(now_met)
+                    if not needs_by_name[later]:
+                        ready.append(later)
+    return {name: tuple(sorted(needs_by_name[name])) for name in changes.keys() - applied.known}
 
 
 def _inserts(change: TextChange) -> bool:

@@ -43,7 +43,7 @@ def at_rest(payload: object | None, shown: str) -> TextAtRest:
     """Return the text that was stored as `payload` beside `shown`; a damaged payload gives no true proof."""
     match payload:
         case [bytes(heads), _, _, _, _, list(waiting), *_]:
-            return TextAtRest(payload, shown, [[*cut_names(heads), *(name for name, _ in waiting)], shown])
+            return TextAtRest(payload, shown, [[*cut_names(heads), *(entry[0] for entry in waiting)], shown])
         case _:
             return TextAtRest(payload, shown, shown)
 

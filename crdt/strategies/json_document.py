@@ -65,7 +65,7 @@ def is_plain(value: Scalar) -> bool:
     try:
         parsed = _parse(value)
         # Each leaf has a key: most documents need not be counted.
-        if value.count('":') > LEAVES_WRITTEN_MAX:
+        if isinstance(value, str) and value.count('":') > LEAVES_WRITTEN_MAX:
             _written_leaves(parsed)
         return canonical_json(parsed) == value
     except MergeError:

@@ -25,7 +25,7 @@ from crdt.place import Place
 from crdt.text_change import ACTOR_BYTES, ChangeHash, Insertion, TextChange
 from crdt.text_chunk import parse_chunk, read_chunk, write_chunk
 from crdt.text_edits import edits
-from crdt.text_growth import Applied, clashes, grow
+from crdt.text_growth import Applied, Waiting, clashes, grow, writers
 from crdt.text_records import NO_RECORDS, Records, recorded, rewritten
 from crdt.text_spans import Run, apply_change, operations_of, shown_text
 from crdt.values import Scalar
@@ -43,7 +43,7 @@ class Text:
     """One inserted value (`plain`), or the changes made since the base.
 
     `applied` are those that could be applied, `heads` the names of those that no other one builds on, in order;
-    `unapplied` are the bytes of those that wait for another. `spans` and `shown` are what the applied ones amount to,
+    `unapplied` are those that wait for another. `spans` and `shown` are what the applied ones amount to,
     `last` is the greatest number of their operations. `ahead` names those of which only a copied row told: others who
     hold all batches that are held here need not know them.
     """
@@ -53,7 +53,7 @@ class Text:
     shown: str
     heads: tuple[ChangeHash, ...] = (BASE_HASH,)
     applied: Records = NO_RECORDS
-    unapplied: Mapping[ChangeHash, bytes] = field(default_factory=dict)
+    unapplied: Mapping[ChangeHash, Waiting] = field(default_factory=dict)
     spans: Sequence[Run] = ()
     last: int = _FIRST_NUMBER - 1
     ahead: frozenset[ChangeHash] = frozenset()
@@ -79,7 +79,10 @@ class Text:
     @property
     def chunks(self) -> dict[ChangeHash, bytes]:
         """The bytes of all changes but the base by name; the applied ones are written anew, 15 µs each."""
-        return {**rewritten(self.applied, self.spans, BASE_HASH), **self.unapplied}
+        return {**rewritten(self.applied, self.spans, BASE_HASH), **self._unapplied_chunks()}
+
+    def _unapplied_chunks(self) -> dict[ChangeHash, bytes]:
+        return {name: waiting.raw for name, waiting in self.unapplied.items()}
 
     def _identity(self) -> tuple[object, ...]:
         # The applied heads and what waits determine every change that is known.
@@ -151,7 +154,7 @@ def join(a: Text, b: Text) -> Text:
         more, less, a = less, more, b
     known = {*more.applied.names, *more.unapplied}
     # What both have applied need not be written anew.
-    chunks = less.unapplied if known.issuperset(less.applied.names) else less.chunks
+    chunks = less._unapplied_chunks() if known.issuperset(less.applied.names) else less.chunks
     new = {name: raw for name, raw in chunks.items() if name not in known}
     grown = _grown(more, new) if new else a
     if more.ahead or less.ahead:
@@ -297,21 +300,36 @@ def _parsed(raw: bytes) -> TextChange:
 
 
 def _grown(state: Text, new: Mapping[ChangeHash, bytes]) -> Text:
-    """Return a promoted text with further changes: those that can be are applied, the others wait."""
-    waiting = {**state.unapplied, **new}
-    changes = {name: _parsed(raw) for name, raw in waiting.items()}
-    if clashes(state.spans, changes):
-        return _grown(Text(state.place, None, "", ahead=state.ahead), {**state.chunks, **new})
+    """Return a promoted text with further changes: those that can be are applied, the others wait.
+
+    Of those that waited already only those are looked at which lacked what has come, or share an author with it.
+    """
+    waiting = dict(state.unapplied)
     applied = Applied(state.spans, set(state.known), set(state.heads), state.last, [])
-    grow(applied, changes, BASE_HASH)
-    for name in applied.order:
-        del waiting[name]
+    changes: dict[ChangeHash, TextChange] = {}
+    looked = {name: _parsed(raw) for name, raw in new.items()}
+    while looked:
+        authors = writers(looked)
+        looked |= {name: _parsed(one.raw) for name, one in waiting.items() if one.actor in authors}
+        if clashes(applied.spans, looked):
+            return _grown(Text(state.place, None, "", ahead=state.ahead), {**state.chunks, **new})
+        done = len(applied.order)
+        lacks_by_name = grow(applied, looked, BASE_HASH)
+        come = {name: looked[name] for name in applied.order[done:]}
+        changes |= come
+        for name, lacks in lacks_by_name.items():
+            raw = waiting[name].raw if name in waiting else new[name]
+            waiting[name] = Waiting(raw, looked[name].actor, lacks)
+        for name in come:
+            waiting.pop(name, None)
+        met = {*come, *writers(come)}
+        looked = {name: _parsed(one.raw) for name, one in waiting.items() if not met.isdisjoint(one.lacks)}
     return Text(
         place=state.place,
         plain=None,
         shown=shown_text(applied.spans),
         heads=tuple(sorted(applied.heads)),
-        applied=recorded(state.applied, [(name, changes[name]) for name in applied.order], BASE_HASH),
+        applied=recorded(state.applied, changes.items(), BASE_HASH),
         unapplied=waiting,
         spans=applied.spans,
         last=applied.last,
