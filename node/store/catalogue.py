@@ -116,6 +116,11 @@ class ReplicatedTable:
         )
 
     @cached_property
+    def last_written(self) -> frozenset[int]:
+        """The positions of `editable` columns that show what was written last."""
+        return frozenset(index for index in self.editable if self.strategies[index].name == "lww")
+
+    @cached_property
     def texts(self) -> frozenset[int]:
         """The positions of columns that hold a text merged character by character."""
         return frozenset(index for index, strategy in enumerate(self.strategies) if strategy.name == "text")

@@ -10,7 +10,8 @@ stored with it. Every other row goes the long way through `crdt.row`, which leav
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from hashlib import blake2b
-from itertools import accumulate
+from itertools import accumulate, compress
+from operator import ne
 from typing import Any, NamedTuple
 
 import msgspec
@@ -26,7 +27,6 @@ from crdt.version_vector import VersionVector
 from node.store.capture import TouchedRow
 from node.store.catalogue import ReplicatedTable
 from node.store.change_log import RowsMoved
-from node.store.conflict_log import CHOOSING
 from node.store.database import Database, Row
 from node.store.history import Differences, History
 from node.store.origins import Origins
@@ -35,6 +35,9 @@ from node.store.stamps_at_rest import gather_stamps, spread_stamps
 
 _encode = msgspec.msgpack.Encoder().encode
 _encode_json = msgspec.json.Encoder().encode
+
+# So many lengths of `cells` are written by a statement each: cutting by a fixed length is quicker than by offsets.
+_LENGTHS_MAX = 8
 
 #: What an edit makes of a row, by position of the column: a new value and whose stamp it bears from now on, or a text.
 _Written = Mapping[int, Register | TextAtRest]
@@ -104,24 +107,26 @@ class PlainEdits:
         edits: list[Edited] = []
         changes: list[tuple[Layout, bytes, bytes]] = []
         others: list[TouchedRow] = []
-        prefix_by_layout: dict[Layout, blake2b] = {}
+        begun_by_columns: dict[tuple[int, ...], tuple[Layout, blake2b]] = {}
+        everywhere = range(len(table.columns))
         for row in rows:
             row_id, before, after, noted = row
             if noted is None or before is None or after is None or row_id in contested:
                 others.append(row)
                 continue
-            positions = [index for index, value in enumerate(before) if value != after[index]]
+            positions = tuple(compress(everywhere, map(ne, before, after)))
             plain = self._open(table, row_id, noted, before) if quick.issuperset(positions) else None
             written = plain and _deltas(table, plain, positions, after, stamp, vector)
             if plain is None or not written:
                 others.append(row)
                 continue
             edits.append(_apply(table, plain, written.cells, self._origins))
-            layout = tuple((table.column_names[index], table.strategies[index].code) for index in positions)
+            if positions not in begun_by_columns:
+                layout = tuple(table.layout[index] for index in positions)
+                begun_by_columns[positions] = layout, hash_prefix(table.name, layout, stamp)
+            layout, begun = begun_by_columns[positions]
             body = _encode([row_id, plain.generation, *written.payloads])
-            if layout not in prefix_by_layout:
-                prefix_by_layout[layout] = hash_prefix(table.name, layout, stamp)
-            changes.append((layout, body, hash_body(prefix_by_layout[layout], body)))
+            changes.append((layout, body, hash_body(begun, body)))
         return edits, changes, others
 
     def join(
@@ -160,24 +165,40 @@ class PlainEdits:
         """Write the row states and the history of edits that one batch made."""
         if not edits:
             return RowsMoved()
-        lengths = [len(edit.cells) for edit in edits]
-        starts = accumulate(lengths, initial=1)
-        self._database.change(
-            f"UPDATE {table.row_table} SET cells = substr(?2, j.value ->> '$[0]', j.value ->> '$[1]'),"
-            f" hash = substr(?3, j.key * {ROW_HASH_BYTES} + 1, {ROW_HASH_BYTES})"
-            f" FROM json_each(?4) j WHERE {table.row_table}.id = substr(?1, j.key * 16 + 1, 16)",
-            (
-                ids_blob(edit.row.row_id for edit in edits),
-                b"".join(edit.cells for edit in edits),
-                b"".join(edit.hash for edit in edits),
-                _encode_json(list(zip(starts, lengths, strict=False))).decode(),
-            ),
-        )
+        edits_by_length: dict[int, list[Edited]] = {}
+        for edit in edits:
+            edits_by_length.setdefault(len(edit.cells), []).append(edit)
+        if len(edits_by_length) > _LENGTHS_MAX:
+            lengths = [len(edit.cells) for edit in edits]
+            offsets = _encode_json(list(zip(accumulate(lengths, initial=1), lengths, strict=False))).decode()
+            self._write_states(table, edits, "key", "value ->> '$[0]', value ->> '$[1]'", "json_each(?4)", offsets)
+        else:
+            for length, alike in edits_by_length.items():
+                numbers = "generate_series(0, length(?1) / 16 - 1)"
+                self._write_states(table, alike, "value", "value * ?4 + 1, ?4", numbers, length)
         self._history.note_edits(
             table, stamp, [(edit.row.row_id, edit.row.generation, edit.differences) for edit in edits]
         )
         return RowsMoved(
             added=sum_hashes(edit.hash for edit in edits), removed=sum_hashes(edit.row.hash for edit in edits)
+        )
+
+    def _write_states(
+        self, table: ReplicatedTable, edits: Sequence[Edited], number: str, cut: str, source: str, given: object
+    ) -> None:
+        """Write the row states of edits, whose `cells` end to end are `cut` for each `number` of a `source`."""
+        # The rows were read in this transaction, so each of them is updated: UPDATE … FROM takes a third longer.
+        self._database.change(
+            f"INSERT INTO {table.row_table} (id, generation, hlc, origin, seq, cells, hash)"
+            f" SELECT substr(?1, {number} * 16 + 1, 16), 0, x'', 0, 0, substr(?2, {cut}),"
+            f" substr(?3, {number} * {ROW_HASH_BYTES} + 1, {ROW_HASH_BYTES}) FROM {source}"
+            " WHERE true ON CONFLICT (id) DO UPDATE SET cells = excluded.cells, hash = excluded.hash",
+            (
+                ids_blob(edit.row.row_id for edit in edits),
+                b"".join(edit.cells for edit in edits),
+                b"".join(edit.hash for edit in edits),
+                given,
+            ),
         )
 
     def _states(self, table: ReplicatedTable, row_ids: Sequence[bytes]) -> dict[bytes, Row]:
@@ -219,7 +240,7 @@ class PlainEdits:
             named = spread_stamps(gathered, self._origins)
             stamps = {table.index_by_column[name]: stamp for name, stamp in named.items()}
         row = PlainRow(RowId(row_id), generation, born, stamps, values, stated, row_hash)
-        return row if _hash(table, row) == row_hash else None
+        return row if _hash(table, row, stamps, values) == row_hash else None
 
 
 def _deltas(
@@ -234,6 +255,10 @@ def _deltas(
     written: dict[int, Register | TextAtRest] = {}
     payloads: list[object] = []
     for index in positions:
+        if index in table.last_written:
+            written[index] = Register(stamp, values[index])
+            payloads.append(values[index])
+            continue
         place = Place(table.name, row.row_id, row.generation, table.column_names[index])
         if index in table.texts:
             # A row of which not every batch is held came by a page: a change carries what is ahead with it.
@@ -265,7 +290,15 @@ def _joined(
 ) -> _Written | None:
     """Return the cells that arriving values leave, None where something has to be decided."""
     written: dict[int, Register | TextAtRest] = {}
+    seen: Stamp | None = None
     for index, value in zip(positions, values, strict=True):
+        if index in table.last_written:
+            mine = row.stamp_by_index.get(index, row.born)
+            if mine is not seen and (mine >= stamp or not vector.covers_stamp(mine)):
+                return None
+            seen = mine
+            written[index] = Register(stamp, value)
+            continue
         if index in table.texts:
             place = Place(table.name, row.row_id, row.generation, table.column_names[index])
             try:
@@ -277,11 +310,10 @@ def _joined(
                 return None
             written[index] = text
             continue
-        mine = row.cell(index)
-        strategy = table.strategies[index]
-        if mine.stamp >= stamp or (strategy.name in CHOOSING and not vector.covers_stamp(mine.stamp)):
+        held = row.cell(index)
+        if held.stamp >= stamp:
             return None
-        cell = strategy.join(mine, Register(stamp, value))
+        cell = table.strategies[index].join(held, Register(stamp, value))
         assert isinstance(cell, Register)
         written[index] = cell
     return written
@@ -307,12 +339,12 @@ def _apply(table: ReplicatedTable, row: PlainRow, written: _Written, origins: Or
         stamps[index] = cell.stamp
         if cell.stamp == row.born:
             del stamps[index]
-    after = PlainRow(row.row_id, row.generation, row.born, stamps, proofs, stated, row.hash)
-    named = {table.column_names[index]: stamp for index, stamp in sorted(stamps.items())}
-    cells = Cells(gather_stamps(named, origins), stated, [], {}, {})
-    return Edited(row, _encode(cells), _hash(table, after), differences)
+    named = {table.column_names[index]: stamps[index] for index in sorted(stamps)}
+    cells = _encode(Cells(gather_stamps(named, origins), stated, [], {}, {}))
+    return Edited(row, cells, _hash(table, row, stamps, proofs), differences)
 
 
-def _hash(table: ReplicatedTable, row: PlainRow) -> bytes:
-    body = _encode([row.row_id, row.generation, *row.proofs])
-    return hash_spelled(table.layout_named, row.born, row.stamp_by_index, body)
+def _hash(table: ReplicatedTable, row: PlainRow, stamp_by_index: dict[int, Stamp], proofs: Sequence[Any]) -> bytes:
+    """Return the hash of a row with these stamps and proofs."""
+    body = _encode([row.row_id, row.generation, *proofs])
+    return hash_spelled(table.layout_named, row.born, stamp_by_index, body)

@@ -5,8 +5,9 @@ them a row's state would grow threefold at its first edit, and pages that were f
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
-from crdt.identifiers import Stamp, make_stamp, stamp_hlc, stamp_origin, stamp_seq
+from crdt.identifiers import Origin, Stamp, make_stamp, stamp_hlc, stamp_origin, stamp_seq
 from node.store.origins import Origins
 
 #: One stamp and the columns whose cells bear it: (hlc, number of the origin, seq, names).
@@ -18,10 +19,17 @@ def gather_stamps(stamp_by_column: Mapping[str, Stamp], origins: Origins) -> lis
     names_by_stamp: dict[Stamp, list[str]] = {}
     for name, stamp in stamp_by_column.items():
         names_by_stamp.setdefault(stamp, []).append(name)
-    return [
-        (stamp_hlc(stamp), origins.number(stamp_origin(stamp)), stamp_seq(stamp), names)
-        for stamp, names in names_by_stamp.items()
-    ]
+    gathered: list[Stamped] = []
+    for stamp, names in names_by_stamp.items():
+        hlc, origin, seq = _taken_apart(stamp)
+        gathered.append((hlc, origins.number(origin), seq, names))
+    return gathered
+
+
+@lru_cache(maxsize=256)
+def _taken_apart(stamp: Stamp) -> tuple[int, Origin, int]:
+    # All rows that a batch writes bear one stamp.
+    return stamp_hlc(stamp), stamp_origin(stamp), stamp_seq(stamp)
 
 
 def spread_stamps(gathered: Sequence[Stamped], origins: Origins) -> dict[str, Stamp]:

@@ -6,8 +6,10 @@ from shutil import rmtree
 
 import pytest
 
+from node.store import plain_edits
 from node.store.plain_edits import PlainEdits
-from tests.support.realm import Realm, Replica, check_digests, delete_item, insert_item, open_realm
+from tests.node.store.test_scrub import scrub
+from tests.support.realm import Realm, Replica, check_digests, delete_item, insert_item, open_realm, row_id
 
 EDITS: Sequence[Callable[[Replica], None]] = (
     lambda device: device.write("UPDATE drill_items SET title = 'a' || hex(id), seen_at = '2026-01-01'"),
@@ -53,6 +55,26 @@ def test_both_ways_leave_the_same_bytes(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(PlainEdits, "author", lambda self, table, rows, stamp, vector: ([], [], rows))
     monkeypatch.setattr(PlainEdits, "join", lambda self, table, layout, rows, stamp, vector: ([], rows))
     assert written(tmp_path / "stores") == quick
+
+
+@pytest.mark.parametrize("lengths_max", [0, 1, 100])
+def test_row_states_of_any_lengths_are_written_whole(
+    here: Replica, there: Replica, monkeypatch: pytest.MonkeyPatch, lengths_max: int
+) -> None:
+    monkeypatch.setattr(plain_edits, "_LENGTHS_MAX", lengths_max)
+    columns = ("title", "seen_at", "rating", "size")
+    here.write(*(insert_item(number) for number in range(16)))
+    for bit, column in enumerate(columns):
+        chosen = [row_id(number) for number in range(16) if number >> bit & 1]
+        here.write(*((f"UPDATE drill_items SET {column} = 1 WHERE id = ?", [chosen_id]) for chosen_id in chosen))
+    here.write("UPDATE drill_items SET payload = x'01', title = 'last'")
+    lengths = here.query("SELECT count(DISTINCT length(cells)), count(cells) FROM _row_drill_items")
+    assert lengths == [(8, 16)]
+    there.pull(here)
+    for replica in (here, there):
+        check_digests(replica)
+        assert scrub(replica).sound
+    assert here.store.view() == there.store.view()
 
 
 def test_plain_edits_take_the_quick_way_at_both_ends(
