@@ -67,8 +67,9 @@ def _cell_beside(
 def in_sets_context(cell: CellState, vector: VersionVector) -> CellState:
     """Return the cell, if it is a set with `vector` as its causal context: at rest that is its stream's frontier.
 
-    A removal can be here before what it removes: it was admitted because a number that it builds on was given twice,
-    by a device that had gone back, and only the other batch of that number is here. It waits in the row.
+    A removal can be here before what it removes: a number that it builds on was given twice, by a device that had gone
+    back, only the other batch of that number is here, and nobody can tell or settle it (`dependencies`). It waits in
+    the row.
     """
     if not isinstance(cell, ObservedSet):
         return cell

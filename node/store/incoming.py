@@ -69,7 +69,8 @@ class Incoming:
         header = batch.header
         stamp = header.stamp
         renaming = Renaming(old=stamp, new=stamp, earlier=names) if names else None
-        seen = Seen(header.vector, seen_under(names, header.vector), renaming)
+        stated = header.vector
+        seen = Seen(stated, seen_under(names, stated), renaming)
         spelled_by_layout: dict[int, tuple[list[bytes], list[bytes]]] = {}
         for change, row_hash in zip(batch.changes, batch.row_hashes, strict=True):
             if not isinstance(change, bytes):
