@@ -8,6 +8,9 @@ from tests.architecture.source_tree import PROJECT
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 
+# Commands that consist of commands.
+GROUPS = ("config", "conflicts", "service")
+
 
 def _commands() -> str:
     """The lines of all shell blocks."""
@@ -25,7 +28,7 @@ def test_every_nuthatch_command_and_option_exists() -> None:
     assert invocations
     for command, rest in invocations:
         # A command of a command is a word in lower case; arguments are in capitals.
-        inner = re.match(r" ([a-z]+)\b", rest) if command == "conflicts" else None
+        inner = re.match(r" ([a-z]+)\b", rest) if command in GROUPS else None
         path = [command, inner[1]] if inner else [command]
         shown = subprocess.run(
             [sys.executable, "-m", "node", *path, "--help"],
