@@ -1,6 +1,7 @@
 """What an importer makes of a file before anything is written: rows with their ids, checked against the schema."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -16,6 +17,8 @@ INTEGER_MAX = 2**53
 #: A row travels in one signed batch of at most 8 MiB, so a longer text could not be kept.
 TEXT_BYTES_MAX = 2 * 1024 * 1024
 
+
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 RowKey = tuple[str, RowId]
 
@@ -112,7 +115,7 @@ def text_problem(text: str) -> str | None:
         return "holds a NUL character"
     if len(text) > TEXT_BYTES_MAX:
         return f"has {len(text):,} characters; the most is {TEXT_BYTES_MAX:,}"
-    if any("\ud800" <= character <= "\udfff" for character in text):
+    if _HALF_CHARACTER.search(text):
         return "holds half of a character (a lone surrogate)"
     return None
 

@@ -15,6 +15,7 @@ from node.importers.json_records import JsonRecord, Unreadable, decoded, json_re
 _MARKDOWN_SUFFIXES = (".md", ".markdown")
 _TABLE_SUFFIXES = (".csv", ".tsv")
 _LOOKED_AT_BYTES = 1 << 16
+_LOOKED_AT_RECORDS = 20
 # Of each format, fields that together no other has; the first that fits is taken.
 _FORMAT_BY_FIELDS: tuple[tuple[frozenset[str], str], ...] = (
     (frozenset({"nuthatch"}), "jsonl"),
@@ -68,21 +69,22 @@ def _by_content(document: Document) -> str | None:
         return "csv"
     beginning = document.beginning(_LOOKED_AT_BYTES).removeprefix(b"\xef\xbb\xbf").lstrip()
     if beginning[:1] in (b"{", b"["):
-        return _of_json(document, beginning)
+        return _of_json(document)
     return "csv" if _is_table(beginning) else None
 
 
-def _of_json(document: Document, beginning: bytes) -> str | None:
-    # A record of many megabytes need not be read to be known: the names of its first fields are near.
-    record = next(islice((one for one in json_records([beginning]) if one.problem is None), 1), None)
-    if record is None:
-        record = next(islice(json_records(document.blocks()), 1), None)
-    names = _names(record)
-    return next((name for fields, name in _FORMAT_BY_FIELDS if fields <= names), None)
+def _of_json(document: Document) -> str | None:
+    # The first record may be a broken one.
+    for record in islice(json_records(document.blocks()), _LOOKED_AT_RECORDS):
+        names = _names(record)
+        found = next((name for fields, name in _FORMAT_BY_FIELDS if fields <= names), None)
+        if found is not None:
+            return found
+    return None
 
 
-def _names(record: JsonRecord | None) -> set[str]:
-    if record is None or record.problem is not None:
+def _names(record: JsonRecord) -> set[str]:
+    if record.problem is not None:
         return set()
     try:
         return set(decoded(record.content, dict[str, msgspec.Raw]))

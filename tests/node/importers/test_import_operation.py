@@ -6,6 +6,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
@@ -15,6 +16,10 @@ import pytest
 from node.composition import init_home, open_home
 from node.config import NodeConfig, PassphraseCost
 from node.errors import InputError
+from node.importers.batches import batches
+from node.importers.chatgpt import ChatGptImporter
+from node.importers.documents import documents_at
+from node.importers.transactions import BYTES_PER_TRANSACTION
 from node.operations.transfer import import_file
 from node.requests import Imported, ImportProgress, ImportRequest
 from node.service import Service
@@ -152,6 +157,30 @@ async def test_what_is_no_known_format_is_refused_with_what_to_do(
     with pytest.raises(InputError, match=sentence):
         await imported(service, tmp_path / name)
     assert everything(service.store) == {}
+
+
+def test_reading_needs_memory_for_a_record_and_not_for_the_file(tmp_path: Path) -> None:
+    turn = {"author": {"role": "user"}, "content": {"content_type": "text", "parts": ["x" * 40_000]}}
+    mapping = {str(number): {"message": turn, "parent": None} for number in range(10)}
+    file = tmp_path / "conversations.json"
+    with file.open("w") as writing:
+        writing.write("[")
+        for number in range(60):
+            conversation = {"id": str(number), "mapping": mapping}
+            writing.write(("," if number else "") + json.dumps(conversation))
+        writing.write("]")
+    size_bytes = file.stat().st_size
+    documents = documents_at(file)
+    tracemalloc.start()
+    try:
+        rows = sum(len(one.rows) for batch in batches(ChatGptImporter(), documents) for one in batch.records)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert rows == 60 * 11
+    assert size_bytes > 24_000_000
+    # A transaction's worth of rows, the blocks that they came from, and copies of both on the way.
+    assert peak_bytes < 10 * BYTES_PER_TRANSACTION < size_bytes
 
 
 _IMPORT_HALF = """
