@@ -42,6 +42,8 @@ class _Opened(NamedTuple):
 def at_rest(payload: object | None, shown: str) -> TextAtRest:
     """Return the text that was stored as `payload` beside `shown`; a damaged payload gives no true proof."""
     match payload:
+        case [bytes(heads), _, _, _, _, [], *_]:
+            return TextAtRest(payload, shown, [cut_names(heads), shown])
         case [bytes(heads), _, _, _, _, list(waiting), *_]:
             return TextAtRest(payload, shown, [[*cut_names(heads), *(entry[0] for entry in waiting)], shown])
         case _:

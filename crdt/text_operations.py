@@ -11,6 +11,7 @@ from crdt.text_columns import INSERT, KEY_ACTOR, KEY_COUNTER, VALUE, read_runs, 
 #: A transaction is at most 8 MiB, and a character that was inserted at least one byte of it.
 OPERATIONS_MAX = 8 * 1024 * 1024
 _COLUMNS_MAX = 16
+_READ = frozenset({KEY_ACTOR, KEY_COUNTER, INSERT, VALUE})
 # What is longer may be a hostile one, and is not remembered.
 _REMEMBERED_BYTES = 48
 
@@ -20,7 +21,10 @@ Steps = tuple[tuple[int | None, int], ...]
 
 
 def read_columns(raw: bytes, offset: int) -> dict[bytes, bytes]:
-    """Return the columns whose directory begins at `offset`, by number; writing shows whether they are as they must."""
+    """Return the columns whose directory begins at `offset`, by number, at least those from which operations are read.
+
+    Whether they are as they must be, writing what was read shows.
+    """
     count = raw[offset] if offset < len(raw) else 0
     end = offset + 1 + 2 * count
     places = _places(raw[offset:end]) if count <= _COLUMNS_MAX else None
@@ -42,7 +46,7 @@ def read_columns(raw: bytes, offset: int) -> dict[bytes, bytes]:
 
 @lru_cache(maxsize=4096)
 def _places(directory: bytes) -> tuple[tuple[bytes, int, int], ...] | None:
-    """Return (number, begin, end) of each column; None where a size takes more than one byte."""
+    """Return (number, begin, end) of the columns that are read; None where a size takes more than one byte."""
     sizes = directory[2::2]
     if len(directory) % 2 == 0 or any(size >= 128 for size in sizes):
         return None
@@ -50,6 +54,7 @@ def _places(directory: bytes) -> tuple[tuple[bytes, int, int], ...] | None:
     return tuple(
         (directory[2 * index + 1 : 2 * index + 2], end - size, end)
         for index, (size, end) in enumerate(zip(sizes, ends, strict=True))
+        if directory[2 * index + 1 : 2 * index + 2] in _READ
     )
 
 

@@ -40,7 +40,7 @@ def measurements(*, quick: bool) -> dict[str, Measurement]:
         "random edits": lambda: random_edits.measure(
             records=20_000 if quick else 1_000_000, edits=5_000 if quick else 100_000
         ),
-        "text merges": lambda: text_merges.measure(texts=1_000 if quick else 10_000, rounds=1 if quick else 3),
+        "text merges": lambda: text_merges.measure(texts=1_000 if quick else 10_000, rounds=1 if quick else 2),
         "join": lambda: join.measure(
             rounds=1 if quick else 3, messages=5_000 if quick else 100_000, memories=2_000 if quick else 24_000
         ),
