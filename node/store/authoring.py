@@ -17,6 +17,7 @@ from node.store import full_text
 from node.store.bulk_insert import bindable
 from node.store.capture import Capture, TouchedRow, TouchedTable, measured_columns
 from node.store.catalogue import Catalogue, ReplicatedTable
+from node.store.cells_at_rest import damaged_row
 from node.store.change_log import Progress, RowsMoved
 from node.store.conflict_log import settle_conflicts
 from node.store.database import Database, Row
@@ -233,7 +234,8 @@ class Authoring:
         self, draft: _Draft, table: ReplicatedTable, stated: Sequence[Row], touched: Sequence[TouchedRow]
     ) -> None:
         before_by_id = {row.row_id: row.before for row in touched if row.before is not None}
-        old_by_id = self._states.read(table, [row.row_id for row in touched], draft.vector, before_by_id)
+        row_ids = [row.row_id for row in touched]
+        old_by_id, damaged = self._states.read_proven(table, row_ids, draft.vector, before_by_id)
         new: dict[RowId, RowState] = {}
         hidden: dict[RowId, dict[str, Any]] = {}
         written: dict[RowId, RowState] = {}
@@ -249,6 +251,8 @@ class Authoring:
             shown += corrections(table, row_id, state, values[2:])
         for row in touched:
             row_id = RowId(row.row_id)
+            if row_id in damaged and row.before is not None and row.after is not None:
+                raise damaged_row(row_id)
             old = old_by_id.get(row.row_id)
             change = change_of(table, row, old, draft.stamp, draft.vector)
             if change is None:

@@ -7,7 +7,7 @@ everything is kept.
 
 from crdt import text_at_rest
 from crdt.errors import MergeError
-from crdt.identifiers import Stamp, row_id_to_text
+from crdt.identifiers import RowId, Stamp, row_id_to_text
 from crdt.place import Place
 from crdt.strategies import CellState, Strategy
 from crdt.strategies.json_document import JsonDocument
@@ -15,7 +15,7 @@ from crdt.strategies.observed_set import ObservedSet
 from crdt.strategies.register import Register
 from crdt.strategies.text import Text
 from crdt.version_vector import VersionVector
-from node.errors import DamagedRowError, StorageError
+from node.errors import DamagedRowError
 from node.store.literals import parse_literal
 
 
@@ -36,20 +36,25 @@ def payload_beside(strategy: Strategy, cell: CellState, nil: str | None) -> obje
             return strategy.to_wire(cell)
 
 
+def damaged_row(row_id: bytes) -> DamagedRowError:
+    """Return what a person is told of a row that cannot be read as what was written."""
+    return DamagedRowError(
+        f"The record {row_id_to_text(RowId(row_id))} is not what was written: this device's disk or another "
+        "program changed it. Run `nuthatch doctor --repair` while another device of yours is connected."
+    )
+
+
 def cell_beside(
     strategy: Strategy, payload: object | None, shown: object, stamp: Stamp, place: Place, vector: VersionVector
 ) -> CellState:
     """Return the cell of a living row, of which `payload` is kept and `shown` stands in the table.
 
-    Raises StorageError where the two do not fit: that is this device's damage, never a fault of what is merged with it.
+    Raises DamagedRowError where the two do not fit: the damage is here, and no fault of what is merged with it.
     """
     try:
         return _cell_beside(strategy, payload, shown, stamp, place, vector)
     except MergeError as error:
-        raise DamagedRowError(
-            f"The record {row_id_to_text(place.row_id)} is not what was written: this device's disk or another program "
-            "changed it. Run `nuthatch doctor --repair` while another device of yours is connected."
-        ) from error
+        raise damaged_row(place.row_id) from error
 
 
 def _cell_beside(
@@ -57,7 +62,7 @@ def _cell_beside(
 ) -> CellState:
     if strategy.name == "text":
         if not isinstance(shown, str):
-            raise StorageError("A text column of the store holds something else: the file is damaged. Run a scrub.")
+            raise MergeError("a text column holds something else")
         return text_at_rest.from_stored(payload, shown, place)
     if strategy.stamped or (strategy.name == "document" and payload is None):
         payload = shown

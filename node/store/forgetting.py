@@ -7,7 +7,7 @@ a bound at a time, also after a restart. Only changes that gave the row life go;
 content, stays.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from crdt.identifiers import RowId, Stamp, stamp_origin, stamp_seq
@@ -99,6 +99,9 @@ class Forgetting:
                 (ids_blob(group), len(group), int(table.stream), generation, table.name),
             )
         self._queue(table, ((step.row_id, step.before, step.after.generation) for step in ended))
+        if replaced := self._history.replaced(row_ids):
+            ends = {bytes(step.row_id): step.after.generation for step in ended if step.row_id in replaced}
+            self._look_everywhere(table, ends)
         purge_conflicts(self._database, row_ids)
         self._history.purge(row_ids)
         self._history.note_ends(
@@ -128,6 +131,29 @@ class Forgetting:
                 ),
             )
         self.pending = True
+
+    def replace(self, table: ReplicatedTable, generation_by_id: Mapping[bytes, int], stamp: Stamp) -> None:
+        """Follow rows that came from another device for damaged ones, of which nobody knows which batches made them.
+
+        Lives that ended meanwhile are let go of now, the present one when it ends.
+        """
+        self._look_everywhere(table, {row_id: number for row_id, number in generation_by_id.items() if number > 1})
+        self._history.note_replaced(
+            table, {row_id: number for row_id, number in generation_by_id.items() if number % 2 == 1}, stamp
+        )
+
+    def _look_everywhere(self, table: ReplicatedTable, generation_by_id: Mapping[bytes, int]) -> None:
+        """Let go of the lives of rows before a generation, looking through all of the stream's log."""
+        for generation in sorted(set(generation_by_id.values())):
+            row_ids = [row_id for row_id, its_own in generation_by_id.items() if its_own == generation]
+            self._database.change(
+                f"{_QUEUE} SELECT ?3, b.origin, b.seq, k, ?4 FROM {IDS} JOIN _batch b"
+                f" WHERE b.stream = ?3{_KEEP_LATEST}",
+                (ids_blob(row_ids), len(row_ids), int(table.stream), generation),
+            )
+            purge_conflicts(self._database, row_ids)
+            self._history.purge(row_ids)
+            self.pending = True
 
     def drain(self, *, batches_max: int, bytes_max: int) -> Drained:
         """Rewrite some waiting batches, within the open transaction: about so many, and so many bytes of them."""

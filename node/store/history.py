@@ -33,6 +33,8 @@ _SECONDS_KEPT = DAYS_KEPT * 24 * 3600
 # Below this a zstd frame is hardly shorter than what it packs.
 _COMPRESS_BYTES_MIN = 4096
 _PLAIN, _ZSTD = b"\0", b"\1"
+# The number of an entry that stands for batches of which nobody knows; real ones count from 1.
+_NO_BATCH = 0
 
 _encode = msgspec.msgpack.Encoder().encode
 _encode_json = msgspec.json.Encoder().encode
@@ -117,6 +119,19 @@ class History:
             by_stamp.setdefault(stamp, []).append((row_id, generation, b""))
         for stamp, entries in by_stamp.items():
             self._insert(table, stamp, entries)
+
+    def note_replaced(self, table: ReplicatedTable, generation_by_id: Mapping[bytes, int], stamp: Stamp) -> None:
+        """Write down that it is not known here which batches made these rows: their damaged copies were taken out."""
+        entries = [(RowId(row_id), generation, b"") for row_id, generation in generation_by_id.items()]
+        self._insert(table, make_stamp(stamp_hlc(stamp), stamp_origin(stamp), _NO_BATCH), entries)
+
+    def replaced(self, row_ids: Sequence[bytes]) -> set[bytes]:
+        """Return those of `row_ids` of which it is not known which batches made them."""
+        rows = self._database.query(
+            f"SELECT h.row_id FROM {IDS} JOIN _history h ON h.row_id = k WHERE h.seq = {_NO_BATCH}",
+            (ids_blob(row_ids), len(row_ids)),
+        )
+        return {row[0] for row in rows}
 
     def _insert(self, table: ReplicatedTable, stamp: Stamp, entries: Sequence[tuple[RowId, int, bytes]]) -> None:
         offsets: list[tuple[int, int, int]] = []

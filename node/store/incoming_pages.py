@@ -69,20 +69,38 @@ class IncomingPages:
             arrived.append(group)
         return arrived
 
-    def join(self, arrived: Iterable[ArrivedRows], my_vector: VersionVector, their_vector: VersionVector) -> Applied:
-        """Join row states with those that stand here; `their_vector` is the manifest's frontier."""
+    def join(
+        self,
+        arrived: Iterable[ArrivedRows],
+        my_vector: VersionVector,
+        their_vector: VersionVector,
+        *,
+        repairing: bool,
+    ) -> Applied:
+        """Join row states with those that stand here; `their_vector` is the manifest's frontier.
+
+        What `repairing` brings anew, because a damaged copy was taken out, may have ended while it was damaged.
+        """
         moved = RowsMoved()
         rows_by_table: RowsByTable = {}
         stamps: set[Stamp] = set()
         for group in arrived:
             rows_by_table.setdefault(group.table.name, []).append((group.layout, group.rows))
+            replaced = self._unknown(group) if repairing else {}
             fresh = self._fresh(group)
             if fresh:
                 moved += self._insert(group, fresh)
             if len(fresh) < len(group.rows):
                 others = _states(group, set(range(len(group.rows))).difference(fresh), their_vector, stamps)
                 moved += join_states(self._merge, group.table, others, None, my_vector, their_vector)
+            if replaced:
+                self._merge.replace(group.table, replaced, Stamp(group.section.births[0][1]))
         return Applied(moved=moved, rows_by_table=rows_by_table, leaf_stamps=frozenset(stamps))
+
+    def _unknown(self, group: ArrivedRows) -> dict[bytes, int]:
+        """Return the generations of rows that have no row state here."""
+        known = self._merge.known(group.table, group.row_ids)
+        return {row[0]: row[1] for row in group.rows if row[0] not in known}
 
     def _fresh(self, group: ArrivedRows) -> Sequence[int]:
         """Return the positions of rows that were never seen here and were not touched since their birth."""

@@ -1,6 +1,7 @@
 """Joins rows that came from elsewhere with the rows that stand here: set-based where they are new, one by one else."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, groupby, repeat
 from types import MappingProxyType
 from typing import Any
 
@@ -8,6 +9,7 @@ from crdt.digest import sum_hashes
 from crdt.identifiers import RowId, Stamp
 from crdt.row import Layout, RowState, join_rows
 from crdt.version_vector import VersionVector
+from node.errors import ConstraintError
 from node.store import full_text
 from node.store.bulk_insert import bindable_cells, insert_in_bulk, placeholder, update_in_bulk
 from node.store.catalogue import ReplicatedTable
@@ -54,8 +56,33 @@ class Merge:
     ) -> RowsMoved:
         """Insert rows (id, 1, payloads…) never seen here, of full layout, with their hashes.
 
-        `births` says, in runs, how many of them were born under which stamp.
+        `births` says, in runs, how many of them were born under which stamp. A row that stands all the same has lost
+        its row state: it is damaged, and stays as it is.
         """
+        self._database.change("SAVEPOINT new_rows")
+        try:
+            return self._insert_new(table, rows, hashes, births)
+        except ConstraintError:
+            self._database.change("ROLLBACK TO new_rows")
+            standing = self._states.stateless(table, [row[0] for row in rows])
+            sound = [position for position, row in enumerate(rows) if row[0] not in standing]
+            if len(sound) == len(rows):
+                raise
+            if not sound:
+                return RowsMoved()
+            born = list(chain.from_iterable(repeat(stamp, count) for count, stamp in births))
+            runs = [(len(list(run)), stamp) for stamp, run in groupby(born[position] for position in sound)]
+            return self._insert_new(table, [rows[at] for at in sound], [hashes[at] for at in sound], runs)
+        finally:
+            self._database.change("RELEASE new_rows")
+
+    def _insert_new(
+        self,
+        table: ReplicatedTable,
+        rows: Sequence[Sequence[Any]],
+        hashes: Sequence[bytes],
+        births: Sequence[tuple[int, Stamp]],
+    ) -> RowsMoved:
         last = self._database.query(f"SELECT ifnull(max(rowid), 0) FROM {table.name}")[0][0]
         row_ids, _, *by_column = zip(*rows, strict=True)
         insert_in_bulk(self._database, table, row_ids, by_column)
@@ -75,16 +102,20 @@ class Merge:
     ) -> RowsMoved:
         """Join row states with those that stand here; the vectors say what each side had seen.
 
-        `stamp` is that of the batch which made all of `incoming`, None for a page of rows of many authors.
+        `stamp` is that of the batch which made all of `incoming`, None for a page of rows of many authors. A row that
+        is not what its hash says stays as it is: joined, it would be proven by a new hash and spread. The digest then
+        differs from that of others, and a copy of theirs, with what arrived, takes its place.
         Raises crdt.errors.MergeError where a state cannot be joined.
         """
-        stored_by_id = self._states.read(table, list(incoming), my_vector)
+        stored_by_id, damaged = self._states.read_proven(table, list(incoming), my_vector)
         merged_by_id: dict[RowId, RowState] = {}
         moved_by_id: dict[RowId, tuple[str, ...]] = {}
         conflicts: list[Conflict] = []
         steps: list[Step] = []
         removed = rows = 0
         for row_id, theirs in incoming.items():
+            if row_id in damaged:
+                continue
             stored = stored_by_id.get(row_id)
             if stored is None:
                 merged_by_id[row_id] = in_context(theirs, my_vector)
@@ -111,6 +142,10 @@ class Merge:
         note_conflicts(self._database, table, conflicts)
         hashes = self._states.write(table, merged_by_id)
         return RowsMoved(added=sum_hashes(hashes), removed=removed, rows=rows)
+
+    def replace(self, table: ReplicatedTable, generation_by_id: Mapping[bytes, int], stamp: Stamp) -> None:
+        """Note rows, one of them born by `stamp`, that came for copies that were damaged and taken out."""
+        self._forgetting.replace(table, generation_by_id, stamp)
 
     def edit(
         self,

@@ -222,6 +222,15 @@ class PlainEdits:
         self, table: ReplicatedTable, row_id: bytes, noted: Sequence[Any], shown: Sequence[Any]
     ) -> PlainRow | None:
         """Return a row as it is stored (`row_state.STATE`, what its table shows); None unless it is plain and whole."""
+        try:
+            return self._opened(table, row_id, noted, shown)
+        except (msgspec.MsgspecError, MergeError, LookupError, TypeError, ValueError):
+            # Damaged: the long way says so, or keeps it from spreading.
+            return None
+
+    def _opened(
+        self, table: ReplicatedTable, row_id: bytes, noted: Sequence[Any], shown: Sequence[Any]
+    ) -> PlainRow | None:
         generation, hlc, origin, seq, cells, row_hash = noted
         born = make_stamp(int.from_bytes(hlc, "big"), self._origins.origin(origin), seq)
         values = list(shown)

@@ -273,12 +273,12 @@ class Receiving:
             arrived = self._incoming_pages.decode(page)
         except NewerSchemaError as error:
             raise RemoteProtocolError(f"a snapshot page cannot be read: {_NEWER}") from error
-        if manifest.snapshot_id == REPAIR_ID:
+        if repairing := manifest.snapshot_id == REPAIR_ID:
             self._replace_damaged(arrived, progress)
         else:
             self._partials.advance(page.header.after, [rows.bounds() for rows in arrived], manifest)
         my_vector = progress.state(manifest.stream).frontier.vector()
-        applied = self._incoming_pages.join(arrived, my_vector, manifest.frontier.vector())
+        applied = self._incoming_pages.join(arrived, my_vector, manifest.frontier.vector(), repairing=repairing)
         progress.touch(manifest.stream, applied.moved)
         stamps = set(applied.leaf_stamps).union(*(section.all_stamps() for section in page.sections))
         latest = stamp_hlc(Stamp(max(stamps, default=b"")))

@@ -31,10 +31,16 @@ def take_out(
     for name, row_ids in row_ids_by_table.items():
         table = catalogue.held_table(name)
         parameters = (ids_blob(row_ids), len(row_ids))
+        standing = database.query(f"SELECT count(*) FROM {IDS} JOIN main.{name} t ON t.id = k", parameters)[0][0]
         if index_text:
             full_text.unindex(database, table, row_ids)
         for stored in (name, table.row_table):
             database.change(f"DELETE FROM main.{stored} WHERE id IN (SELECT k FROM {IDS})", parameters)
+        if index_text and table.full_text_table is not None and standing < len(row_ids):
+            # Of a row that is gone the words are left under a number that another row may have been given since; the
+            # engine would not find them to take them out.
+            _lay_out(database, table)
+            full_text.index_after(database, table, 0)
     add_up(database, catalogue, progress, {catalogue.held_table(name).stream for name in row_ids_by_table})
 
 
@@ -89,9 +95,13 @@ def _index_again(database: Database, table: ReplicatedTable, pace: Pace) -> Iter
 def _lay_out_again(database: Database, table: ReplicatedTable) -> None:
     database.begin()
     try:
-        database.change(f"DROP TABLE IF EXISTS {table.full_text_table}")
-        database.change(full_text.layout(table))
+        _lay_out(database, table)
         database.commit()
     except BaseException:
         database.rollback()
         raise
+
+
+def _lay_out(database: Database, table: ReplicatedTable) -> None:
+    database.change(f"DROP TABLE IF EXISTS {table.full_text_table}")
+    database.change(full_text.layout(table))

@@ -12,6 +12,7 @@ import msgspec
 from crdt.identifiers import STAMP_BYTES, RowId, Stamp, make_stamp, row_id_to_text
 from crdt.row import Layout, hash_bodies, hash_prefix, hash_row, prove_row, spell_row
 from crdt.version_vector import VersionVector
+from node.errors import DamagedRowError
 from node.store.catalogue import ReplicatedTable
 from node.store.database import Row
 from node.store.origins import Origins
@@ -79,8 +80,11 @@ class RowSpelling:
     def _spell_state(self, table: ReplicatedTable, row: Row, vector: VersionVector) -> SpelledRun | None:
         """Return a row that is more than its values, None if it is not what its hash says."""
         row_id = RowId(row[_ID])
-        stored = self._states.from_row(table, (row_id, row[_GENERATION], *row[:5], *row[_VALUES:]), vector)
-        if hash_row(table.name, prove_row(row_id, stored.row)) != stored.hash:
+        try:
+            stored = self._states.from_row(table, (row_id, row[_GENERATION], *row[:5], *row[_VALUES:]), vector)
+        except DamagedRowError:
+            stored = None
+        if stored is None or hash_row(table.name, prove_row(row_id, stored.row)) != stored.hash:
             _tell_damaged(table, row_id)
             return None
         spelled = spell_row(row_id, stored.row)

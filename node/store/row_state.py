@@ -17,14 +17,16 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from crdt.errors import MergeError
 from crdt.identifiers import RowId, Stamp, dot_origin, dot_seq, make_stamp, stamp_hlc, stamp_origin, stamp_seq
 from crdt.place import Place
 from crdt.row import RowState, hash_row, prove_row
 from crdt.strategies import CellState, own_stamp, strategy_of
 from crdt.strategies.observed_set import ObservedSet
 from crdt.version_vector import VersionVector
+from node.errors import DamagedRowError
 from node.store.catalogue import ReplicatedTable
-from node.store.cells_at_rest import cell_beside, in_sets_context, payload_beside
+from node.store.cells_at_rest import cell_beside, damaged_row, in_sets_context, payload_beside
 from node.store.database import Database, Row
 from node.store.origins import Origins
 from node.store.stamps_at_rest import Stamped, gather_stamps, spread_stamps
@@ -121,10 +123,59 @@ class RowStates:
         )
         return {row[0]: self.from_row(table, row, vector, before.get(row[0])) for row in rows}
 
+    def read_proven(
+        self,
+        table: ReplicatedTable,
+        row_ids: Sequence[bytes],
+        vector: VersionVector,
+        before_by_id: Mapping[bytes, Sequence[Any]] | None = None,
+    ) -> tuple[dict[bytes, StoredRow], set[bytes]]:
+        """Return the row states as `read` does, and which rows are not what their hashes say, or have no hash.
+
+        Of the latter those that can be read are among the former.
+        """
+        try:
+            stored = self.read(table, row_ids, vector, before_by_id)
+        except DamagedRowError:
+            if len(row_ids) == 1:
+                return {}, set(row_ids)
+            stored, damaged = {}, set[bytes]()
+            for row_id in row_ids:
+                one, unreadable = self.read_proven(table, [row_id], vector, before_by_id)
+                stored |= one
+                damaged |= unreadable
+            return stored, damaged
+        damaged = {
+            row_id
+            for row_id, state in stored.items()
+            if hash_row(table.name, prove_row(RowId(row_id), state.row)) != state.hash
+        }
+        return stored, damaged | self.stateless(table, [row_id for row_id in row_ids if row_id not in stored])
+
+    def stateless(self, table: ReplicatedTable, row_ids: Sequence[bytes]) -> set[bytes]:
+        """Return those of `row_ids`, which have no row state, that stand in the table all the same."""
+        if not row_ids:
+            return set()
+        rows = self._database.query(
+            f"SELECT t.id FROM {IDS} JOIN main.{table.name} t ON t.id = k", (ids_blob(row_ids), len(row_ids))
+        )
+        return {row[0] for row in rows}
+
     def from_row(
         self, table: ReplicatedTable, row: Row, vector: VersionVector, before: Sequence[Any] | None = None
     ) -> StoredRow:
-        """Return the state in a row (id, generation, hlc, origin, seq, cells, hash, values…), or of values `before`."""
+        """Return the state in a row (id, generation, hlc, origin, seq, cells, hash, values…), or of values `before`.
+
+        Raises DamagedRowError where it cannot be read as one.
+        """
+        try:
+            return self._from_row(table, row, vector, before)
+        except (msgspec.MsgspecError, MergeError, LookupError, TypeError, ValueError) as error:
+            raise damaged_row(row[0]) from error
+
+    def _from_row(
+        self, table: ReplicatedTable, row: Row, vector: VersionVector, before: Sequence[Any] | None
+    ) -> StoredRow:
         row_id, generation, hlc, origin, seq, cells, row_hash = row[:7]
         born = make_stamp(int.from_bytes(hlc, "big"), self._origins.origin(origin), seq)
         gathered, payloads, missing, hidden, unknown = split_cells(cells) if cells is not None else _NOTHING

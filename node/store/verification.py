@@ -8,10 +8,11 @@ import logging
 from collections import deque
 from collections.abc import Mapping, Sequence
 
-from crdt.identifiers import RowId, row_id_to_text
+from crdt.identifiers import RowId
 from crdt.row import hash_row, prove_row
-from node.errors import DamagedRowError, StorageError
+from node.errors import StorageError
 from node.store.catalogue import Catalogue, ReplicatedTable
+from node.store.cells_at_rest import damaged_row
 from node.store.change_log import ChangeLog
 from node.store.database import Database
 from node.store.row_state import RowStates
@@ -38,10 +39,7 @@ class Verification:
     def require_whole(self, table: str, row_ids: Sequence[bytes]) -> None:
         """Raise DamagedRowError where a row that stands is not what its hash says."""
         for row_id in self.damaged(table, row_ids):
-            raise DamagedRowError(
-                f"The record {row_id_to_text(RowId(row_id))} is not what was written: this device's disk or another "
-                "program changed it. Run `nuthatch doctor --repair` while another device of yours is connected."
-            )
+            raise damaged_row(row_id)
 
     def damaged(self, table: str, row_ids: Sequence[bytes]) -> list[bytes]:
         """Return those of `row_ids` that stand in `table` and are not what their hashes say."""

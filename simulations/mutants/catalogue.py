@@ -7,6 +7,7 @@ from simulations.mutants.joining import JOINING
 from simulations.mutants.merging import MERGING
 from simulations.mutants.receiving import RECEIVING
 from simulations.mutants.registry import Mutant
+from simulations.mutants.repairing import REPAIRING
 from simulations.mutants.restoring import RESTORING
 from simulations.mutants.rewriting import REWRITING
 from simulations.mutants.within_cells import WITHIN_CELLS
@@ -21,4 +22,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *RESTORING,
     *REWRITING,
     *JOINING,
+    *REPAIRING,
 )

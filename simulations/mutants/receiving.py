@@ -119,9 +119,9 @@ def _snapshot_replaces() -> Iterator[None]:
     def theirs(mine: RowState, arrived: RowState) -> RowState:
         return arrived
 
-    def join(self: IncomingPages, *args: object) -> Applied:
+    def join(self: IncomingPages, *args: object, **kwargs: object) -> Applied:
         with replaced(merge, "join_rows", theirs):
-            return original(self, *args)  # type: ignore[arg-type]
+            return original(self, *args, **kwargs)  # type: ignore[arg-type]
 
     with replaced(IncomingPages, "join", join):
         yield

@@ -13,7 +13,7 @@ from node.store.store import Store
 from node.store.whereabouts import Whereabouts
 from simulations.kernel.clock import SkewedClock, TrueTime
 from simulations.kernel.streams import SeededStream
-from simulations.oracle.history import Written
+from simulations.oracle.history import RowKey, Written
 from simulations.oracle.replica import ModelReplica
 from simulations.workloads.values import Values
 from simulations.world import fence
@@ -71,6 +71,8 @@ class Device:
         self._home = home
         self.unsettled: dict[Stream, dict[bytes, int]] = {}
         self.vague: set[Stream] = set()
+        # Rows that are not what they were when they were written.
+        self.damaged: set[RowKey] = set()
         self.joined_snapshot = False
         self.astray = Astray()
         self.snapshot_claims: dict[Stream, dict[bytes, int]] = {}
@@ -135,10 +137,11 @@ class Device:
 
         Where a snapshot's source changed between two pages, a set can for a while show an element that a batch under
         way removes: its page came without it, then the older batch that adds it. So such a stream is left alone
-        until the frontier covers everything that the pages brought.
+        until the frontier covers everything that the pages brought. And so is a table with a damaged row.
         """
         streams = {stream for stream in self.vague if not self.is_settled(stream)}
-        return [name for name in names if self.model.tables[name].stream not in streams]
+        damaged = {name for name, _ in self.damaged}
+        return [name for name in names if self.model.tables[name].stream not in streams and name not in damaged]
 
     def unsettle(self, stream: Stream, source: "Device", *, quiet: bool) -> None:
         """Note that rows came from `source` that may lie beyond this device's frontier, up to all that it has seen."""
@@ -226,6 +229,7 @@ class Device:
         self.model = original.model.copy()
         self.unsettled = {stream: dict(reach) for stream, reach in original.unsettled.items()}
         self.vague = set(original.vague)
+        self.damaged = set(original.damaged)
         self.joined_snapshot = original.joined_snapshot
         self.snapshot_claims = {stream: dict(claim) for stream, claim in original.snapshot_claims.items()}
         self.store = self._open()

@@ -3,7 +3,7 @@
 from msgspec.msgpack import decode
 
 from crdt.hybrid_clock import hybrid_milliseconds
-from crdt.identifiers import Origin, Stamp, stamp_hlc
+from crdt.identifiers import HybridTime, Origin, Stamp, stamp_hlc
 from simulations.oracle.checks import check_tables
 from simulations.oracle.history import Written
 from simulations.violation import Violation
@@ -182,11 +182,11 @@ def continue_transfer(world: World, transfer: Transfer) -> None:
         return
     bytes_max = world.random.choice((1, 1, 300, 3_000, 100_000))
     page = source.store.read_page(transfer.manifest, transfer.pages, transfer.cursor, bytes_max)
-    before, opened = destination.store.view(), _opened(world, source, page.raw)
+    before, told = destination.store.view(), opened(world, source, page.raw)
     try:
         destination.store.apply_page(page.raw, transfer.manifest, source.device_id, world.realm.roster)
     except RemoteProtocolError as error:
-        if not _too_far_ahead(opened, destination.clock.now_milliseconds()):
+        if not _too_far_ahead(told, destination.clock.now_milliseconds()):
             raise Violation("refusal", f"{destination.name} refused an honest page: {error}") from error
         if destination.store.view() != before:
             raise Violation("atomicity", f"{destination.name} kept something of a refused page") from error
@@ -194,7 +194,7 @@ def continue_transfer(world: World, transfer: Transfer) -> None:
         world.trace.reached("page from far ahead refused")
         return
     destination.claim(transfer.stream, plain_frontier(transfer.manifest.frontier))
-    _learn_page(source, destination, opened)
+    learn_page(source, destination, told)
     destination.unsettle(transfer.stream, source, quiet=transfer.quiet)
     destination.joined_snapshot = True
     owe_repairs(world, destination)
@@ -214,7 +214,8 @@ def continue_transfer(world: World, transfer: Transfer) -> None:
     check_tables(destination.store.query, destination.model, tables, destination.name, "snapshot")
 
 
-def _opened(world: World, source: Device, raw: bytes) -> Page:
+def opened(world: World, source: Device, raw: bytes) -> Page:
+    """Return a page as its receiver reads it."""
     public = world.realm.roster.sign_public(source.device_id)
     assert public is not None
     return open_page(raw, world.realm.realm_id, source.device_id, public)
@@ -226,7 +227,13 @@ def _too_far_ahead(page: Page, now_milliseconds: int) -> bool:
     return hybrid_milliseconds(newest) > now_milliseconds + CLOCK_AHEAD_MILLISECONDS_MAX
 
 
-def _learn_page(source: Device, destination: Device, page: Page) -> None:
+def lets_in(device: Device, hlc: int) -> bool:
+    """Tell whether a device's clock takes a hybrid time for one that can be."""
+    return hybrid_milliseconds(HybridTime(hlc)) <= device.clock.now_milliseconds() + CLOCK_AHEAD_MILLISECONDS_MAX
+
+
+def learn_page(source: Device, destination: Device, page: Page) -> None:
+    """Let the oracle give the destination what the source holds of a page's rows."""
     for (table, _), section in zip(page.header.layouts, page.sections, strict=True):
         for row in decode(section.as_array()):
             destination.model.learn_changes(source.model.changes_by_row[table, bytes(row[0])].values())

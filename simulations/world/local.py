@@ -196,8 +196,9 @@ def note_digests(world: World, device: Device) -> None:
         frontier = plain_frontier(state.frontier)
         if frontier != {origin: seq for origin, seq in device.model.frontier.get(stream, {}).items() if seq}:
             raise Violation("frontier", f"{device.name} holds other batches of {stream.title} than it was given")
-        if frontier and device.is_settled(stream) and not device.astray.written:
-            tables = device.model.tables
+        tables = device.model.tables
+        damaged = any(tables[name].stream is stream for name, _ in device.damaged)
+        if frontier and device.is_settled(stream) and not device.astray.written and not damaged:
             lacking = [entry for entry in device.model.lacking if tables[entry[1][0]].stream == stream]
             world.chronicle.check_digest(stream, frontier, lacking, state.digest, device.name)
 

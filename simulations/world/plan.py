@@ -46,6 +46,7 @@ class Plan:
     restore: float
     clone: float
     unnoticed: float
+    damage: float
     skew_milliseconds_max: int
     frozen_time: bool
     statements_max: int
@@ -80,6 +81,7 @@ def draw_plan(seed: int) -> Plan:
         restore=_swarm(random, (0.05, 0.1)),
         clone=_swarm(random, (0.01, 0.03)),
         unnoticed=_swarm(random, (0.3, 0.6)),
+        damage=_swarm(random, (0.05, 0.15)),
     )
 
 

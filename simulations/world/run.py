@@ -9,10 +9,12 @@ from simulations.oracle.checks import check_tables, read_table, same_rows
 from simulations.oracle.final import check_conflicts, check_digests, check_full_text
 from simulations.violation import Violation
 from simulations.world import exchange
+from simulations.world.damage import strike
 from simulations.world.device import ALL_BYTES, Device
 from simulations.world.fence import fenced
 from simulations.world.forks import come_to_rest, meet
 from simulations.world.local import forbidden, transact
+from simulations.world.mending import mend
 from simulations.world.plan import TABLES, Plan, as_drawn, draw_plan
 from simulations.world.restore import back_up, restore
 from simulations.world.world import World
@@ -87,6 +89,10 @@ def step(world: World) -> None:
         _restore(world, random.choice(world.devices))
     if random.chance(plan.clone) and len(world.devices) <= plan.devices:
         _clone(world, random.choice(world.devices))
+    if random.chance(plan.damage):
+        strike(world, random.choice(world.devices), plan.tables)
+    if plan.damage and random.chance(0.2):
+        _mend(world, random.choice(world.devices))
     action: Callable[[World], None] = random.weighted(
         ((_write, 10), (_offer, 7), (_deliver, 9), (_page, 4), (_repeat, 1), (_forbid, 1), (_upkeep, 2))
     )
@@ -108,6 +114,7 @@ def heal(world: World) -> None:
     for number in range(rounds_max):
         if _agree(world):
             world.trace.record(f"healed after {number} rounds")
+            _mend_at_rest(world)
             return
         for destination in world.random.shuffled(world.devices):
             for source in world.random.shuffled(world.devices):
@@ -181,7 +188,7 @@ def _agree(world: World) -> bool:
 
 def _catch_up(world: World, source: Device, destination: Device) -> None:
     meet(world, destination, source)
-    if exchange.offer(world, source, destination, entire=True):
+    if exchange.offer(world, source, destination, entire=True) or source.damaged:
         return
     for stream in Stream:
         if not destination.store.view().stream(stream).frontier.covers_all(source.store.log_base(stream)):
@@ -192,17 +199,38 @@ def _catch_up(world: World, source: Device, destination: Device) -> None:
         raise Violation("convergence", f"a snapshot did not bring {destination.name} up to its log's base")
 
 
+def _mend(world: World, device: Device) -> None:
+    """Let a damaged device come to hold what another one holds, and be mended by it, if it can be now."""
+    if device.damaged:
+        other = world.random.choice([one for one in world.devices if one is not device])
+        for source, destination in ((device, other), (other, device)):
+            exchange.offer(world, source, destination, entire=True)
+        mend(world, device)
+
+
+def _mend_at_rest(world: World) -> None:
+    """Mend what is damaged still, then damage whatever there is on one device and on another, and mend it."""
+    for device in world.devices:
+        mend(world, device, at_rest=True)
+    for device in world.random.sample(world.devices, 2) if world.plan.damage else ():
+        for _ in range(world.random.between(1, 2)):
+            strike(world, device, world.plan.tables, sudden=False)
+        mend(world, device, at_rest=True)
+    if any(device.damaged for device in world.devices):
+        raise Violation("repair", "a row stays damaged although other devices hold it")
+
+
 def _write(world: World) -> None:
     device = world.random.choice(world.devices)
     quiet = any(transfer.quiet and transfer.source == device.index for transfer in world.transfers)
-    if not quiet and device.is_clear():
+    if not quiet and device.is_clear() and not device.damaged:
         transact(world, device)
 
 
 def _forbid(world: World) -> None:
     if world.random.chance(world.plan.forbidden * 10):
         device = world.random.choice(world.devices)
-        if device.is_clear():
+        if device.is_clear() and not device.damaged:
             forbidden(world, device)
 
 
@@ -279,7 +307,7 @@ def _snapshot(world: World) -> None:
 def _transfer(world: World, source: Device, destination: Device, stream: Stream) -> None:
     busy = {(transfer.destination, transfer.stream) for transfer in world.transfers}
     astray = source.astray.behind or destination.astray.behind
-    if (destination.index, stream) not in busy and source.is_settled(stream) and not astray:
+    if (destination.index, stream) not in busy and source.is_settled(stream) and not astray and not source.damaged:
         exchange.begin_transfer(world, source, destination, stream)
 
 
@@ -295,6 +323,8 @@ def _kill(world: World, device: Device) -> None:
 def _restore(world: World, device: Device) -> None:
     # A page can hold what its sender wrote after it began; set back, the sender would never send that as a batch.
     ahead = any(other.unsettled for other in world.devices if other is not device)
+    if device.damaged:
+        return
     # Who alone could prove to another device that it went back stays where it is.
     if device.astray.written or any(other.astray.behind for other in world.devices if other is not device):
         return

@@ -13,7 +13,7 @@ from crdt.identifiers import Stamp
 from crdt.row import RowState
 from crdt.strategies.register import Register
 from crdt.version_vector import VersionVector
-from node.errors import ConstraintError
+from node.errors import ConstraintError, DamagedRowError
 from node.schemas import CORE_COMPONENTS
 from node.store import own_changes
 from node.store.catalogue import ReplicatedTable
@@ -220,7 +220,8 @@ def test_an_edit_that_takes_the_reference_shown_for_the_true_one_would_be_notice
         return replace(stored, row=replace(stored.row, cell_by_column=cells))
 
     monkeypatch.setattr(RowStates, "from_row", as_shown)
-    assert not _edited_and_deleted_while_hidden(three)
+    with pytest.raises(DamagedRowError):
+        _edited_and_deleted_while_hidden(three)
 
 
 def test_texts_and_documents_of_an_orphan_merge_out_of_sight_and_come_back_whole(tmp_path: Path) -> None:
