@@ -64,7 +64,8 @@ def test_no_invariant_breaks_in_a_slice_of_seeds_and_the_slice_reaches_the_situa
 
 def test_a_device_set_back_without_a_trace_meets_its_lost_past_and_no_invariant_breaks() -> None:
     def focus(plan: Plan) -> Plan:
-        return replace(plan, tables=("drill_settings",), restore=0.1, unnoticed=1.0, devices=3, steps=80, clone=0.0)
+        faults = {"restore": 0.1, "unnoticed": 1.0, "clone": 0.0, "damage": 0.0}
+        return replace(plan, tables=("drill_settings",), devices=3, steps=80, **faults)  # type: ignore[arg-type]
 
     broken: list[Outcome] = []
     series = run_series(range(1, 11), lambda outcome: broken.extend([outcome] if outcome.violation else []), focus)
