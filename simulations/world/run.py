@@ -89,7 +89,7 @@ def step(world: World) -> None:
         _restore(world, random.choice(world.devices))
     if random.chance(plan.clone) and len(world.devices) <= plan.devices:
         _clone(world, random.choice(world.devices))
-    if random.chance(plan.damage):
+    if plan.damage and random.chance(plan.damage):
         strike(world, random.choice(world.devices), plan.tables)
     if plan.damage and random.chance(0.2):
         _mend(world, random.choice(world.devices))
