@@ -58,9 +58,10 @@ RACE_SECONDS = 10.0
 VERIFIED_PER_TICK = 200
 # A connection that lasted this long was worth having; the next pause before dialling starts small again.
 STEADY_SECONDS = 5.0
-# A peer on a local network answers a ping within milliseconds, unless it is applying a large batch; then it is merely
-# called once more.
+# A peer on a local network answers a ping within milliseconds. Whoever says other things first may have said them long
+# ago, or is sending much; it has more time.
 PROBE_SECONDS = 0.3
+ANSWER_BEHIND_SECONDS = 2.0
 LEFT_NETWORK = "this device left the network of the connection"
 STARTED_OVER = "changes were written again under another name; comparing anew"
 REPLACED = "another connection to this device is kept"
@@ -260,7 +261,7 @@ class Runtime:
         """Keep one link for each device: of two that both ends opened, the one that the lower id opened."""
         link.when_proven()
         kept = self._link_by_device.get(device_id)
-        if kept is not None and kept.age_seconds() <= RACE_SECONDS and not kept.is_silent():
+        if kept is not None and kept.age_seconds() <= RACE_SECONDS and not kept.is_unanswered():
             wanted_initiator = self.replication.device_id < device_id
             if kept.initiator == wanted_initiator != link.initiator:
                 return REPLACED
@@ -332,11 +333,12 @@ class Runtime:
             else:
                 link.probe()
         self.calling.network_changed()
-        self._timers.once("doubt", PROBE_SECONDS, self._doubt_silent)
+        self._timers.once("silent", PROBE_SECONDS, lambda: self._doubt(Link.is_silent))
+        self._timers.once("unanswered", ANSWER_BEHIND_SECONDS, lambda: self._doubt(Link.is_unanswered))
 
-    def _doubt_silent(self) -> None:
+    def _doubt(self, hangs: Callable[[Link], bool]) -> None:
         for device_id, link in self._link_by_device.items():
-            if link.is_silent():
+            if hangs(link):
                 self.calling.doubt(device_id)
 
     def _start_over(self) -> None:

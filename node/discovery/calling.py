@@ -105,7 +105,9 @@ class Calling:
         self._woken.set()
 
     def network_changed(self) -> None:
-        """This device has other addresses than before, or woke up."""
+        """This device has other addresses than before, or woke up: attempts that were under way begin anew."""
+        for task in self._attempt_by_address.values():
+            task.cancel()
         self._plan.network_changed(self._now())
         self._woken.set()
 

@@ -61,6 +61,7 @@ class LocalNetwork:
         self._shown: frozenset[Shown] = frozenset()
         self._day = -1
         self._anew = False
+        self._stopping = False
         self._unsettled = asyncio.Event()
         self._watch = NetworkWatch(clock, self._looked)
         self._outlets = Outlets(
@@ -77,9 +78,12 @@ class LocalNetwork:
 
     async def stop(self) -> None:
         """Take back what was announced."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # What is being opened or closed at this moment comes to its end first, so that nothing is left open.
+        self._stopping = True
+        self._unsettled.set()
+        watching, settling = self._tasks
+        watching.cancel()
+        await asyncio.gather(watching, settling, return_exceptions=True)
         await self._outlets.close()
 
     def membership_changed(self) -> None:
@@ -143,7 +147,7 @@ class LocalNetwork:
         return Wish(shown=shown, host=self._host, port=self._listening.port, browsed=browsed)
 
     async def _settle(self) -> None:
-        while True:
+        while not self._stopping:
             self._unsettled.clear()
             anew, self._anew = self._anew, False
             try:

@@ -9,7 +9,6 @@ import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Collection
-from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface, IPv6Interface
 
@@ -115,6 +114,10 @@ class Outlet:
             if zeroconf is not None:
                 await zeroconf.async_close()
             return False
+        except BaseException:
+            if zeroconf is not None:
+                await zeroconf.async_close()
+            raise
         self._zeroconf = zeroconf
         self._ears = _Ears(self.state, frozenset(address.ip.packed for address in self._addresses), self._heard)
         zeroconf.zeroconf.async_add_listener(self._ears, None)
@@ -286,6 +289,5 @@ def _require_ready(address: IPv4Interface | IPv6Interface, index: int) -> None:
 
 
 async def close_all(outlets: Collection[Outlet], *, farewell: bool) -> None:
-    """Close outlets together, since each farewell takes a quarter of a second."""
-    with suppress(asyncio.CancelledError):
-        await asyncio.gather(*(outlet.close(farewell=farewell) for outlet in outlets))
+    """Close outlets together, since each farewell takes a quarter of a second; to the end, although we may not wait."""
+    await asyncio.shield(asyncio.gather(*(outlet.close(farewell=farewell) for outlet in outlets)))

@@ -66,8 +66,8 @@ class PairingSearch:
 async def searching(rendezvous: str, clock: Clock) -> AsyncIterator[PairingSearch]:
     """Look for the device that shows the code of this rendezvous name while the block runs."""
     search = PairingSearch(rendezvous, interfaces(), clock)
-    await search.start()
     try:
+        await search.start()
         yield search
     finally:
         await search.stop()

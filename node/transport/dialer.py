@@ -10,8 +10,9 @@ from aiohttp import ClientSession, ClientTimeout, ClientWebSocketResponse, Clien
 
 from node.errors import TransportError
 from node.transport.address import Address
-from node.transport.link import CLOSE_SECONDS, HEARTBEAT_SECONDS, WEBSOCKET_MESSAGE_BYTES_MAX
+from node.transport.link import CLOSE_SECONDS, WEBSOCKET_MESSAGE_BYTES_MAX
 from node.transport.listener import PAIRING_PATH, PEER_HOST, SYNC_PATH
+from node.transport.liveness import HEARTBEAT_SECONDS
 from node.transport.pairing_link import PairingLink, WebSocketPairingLink
 
 CONNECT_SECONDS = 5.0

@@ -19,6 +19,7 @@ from node.clock import Clock
 from node.errors import HostError
 from node.replication import Replication
 from node.transport.address import plain_host
+from node.transport.liveness import Liveness
 from sync.effects import (
     ClockDiffers,
     Close,
@@ -52,11 +53,6 @@ OUTGOING_BYTES_MAX = 2 * ENVELOPE_BYTES_MAX + 4 * MEBIBYTE
 WEBSOCKET_MESSAGE_BYTES_MAX = 65_600
 # How long the closing handshake of a WebSocket may take.
 CLOSE_SECONDS = 1.0
-# A ping goes out after this long without a word, and half of it later a connection that did not answer is gone.
-# Applying the largest batch takes seconds in which a node answers nobody.
-HEARTBEAT_SECONDS = 30.0
-ANSWER_SECONDS = HEARTBEAT_SECONDS / 2
-
 # What takes some ten milliseconds, and is worth the peer's while only if it has something to do meanwhile.
 _READINGS = (ReadBatches, ReadPage, ReadRepair)
 
@@ -110,8 +106,8 @@ class Link:
         self.when_proven: Callable[[], None] = lambda: None
         self.closed = asyncio.Event()
         self.was_kept = False
-        self._opened_seconds = self._heard_seconds = clock.monotonic_seconds()
-        self._pinged_seconds: float | None = None
+        self._opened_seconds = clock.monotonic_seconds()
+        self._liveness = Liveness(self._opened_seconds)
         self._outgoing: deque[bytes | _Ping | _Pong] = deque()
         self._outgoing_bytes = 0
         self._outgoing_ready = asyncio.Event()
@@ -173,31 +169,28 @@ class Link:
         elapsed_seconds = self.age_seconds()
         if self._session.phase() is Phase.HANDSHAKE and elapsed_seconds > HANDSHAKE_SECONDS:
             self.close(f"no handshake within {HANDSHAKE_SECONDS} seconds")
-        silent_seconds = self._clock.monotonic_seconds() - self._heard_seconds
-        if self._pinged_seconds is None and silent_seconds > HEARTBEAT_SECONDS:
-            self.probe()
-        elif (
-            self._pinged_seconds is not None and self._clock.monotonic_seconds() - self._pinged_seconds > ANSWER_SECONDS
-        ):
-            self.close(SILENT)
+        self._mind_silence(self._clock.monotonic_seconds())
         now_milliseconds = self._clock.now_milliseconds()
         self.feed(lambda: self._session.tick(now_milliseconds=now_milliseconds, elapsed_seconds=elapsed_seconds))
 
     def _mind_silence(self, now_seconds: float) -> None:
-        if self._pinged_seconds is None and now_seconds - self._heard_seconds > HEARTBEAT_SECONDS:
-            self.probe()
-        elif self._pinged_seconds is not None and now_seconds - self._pinged_seconds > ANSWER_SECONDS:
+        if self._liveness.is_over(now_seconds):
             self.close(SILENT)
+        elif self._liveness.is_ping_due(now_seconds):
+            self._enqueue(_Ping(self._liveness.ask(now_seconds)))
 
     def probe(self) -> None:
-        """Ask the other end for a sign of life; whatever comes from it is one."""
-        if self._pinged_seconds is None and self.closed_because is None:
-            self._pinged_seconds = self._clock.monotonic_seconds()
-            self._enqueue(_Ping())
+        """Ask the other end for a sign of life, unless it owes one."""
+        if not self._liveness.is_unanswered():
+            self._enqueue(_Ping(self._liveness.ask(self._clock.monotonic_seconds())))
 
     def is_silent(self) -> bool:
         """Tell whether nothing came since the other end was asked for a sign of life."""
-        return self._pinged_seconds is not None
+        return self._liveness.is_silent()
+
+    def is_unanswered(self) -> bool:
+        """Tell whether the other end owes an answer, whatever else came from it."""
+        return self._liveness.is_unanswered()
 
     def age_seconds(self) -> float:
         """Return for how long the connection has been open."""
@@ -308,7 +301,7 @@ class Link:
     async def _read(self) -> None:
         while True:
             message = await self._websocket.receive()
-            self._heard_seconds, self._pinged_seconds = self._clock.monotonic_seconds(), None
+            self._liveness.heard(self._clock.monotonic_seconds())
             if message.type is WSMsgType.BINARY:
                 frame: bytes = message.data
                 self._replication.traffic.frame_in(len(frame))
@@ -316,7 +309,7 @@ class Link:
             elif message.type is WSMsgType.PING:
                 self._answer(message.data)
             elif message.type is WSMsgType.PONG:
-                continue
+                self._liveness.answered(bytes(message.data))
             elif message.type in (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED):
                 return
             elif message.type is WSMsgType.ERROR:
@@ -350,8 +343,8 @@ class Link:
             self._outgoing_ready.clear()
             while self._outgoing:
                 match self._outgoing.popleft():
-                    case _Ping():
-                        await self._websocket.ping()
+                    case _Ping(data=data):
+                        await self._websocket.ping(data)
                     case _Pong(data=data):
                         await self._websocket.pong(data)
                     case frame:
@@ -362,6 +355,8 @@ class Link:
 @dataclass(slots=True)
 class _Ping:
     """A question for a sign of life, waiting to be sent."""
+
+    data: bytes
 
 
 @dataclass(slots=True)

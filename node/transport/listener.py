@@ -13,7 +13,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 from node.clock import Clock
 from node.errors import TransportError
 from node.transport.address import Address
-from node.transport.link import CLOSE_SECONDS, HEARTBEAT_SECONDS, WEBSOCKET_MESSAGE_BYTES_MAX
+from node.transport.link import CLOSE_SECONDS, WEBSOCKET_MESSAGE_BYTES_MAX
+from node.transport.liveness import HEARTBEAT_SECONDS
 from node.transport.pairing_link import PairingLink, WebSocketPairingLink
 from sync.limits import HANDSHAKE_SECONDS, HANDSHAKES_CONCURRENT_MAX
 
@@ -106,7 +107,7 @@ class Listener:
         try:
             # A link asks for signs of life itself, and so notices a connection that hangs before the kernel does.
             websocket = _websocket(autoping=False, heartbeat=None)
-            await websocket.prepare(request)
+            await _upgrade(websocket, request)
             await self._handle_sync(websocket, request.remote or "", place)
             return websocket
         finally:
@@ -118,7 +119,7 @@ class Listener:
         place = self._admit(request)
         try:
             websocket = _websocket()
-            await websocket.prepare(request)
+            await _upgrade(websocket, request)
             await self._handle_pairing(WebSocketPairingLink(websocket, request.remote or ""))
             await websocket.close()
             return websocket
@@ -191,6 +192,14 @@ def is_peer_host(host_header: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+async def _upgrade(websocket: web.WebSocketResponse, request: web.Request) -> None:
+    try:
+        await websocket.prepare(request)
+    except ConnectionError:
+        # Whoever asked has gone already; there is nobody to answer and nothing to tell.
+        raise web.HTTPBadRequest from None
 
 
 def _websocket(*, autoping: bool = True, heartbeat: float | None = HEARTBEAT_SECONDS) -> web.WebSocketResponse:

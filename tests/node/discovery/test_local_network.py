@@ -111,17 +111,18 @@ async def test_devices_of_another_realm_are_not_even_called(tmp_path: Path) -> N
 
 
 async def test_a_lone_device_says_nothing_on_the_network_until_it_has_another(tmp_path: Path) -> None:
-    realm = live_realm(1)
-    alone = make_node(realm, 0, tmp_path)
+    realm, others = live_realm(1), found_realm(devices=2, seed="others", now_milliseconds=now_milliseconds())
+    (tmp_path / "others").mkdir()
+    alone, paired = make_node(realm, 0, tmp_path), make_node(others, 0, tmp_path / "others")
     stranger = Eavesdropper()
-    async with stranger.listening(), discovering(alone) as (network,):
+    async with stranger.listening(), discovering(alone, paired) as (network, _):
         assert network.report().state is DiscoveryState.UNPAIRED
-        await asyncio.sleep(0.5)
-        assert stranger.heard == {}
+        await until(lambda: len(stranger.heard) >= 3)
+        assert set(stranger.heard) == set(shown_names(others.membership(0), now_milliseconds()))
         realm.add_device()
         alone.store.add_statements(realm.statements)
         alone.runtime.roster_changed()
-        await until(lambda: len(stranger.heard) == 3)
+        await until(lambda: len(stranger.heard) == 6)
         assert network.report().state is not DiscoveryState.UNPAIRED
 
 
@@ -180,7 +181,8 @@ async def test_a_pairing_window_is_found_by_its_code_and_only_while_it_is_open(t
     realm = live_realm(1)
     node = make_node(realm, 0, tmp_path)
     code, other = PairingCode(secret=bytes(range(16))), PairingCode(secret=bytes(16))
-    async with discovering(node) as (network,):
+    stranger = Eavesdropper(PAIRING_SERVICE)
+    async with stranger.listening(), discovering(node) as (network,):
         async with (
             searching(other.rendezvous, SystemClock()) as wrong,
             searching(code.rendezvous, SystemClock()) as right,
@@ -189,12 +191,9 @@ async def test_a_pairing_window_is_found_by_its_code_and_only_while_it_is_open(t
             network.announce_pairing(code.rendezvous)
             assert await right.next(10) == parse_address(node.runtime.listen_address)
             assert wrong.found_already() is None
+        await until(lambda: bool(stranger.heard.get(code.rendezvous)))
         network.announce_pairing(None)
-        stranger = Eavesdropper(PAIRING_SERVICE)
-        await asyncio.sleep(0.5)
-        async with stranger.listening():
-            await asyncio.sleep(0.5)
-            assert not any(stranger.heard.values())
+        await until(lambda: not stranger.heard[code.rendezvous])
 
 
 async def test_names_of_a_new_day_take_the_place_of_yesterdays(tmp_path: Path) -> None:
