@@ -24,12 +24,9 @@ async def test_a_connection_that_hangs_is_given_up_when_a_ping_is_not_answered(
     async with running(first, second), hanging_cable(first.runtime.listen_address) as cable:
         second.runtime.dial(cable.address)
         await until(second.in_sync_with_all)
-        clock.ahead_seconds += HEARTBEAT_SECONDS * 0.9
-        await asyncio.sleep(0.05)
-        assert second.runtime.peers()[0].connected, "a connection is not given up before its time"
         cable.hang()
         cable.silence(on=True)
-        clock.ahead_seconds += HEARTBEAT_SECONDS * 0.2
+        clock.ahead_seconds += HEARTBEAT_SECONDS + 1
         link = second.runtime._link_by_device[first.keys.device_id]
         await until(link.is_silent)
         assert second.runtime.peers()[0].connected
