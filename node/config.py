@@ -10,7 +10,7 @@ from platformdirs import user_data_dir
 
 from node.home import Home
 from node.settings.catalogue import NO_FILE
-from node.settings.effective import Effective, effective_settings
+from node.settings.effective import HOME_VARIABLE, Effective, effective_settings
 from node.settings.file import read_settings
 from node.settings.kinds import SettingValue
 
@@ -67,7 +67,7 @@ class NodeConfig:
 
 def home_directory_of(environment: Mapping[str, str] = os.environ, *, home_directory: Path | None = None) -> Path:
     """Return the absolute path of the home; a directory given on the command line wins over `NUTHATCH_HOME`."""
-    chosen = home_directory or Path(environment.get("NUTHATCH_HOME") or user_data_dir("nuthatch", appauthor=False))
+    chosen = home_directory or Path(environment.get(HOME_VARIABLE) or user_data_dir("nuthatch", appauthor=False))
     return chosen.expanduser().absolute()
 
 

@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 import traceback
+from datetime import datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import TracebackType
@@ -41,7 +42,7 @@ class KeyValueFormatter(logging.Formatter):
     def _line(self, record: logging.LogRecord) -> str:
         own = record.name.partition(".")[0] in _OWN_LOGGERS
         record.message = _one_line(record.getMessage()) if own else _without_content(record)
-        record.asctime = self.formatTime(record)
+        record.asctime = datetime.fromtimestamp(record.created).astimezone().isoformat(timespec="milliseconds")
         fields = sorted(set(vars(record)) - _STANDARD_FIELDS) if own else []
         said = "".join(f" {field}={_one_line(str(vars(record)[field]))}" for field in fields)
         return self.formatMessage(record) + said

@@ -30,8 +30,8 @@ async def answer_with_events(
     response = web.StreamResponse(headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"})
     await response.prepare(request)
     async with aclosing(happening) as events:
-        # A reader that leaves between two events is noticed when the next one is written.
-        with suppress(ConnectionError):
+        # A reader that leaves between two events is noticed when the next one is written; so ends a stopping node, too.
+        with suppress(ConnectionError, StopAsyncIteration):
             await response.write(f"retry: {_RETRY_MILLISECONDS}\n\n".encode())
             await _tell(response, events, still_here_seconds)
     return response

@@ -8,7 +8,6 @@ rebinding attack).
 """
 
 import hmac
-import ipaddress
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
@@ -34,7 +33,7 @@ from node.requests import (
     Operation,
     StreamOperation,
 )
-from node.transport.address import Address, parse_address
+from node.transport.address import Address, is_loopback, parse_address
 
 _LOG = logging.getLogger(__name__)
 
@@ -51,7 +50,7 @@ async def serve_api(home: Home, caller: Caller, *, address: str, entropy: Entrop
     Raises `ConfigError` for an address that is not loopback, `TransportError` if the port is in use.
     """
     wanted = parse_address(address)
-    if not _is_loopback(wanted.host):
+    if not is_loopback(wanted.host):
         raise ConfigError(f"The local API listens on this device alone; {wanted.host} is not a loopback address.")
     token = entropy.take(_TOKEN_BYTES).hex()
     handler = _Handler(caller, token)
@@ -161,12 +160,3 @@ def _figures(report: MetricsReport) -> web.Response:
 def _error_reply(error: HostError) -> web.Response:
     status = _STATUS_BY_EXIT_CODE[error.exit_code]
     return web.Response(status=status, body=encode_error(error), content_type="application/json")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -6,8 +6,8 @@ a file that its person alone can read, outside the home, so that a copy of the h
 - an unlock key of the service's own (the usual way), made here and worthless after `uninstall`;
 - a file with the passphrase itself, which the person keeps and answers for.
 
-Whoever takes the disk while it is not encrypted, or reads the person's files, opens the device with either. Neither is
-the owner's passphrase: devices cannot be added or removed with them.
+Whoever takes a disk that is not encrypted, or reads the person's files or a backup of them all, opens the device with
+either. An unlock key is never the owner's passphrase: no device is added or removed with it.
 """
 
 import os

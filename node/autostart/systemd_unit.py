@@ -22,7 +22,8 @@ Restart=on-failure
 RestartSec=10
 # Wrong usage or settings, a wrong passphrase, refused: trying again would not help.
 RestartPreventExitStatus=2 3 5
-TimeoutStartSec=120
+# Opening a large store after a power cut takes its time.
+TimeoutStartSec=600
 TimeoutStopSec=30
 # What happens is for programs that ask (`nuthatch events`); what a person has to know is logged.
 StandardOutput=null

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from node.errors import SupervisorError
 
-_SECONDS_MAX = 180.0
+# Starting a unit waits until the node is ready, as long as the unit allows.
+_SECONDS_MAX = 660.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """The commands of `config`: show, set, unset, path."""
 
+import os
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Context, Typer
@@ -50,11 +51,14 @@ def show_settings(
     from node.cli.config_rendering import described, render_settings
     from node.config import settings_of
     from node.settings.catalogue import SETTINGS
+    from node.settings.effective import unknown_variables
 
     invocation = invocation_of(context)
     home = _home(invocation)
     shown = SETTINGS if name is None else (_setting(name),)
     invocation.output.show(described(home.config_file, shown, settings_of(home)), render_settings)
+    for sentence in unknown_variables(os.environ):
+        invocation.output.note(sentence)
 
 
 @config.command("set")

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from node.api.client import connect
 from node.cli.device_rendering import render_node_event
-from node.errors import NotRunningError, TransportError
+from node.errors import NotRunningError, RefusedError, TransportError
 from node.home import Home
 from node.requests import EVENTS, EventsRequest, FollowedEvent, Following
 from node.requests.operation import Event
@@ -36,7 +36,8 @@ KINDS = tuple(str(kind.__struct_config__.tag) for kind in get_args(Followed))
 async def follow(home: Home, *, wait: bool) -> AsyncGenerator[Followed, None]:
     """Yield events without end.
 
-    Raises `UsageError` if there is no home, `NotRunningError` if no node runs at first, unless it is to `wait` for one.
+    Raises `UsageError` if there is no home; unless it is to `wait` for a node, also `NotRunningError`, `TransportError`
+    or `RefusedError` if none can be followed at first.
     """
     home.require()
     connected = False
@@ -46,12 +47,10 @@ async def follow(home: Home, *, wait: bool) -> AsyncGenerator[Followed, None]:
                 async for event in client.stream(EVENTS, EventsRequest()):
                     wait = connected = True
                     yield event
-        except NotRunningError:
+        except (NotRunningError, TransportError, RefusedError):
+            # Once it was met: it is gone, ended in the middle of a line, or another one has its port and not its token.
             if not wait:
                 raise
-        except TransportError:
-            # It ended in the middle of a line, or before it answered: both are told below.
-            wait = True
         if connected:
             connected = False
             yield Lost()

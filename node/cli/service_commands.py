@@ -67,7 +67,10 @@ def install_service(
         return
     home.require()
     passphrase = read_passphrase(
-        passphrase_file, invocation.standard_input, prompt="Passphrase: ", option="--passphrase-file"
+        passphrase_file or invocation.config().passphrase_file,
+        invocation.standard_input,
+        prompt="Passphrase: ",
+        option="--passphrase-file",
     )
     installed = install(home, supervisor, passphrase=passphrase, passphrase_file=kept_file, entropy=SystemEntropy())
     report = installed_report(installed, supervisor.name, unlock_with.value)

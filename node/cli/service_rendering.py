@@ -12,12 +12,12 @@ from node.cli.plain_text import plain
 from node.home import Home
 
 _COST_BY_UNLOCKING = {
-    "key": "The key in {file} opens this device without you: whoever reads your files, or takes the disk while it is "
-    "not encrypted, can read your memory. A copy of the home alone stays closed. It is not your passphrase and adds no "
-    "device; `nuthatch service uninstall` makes it worthless.",
-    "passphrase-file": "The passphrase in {file} opens this device without you: whoever reads your files, or takes the "
-    "disk while it is not encrypted, has it, also for whatever else it opens. A copy of the home alone stays closed. "
-    "--unlock-with key writes no passphrase down.",
+    "key": "The key in {file} opens this device without you: whoever reads your files or a backup of them all, or "
+    "takes a disk that is not encrypted, can read your memory. A copy of the home alone stays closed. It is not your "
+    "passphrase and adds no device; `nuthatch service uninstall` makes it worthless.",
+    "passphrase-file": "The passphrase in {file} opens this device without you: whoever reads your files or a backup "
+    "of them all, or takes a disk that is not encrypted, has it, also for whatever else it opens. A copy of the home "
+    "alone stays closed. --unlock-with key writes no passphrase down.",
 }
 
 

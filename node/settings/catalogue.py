@@ -20,6 +20,7 @@ from node.settings.kinds import (
 LEVELS = ("debug", "info", "warning", "error", "critical")
 COSTS = ("interactive", "moderate", "sensitive")
 NO_FILE = "off"
+PREFIX = "NUTHATCH_"
 _SIMILARITY_MIN = 0.6
 
 
@@ -45,7 +46,7 @@ class Setting:
     @property
     def variable(self) -> str:
         """The environment variable that says the same."""
-        return "NUTHATCH_" + self.name.replace(".", "_").upper()
+        return PREFIX + self.name.replace(".", "_").upper()
 
 
 SETTINGS: tuple[Setting, ...] = (
@@ -58,7 +59,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         name="run.api",
-        kind=NetworkAddress(),
+        kind=NetworkAddress(loopback_only=True),
         default="127.0.0.1:0",
         explanation="Where programs of this device reach the node; loopback only. Name a port if a program cannot "
         "read it from api.json, a metrics collector for example.",

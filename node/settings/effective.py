@@ -1,15 +1,17 @@
 """Which value of each setting counts: the environment's before the file's, and the default where neither says it."""
 
-from collections.abc import Mapping, Sequence
+import difflib
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from node.errors import ConfigError, SettingError
-from node.settings.catalogue import SETTINGS, Setting
+from node.settings.catalogue import PREFIX, SETTINGS, Setting
 from node.settings.kinds import SettingValue
 
 DEFAULT = "default"
 # One variable for both costs, for homes that are thrown away.
 BOTH_COSTS_VARIABLE = "NUTHATCH_PASSPHRASE_COST"
+HOME_VARIABLE = "NUTHATCH_HOME"
 _BOTH_COSTS = frozenset({"passphrase.device_cost", "passphrase.owner_cost"})
 
 
@@ -26,6 +28,18 @@ def effective_settings(
 ) -> Mapping[str, Effective]:
     """Return what counts for every setting, by name; raises `SettingError` for a variable that cannot be used."""
     return {setting.name: _effective(setting, environment, value_by_name, file_name) for setting in SETTINGS}
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each variable that looks like a setting and is none; it may belong to another program."""
+    known = {setting.variable for setting in SETTINGS} | {BOTH_COSTS_VARIABLE, HOME_VARIABLE}
+    strays = sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
+    return [f"{stray} is no setting.{_meant(stray, known)}" for stray in strays]
+
+
+def _meant(stray: str, known: Collection[str]) -> str:
+    nearest = difflib.get_close_matches(stray, known, n=1)
+    return f" Did you mean {nearest[0]}?" if nearest else ""
 
 
 def _effective(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from node.errors import ConfigError
-from node.transport.address import parse_address
+from node.transport.address import is_loopback, parse_address
 
 SettingValue = str | int | bool | tuple[str, ...]
 
@@ -119,7 +119,9 @@ class FilePath:
 
 @dataclass(frozen=True, slots=True)
 class NetworkAddress:
-    """One host:port."""
+    """One host:port; `loopback_only` keeps it to this device."""
+
+    loopback_only: bool = False
 
     @property
     def takes(self) -> str:
@@ -128,11 +130,14 @@ class NetworkAddress:
 
     def checked(self, value: object) -> str:
         """Return the address as it was written."""
-        return _address(value)
+        address = _address(value)
+        if self.loopback_only and not is_loopback(parse_address(address).host):
+            raise ConfigError("it must be a loopback address, for example 127.0.0.1:4780")
+        return address
 
     def read(self, words: Sequence[str]) -> str:
         """Return the one word."""
-        return _address(_single(words))
+        return self.checked(_single(words))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Where a device listens: host and port, spelled host:port, an IPv6 host in brackets."""
 
+import ipaddress
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 
@@ -18,6 +19,16 @@ class Address:
     def __str__(self) -> str:
         """Return the spelling that `parse_address` reads."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this device reaches a listener on this host."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def parse_address(text: str) -> Address:

@@ -91,3 +91,13 @@ async def test_a_reader_that_leaves_is_let_go(feed: Feed) -> None:
         response.close()
         async with asyncio.timeout(SOON_SECONDS):
             await feed.left.wait()
+
+
+async def test_when_the_node_has_nothing_more_to_tell_the_answer_ends_well(feed: Feed) -> None:
+    async def once() -> AsyncGenerator[FollowedEvent, None]:
+        yield Notice(text="the last")
+
+    feed.happening = once  # type: ignore[method-assign]
+    async with reading(feed) as response:
+        async with asyncio.timeout(SOON_SECONDS):
+            assert (await response.read()).endswith(b'data: {"event":"notice","text":"the last"}\n\n')

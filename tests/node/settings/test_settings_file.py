@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from node.config import LogConfig, NodeConfig, PassphraseCost, load_config
 from node.errors import SettingError
 from node.settings.catalogue import SETTING_BY_NAME, SETTINGS, Setting, nearest_name
-from node.settings.effective import effective_settings
+from node.settings.effective import effective_settings, unknown_variables
 from node.settings.file import read_settings, remove_setting, write_setting
 from node.settings.kinds import SettingValue
 
@@ -61,6 +61,7 @@ def test_the_passphrase_file_is_found_from_the_home(tmp_path: Path) -> None:
         ('[node]\nlisten = "a:1"\n', "There is no setting 'node.listen'. Did you mean run.listen?"),
         ("[log]\nzebra = 1\n", "There is no setting 'log.zebra'. `nuthatch config show` lists all of them."),
         ('[run]\nlisten = "a"\n', "run.listen cannot be 'a': 'a' is not an address"),
+        ('[run]\napi = "0.0.0.0:80"\n', "run.api cannot be '0.0.0.0:80': it must be a loopback address"),
         ("[run]\nlisten = 4711\n", "run.listen cannot be 4711: it must be host:port in quotes."),
         ('[run]\npeers = "a:1"\n', "it must be a list of addresses"),
         ('[run]\npeers = ["a:1", "b"]\n', "'b' is not an address"),
@@ -86,6 +87,11 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
 def test_a_wrong_variable_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=r"NUTHATCH_LOG_FILES_MAX cannot be 'many': it must be a whole number"):
         config_of(tmp_path, NUTHATCH_LOG_FILES_MAX="many")
+
+
+def test_a_misspelt_variable_is_told_with_what_was_meant() -> None:
+    environment = {"NUTHATCH_RUN_LISTEM": "a:1", "NUTHATCH_HOME": "/x", "NUTHATCH_LOG_LEVEL": "info", "PATH": "/bin"}
+    assert unknown_variables(environment) == ["NUTHATCH_RUN_LISTEM is no setting. Did you mean NUTHATCH_RUN_LISTEN?"]
 
 
 PERSONS_FILE = """\
