@@ -9,6 +9,7 @@ from sync.snapshot import START, Manifest, RowKey
 from sync.streams import Stream
 from tests.support.forgery import Forger
 from tests.support.realm import Realm, Replica, check_digests, delete_item, insert_item, row_id
+from tests.support.set_back import set_back, take_image
 
 FILES = Stream.FILES
 ROWS = 60
@@ -177,3 +178,22 @@ def test_a_cut_that_leaves_rows_out_would_be_noticed(
     monkeypatch.undo()
     repair(here, there)
     assert_equal(here, there)
+
+
+def test_words_taken_out_for_a_delete_that_was_lost_come_back_as_rows(realm: Realm) -> None:
+    """The author forgot a row, passed its batch on without the words, and was set back to before the delete."""
+    author, other = realm.replicas
+    author.write(insert_item(1, title="forgotten for nothing"), insert_item(2, title="kept"))
+    image = take_image(author)
+    author.write(delete_item(1))
+    while author.store.maintain():
+        pass
+    (shortened, _) = author.batches(FILES)
+    assert other.receive([shortened]).applied == 1
+    set_back(author, image)
+    realm.replicas[1].pull(author)
+    assert other.store.view().stream(FILES).frontier == author.store.view().stream(FILES).frontier
+    assert other.query("SELECT title FROM drill_items") == [("kept",)]
+    repair(author, other)
+    assert_equal(author, other)
+    assert len(other.query("SELECT title FROM drill_items")) == 2
