@@ -12,7 +12,7 @@ strategies are the layout; its digest, `born` and the stamps of the cells that d
 The row hash is taken over the same bytes, except that an edited text is named by its heads and shown text.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -158,6 +158,18 @@ def hash_bodies(prefix: blake2b, bodies: Iterable[bytes]) -> list[bytes]:
         begun = begin()
         begun.update(body)
         hashes.append(begun.digest())
+    return hashes
+
+
+def hash_runs(table: str, layout: Layout, births: Iterable[tuple[int, Stamp]], bodies: Sequence[bytes]) -> list[bytes]:
+    """Return the same of bodies of which, in runs, so many were born under one stamp each."""
+    named = layout_digest(table, layout)
+    hashes: list[bytes] = []
+    for count, born in births:
+        if count == 1:
+            hashes.append(hash_spelled(named, born, {}, bodies[len(hashes)]))
+        else:
+            hashes += hash_bodies(hash_prefix(table, layout, born), bodies[len(hashes) : len(hashes) + count])
     return hashes
 
 

@@ -15,7 +15,7 @@ inflated that its sender did not sign.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Annotated, NamedTuple
 
 import msgspec
@@ -120,21 +120,21 @@ class SectionDraft:
     __slots__ = ("_births", "_bodies", "_stamps")
 
     def __init__(self) -> None:
-        self._births: list[tuple[int, bytes]] = []
+        self._births: list[bytes] = []
         self._bodies: list[bytes] = []
         self._stamps: list[tuple[int, list[tuple[int, bytes]]]] = []
 
-    def add(self, born: bytes, bodies: Sequence[bytes], stamps: Sequence[tuple[int, bytes]] = ()) -> None:
-        """Add rows that were born together; `stamps` are those of the first one's cells, in order of column."""
+    def add(self, births: Sequence[bytes], bodies: Sequence[bytes], stamps: Sequence[tuple[int, bytes]] = ()) -> None:
+        """Add rows, each born under its stamp; `stamps` are those of the first one's cells, in order of column."""
         if stamps:
             self._stamps.append((len(self._bodies), list(stamps)))
+        self._births.extend(births)
         self._bodies.extend(bodies)
-        before = self._births.pop()[0] if self._births and self._births[-1][1] == born else 0
-        self._births.append((before + len(bodies), born))
 
     def finish(self) -> PageSection:
         """Return the section."""
-        return PageSection(self._births, self._stamps, b"".join(self._bodies))
+        births = [(len(list(run)), born) for born, run in groupby(self._births)]
+        return PageSection(births, self._stamps, b"".join(self._bodies))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

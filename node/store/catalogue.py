@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-from crdt.row import Layout, layout_digest
+from crdt.identifiers import ROW_ID_BYTES
+from crdt.row import GENERATION_MAX, Layout, layout_digest
 from crdt.strategies import STRATEGY_BY_CODE, STRATEGY_BY_NAME, Strategy
 from crdt.values import INTEGER_MAX, INTEGER_MIN, Scalar
 from node.errors import StorageError
@@ -15,6 +16,8 @@ from node.store.schema import Column, Component, Reference, Table
 from sync.streams import Stream
 
 _Integer = Annotated[int, msgspec.Meta(ge=INTEGER_MIN, le=INTEGER_MAX)]
+_RowId = Annotated[bytes, msgspec.Meta(min_length=ROW_ID_BYTES, max_length=ROW_ID_BYTES)]
+_Generation = Annotated[int, msgspec.Meta(ge=1, le=GENERATION_MAX)]
 _PYTHON_TYPE: dict[str, object] = {"TEXT": str, "INTEGER": _Integer, "REAL": float, "BLOB": bytes}
 # Closed types: a payload that nests deeper than its strategy's cannot even be decoded.
 _PAYLOAD_TYPE: dict[str, object] = {
@@ -175,7 +178,7 @@ class ReplicatedTable:
                     types.append(_payload_type(known[name]))
                 else:
                     types.append(_unknown_type(name, code, is_declared=name in known))
-            row_type = tuple[(bytes, int, *types)]  # type: ignore[valid-type]
+            row_type = tuple[(_RowId, _Generation, *types)]  # type: ignore[valid-type]
             self._decoders[layout] = msgspec.msgpack.Decoder(list[row_type]).decode
         return self._decoders[layout]
 

@@ -6,7 +6,7 @@ from itertools import chain, groupby, islice, repeat
 from operator import gt
 
 from crdt.identifiers import RowId, Stamp
-from crdt.row import Layout, RowState, hash_bodies, hash_prefix
+from crdt.row import Layout, RowState, hash_runs
 from crdt.strategies.text import Text, come_ahead
 from crdt.version_vector import VersionVector
 from node.store.catalogue import ReplicatedTable
@@ -123,15 +123,10 @@ class IncomingPages:
             born = _births(group.section)
             runs = [(len(list(run)), stamp) for stamp, run in groupby(map(born.__getitem__, positions))]
             rows, bodies = [rows[position] for position in positions], [bodies[position] for position in positions]
-        births: list[tuple[int, Stamp]] = []
-        hashes: list[bytes] = []
         # A page comes newest first; the tables grow faster upwards.
-        rows, bodies = rows[::-1], bodies[::-1]
-        for count, stamp in reversed(runs):
-            prefix = hash_prefix(group.table.name, group.layout, Stamp(stamp))
-            hashes += hash_bodies(prefix, bodies[len(hashes) : len(hashes) + count])
-            births.append((count, Stamp(stamp)))
-        return self._merge.insert_new(group.table, rows, hashes, births)
+        births = [(count, Stamp(born)) for count, born in reversed(runs)]
+        hashes = hash_runs(group.table.name, group.layout, births, bodies[::-1])
+        return self._merge.insert_new(group.table, rows[::-1], hashes, births)
 
 
 def _births(section: PageSection) -> list[bytes]:

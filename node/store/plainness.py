@@ -10,6 +10,8 @@ from node.store.catalogue import ReplicatedTable
 
 _Row = TypeVar("_Row", bound=Sequence[Any])
 _NOTHING = frozenset({type(None)})
+# An inserted text is its own spelling, whatever it is.
+_WORDS = frozenset({str})
 # What only the state of a cell is spelled as, never a value.
 _STATES = frozenset({list, tuple})
 
@@ -19,7 +21,7 @@ def all_plain(table: ReplicatedTable, rows: Sequence[_Row]) -> bool:
     for index, plain in table.conditional:
         cells = [row[index + 2] for row in rows]
         kinds = set(map(type, cells))
-        if kinds == _NOTHING and plain(None):
+        if (kinds == _NOTHING and plain(None)) or (kinds == _WORDS and index in table.texts):
             continue
         if not kinds.isdisjoint(_STATES) or not all(map(plain, cells)):
             return False

@@ -3,14 +3,14 @@
 import logging
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate, groupby
-from operator import itemgetter
+from itertools import accumulate, chain, compress, groupby, repeat
+from operator import itemgetter, not_
 from typing import NamedTuple
 
 import msgspec
 
 from crdt.identifiers import STAMP_BYTES, RowId, Stamp, make_stamp, row_id_to_text
-from crdt.row import Layout, hash_bodies, hash_prefix, hash_row, prove_row, spell_row
+from crdt.row import Layout, hash_row, hash_runs, prove_row, spell_row
 from crdt.version_vector import VersionVector
 from node.errors import DamagedRowError
 from node.store.catalogue import ReplicatedTable
@@ -44,17 +44,13 @@ def row_id_of(row: Row) -> bytes:
 
 
 class SpelledRun(NamedTuple):
-    """Rows that were born together, as they travel; `stamps`, of a row by itself, are those that differ from `born`."""
+    """Rows of one layout as they travel, each `born` under its stamp; those of its cells that differ, of a lone row."""
 
     row_ids: Sequence[bytes]
     layout: Layout
-    born: Stamp
+    births: Sequence[Stamp]
     bodies: Sequence[bytes]
     stamps: Sequence[tuple[int, Stamp]] = ()
-
-    def head(self, count: int) -> "SpelledRun":
-        """Return the first `count` rows."""
-        return self._replace(row_ids=self.row_ids[:count], bodies=self.bodies[:count])
 
 
 class RowSpelling:
@@ -69,13 +65,31 @@ class RowSpelling:
 
     def spell(self, table: ReplicatedTable, rows: Iterable[Row], vector: VersionVector) -> Iterator[SpelledRun]:
         """Yield what `selection` gave of a table in its order, rows that are damaged left out."""
-        for (hlc, origin, seq), run in groupby(rows, itemgetter(0, 1, 2)):
-            born = make_stamp(int.from_bytes(hlc, "big"), self._origins.origin(origin), seq)
-            for is_plain, plain_or_not in groupby(run, _is_plain):
-                if is_plain:
-                    yield _spell_values(table, list(plain_or_not), born)
-                else:
-                    yield from filter(None, (self._spell_state(table, row, vector) for row in plain_or_not))
+        for is_plain, run in groupby(rows, _is_plain):
+            if is_plain:
+                yield self._spell_values(table, list(run))
+            else:
+                yield from filter(None, (self._spell_state(table, row, vector) for row in run))
+
+    def _spell_values(self, table: ReplicatedTable, rows: Sequence[Row]) -> SpelledRun:
+        """Return rows that are their own values, as far as they are what their hashes say."""
+        runs = [
+            (len(list(run)), make_stamp(int.from_bytes(hlc, "big"), self._origins.origin(origin), seq))
+            for (hlc, origin, seq), run in groupby(rows, itemgetter(0, 1, 2))
+        ]
+        births = list(chain.from_iterable(repeat(born, count) for count, born in runs))
+        bodies = [_encode(row[_ID:]) for row in rows]
+        hashes = hash_runs(table.name, table.layout, runs, bodies)
+        if hashes != [row[4] for row in rows]:
+            sound = [row[4] == row_hash for row, row_hash in zip(rows, hashes, strict=True)]
+            for row in compress(rows, map(not_, sound)):
+                _tell_damaged(table, row[_ID])
+            rows, births, bodies = (
+                list(compress(rows, sound)),
+                list(compress(births, sound)),
+                list(compress(bodies, sound)),
+            )
+        return SpelledRun([row[_ID] for row in rows], table.layout, births, bodies)
 
     def _spell_state(self, table: ReplicatedTable, row: Row, vector: VersionVector) -> SpelledRun | None:
         """Return a row that is more than its values, None if it is not what its hash says."""
@@ -89,24 +103,12 @@ class RowSpelling:
             return None
         spelled = spell_row(row_id, stored.row)
         stamps = sorted(spelled.stamp_by_index.items())
-        return SpelledRun([row_id], spelled.layout, spelled.born, [spelled.body], stamps)
+        return SpelledRun([row_id], spelled.layout, [spelled.born], [spelled.body], stamps)
 
 
 def _is_plain(row: Row) -> bool:
     """Tell whether a row was born by one change and never touched again: its values are the payloads."""
     return row[3] is None and row[_GENERATION] == 1 and bool(row[5])
-
-
-def _spell_values(table: ReplicatedTable, rows: Sequence[Row], born: Stamp) -> SpelledRun:
-    """Return rows that are their own values, as far as they are what their hashes say."""
-    bodies = [_encode(row[_ID:]) for row in rows]
-    hashes = hash_bodies(hash_prefix(table.name, table.layout, born), bodies)
-    if hashes != [row[4] for row in rows]:
-        sound = [position for position, row in enumerate(rows) if hashes[position] == row[4]]
-        for position in sorted(set(range(len(rows))).difference(sound)):
-            _tell_damaged(table, rows[position][_ID])
-        rows, bodies = [rows[position] for position in sound], [bodies[position] for position in sound]
-    return SpelledRun([row[_ID] for row in rows], table.layout, born, bodies)
 
 
 def _tell_damaged(table: ReplicatedTable, row_id: bytes) -> None:
@@ -138,10 +140,8 @@ class PageDraft:
                 count = max(count, 1)
         if count:
             self._size = reached[count]
-            taken = run if count == len(sizes) else run.head(count)
-            self._draft_by_layout.setdefault((table, run.layout), SectionDraft()).add(
-                run.born, taken.bodies, run.stamps
-            )
+            section = self._draft_by_layout.setdefault((table, run.layout), SectionDraft())
+            section.add(run.births[:count], run.bodies[:count], run.stamps)
         return count
 
     def left_bytes(self) -> int:

@@ -38,7 +38,7 @@ def sections_of(
     """Return the sections of rows, those of each layout in the order in which they are given."""
     drafts = [SectionDraft() for _ in layouts]
     for index, born, body, stamps in rows:
-        drafts[index].add(born, [body], stamps)
+        drafts[index].add([born], [body], stamps)
     return {layout: draft.finish() for layout, draft in zip(layouts, drafts, strict=True)}
 
 

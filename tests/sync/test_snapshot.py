@@ -73,10 +73,9 @@ def test_a_page_opens_as_it_was_signed(sections: list[PageSection]) -> None:
 def test_rows_that_are_gathered_come_in_runs_of_one_birth() -> None:
     draft = SectionDraft()
     later = make_stamp(6, ORIGIN, 2)
-    draft.add(STAMP, [b"a"])
-    draft.add(STAMP, [b"b"], ((0, later),))
-    draft.add(later, [b"c"])
-    draft.add(STAMP, [b"d", b"e"])
+    draft.add([STAMP], [b"a"])
+    draft.add([STAMP], [b"b"], ((0, later),))
+    draft.add([later, STAMP, STAMP], [b"c", b"d", b"e"])
     section = draft.finish()
     assert section == PageSection([(2, STAMP), (1, later), (2, STAMP)], [(1, [(0, later)])], b"abcde")
     assert (section.row_count(), section.all_stamps()) == (5, {STAMP, later})
