@@ -12,6 +12,7 @@ takes ten times as long. Each edit is checked against the spans before it leaves
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import blake2b
@@ -33,6 +34,8 @@ from crdt.values import Scalar
 BASE_HASH = document.BASE.hash
 #: A write carries changes that no batch has brought yet only up to here; more of them would fill batches of their own.
 CARRIED_BYTES_MAX = 65_536
+#: Automerge takes 2 µs for each character, deleted ones too.
+REPLAYED_CHARACTERS_MAX = 16_384
 _FIRST_NUMBER = 2
 _REMEMBERED_BYTES = 4096
 _encode = msgspec.msgpack.Encoder().encode
@@ -211,6 +214,27 @@ def without(state: Text, names: Iterable[ChangeHash]) -> Text:
             del chunks[name]
         gone |= {name for name, raw in chunks.items() if not gone.isdisjoint(read_chunk(raw).deps)}
     return _canonical(_grown(Text(state.place, None, ""), chunks))
+
+
+def is_whole(state: Text) -> bool:
+    """Tell whether what is kept of a text is what its changes make, by this code and by Automerge.
+
+    The library is asked up to `REPLAYED_CHARACTERS_MAX`; what it refuses, as only a member makes it, it has no say in.
+    """
+    if state.plain is not None:
+        return True
+    try:
+        chunks = state.chunks
+    except MergeError:
+        return False
+    again = _grown(Text(state.place, None, ""), chunks)
+    if (again.shown, again.heads, again.waiting) != (state.shown, state.heads, state.waiting):
+        return False
+    if sum([run[2] for run in state.spans]) > REPLAYED_CHARACTERS_MAX:
+        return True
+    with suppress(MergeError):
+        return document.replay([chunks[name] for name in state.applied.names], state.heads) == state.shown
+    return True
 
 
 def rebase(state: Text, base_heads: Sequence[bytes], new_value: str) -> str:

@@ -7,7 +7,7 @@ from time import perf_counter
 import msgspec
 import pytest
 
-from crdt import text_at_rest, text_edits
+from crdt import document, text_at_rest, text_edits
 from crdt.errors import MergeError
 from crdt.identifiers import RowId
 from crdt.strategies import text
@@ -190,3 +190,18 @@ def test_which_changes_are_ahead_is_kept_and_no_part_of_the_state() -> None:
     assert whole == merged(OAK, OLD, LAKE)
     stored = msgspec.msgpack.decode(msgspec.msgpack.encode(text_at_rest.to_stored(whole)))
     assert text_at_rest.from_stored(stored, whole.shown, PLACE).ahead == whole.ahead
+
+
+def test_what_is_kept_of_a_text_is_proved_by_its_changes_and_by_automerge(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = merged(OAK, OLD, LAKE, edit(merged(OAK, OLD), "a very old oak by the pond", 4))
+    assert text.is_whole(OAK)
+    assert text.is_whole(whole)
+    stored = text_at_rest.to_stored(whole)
+    assert isinstance(stored, list)
+    other_letters = [*stored[:7], "anpomd", *stored[8:]]
+    assert stored[7] == "anpond"
+    assert not text.is_whole(text_at_rest.from_stored(other_letters, whole.shown, PLACE))
+    swapped = [*stored[:6], [*stored[6][-3:], *stored[6][3:-3], *stored[6][:3]], *stored[7:]]
+    assert not text.is_whole(text_at_rest.from_stored(swapped, whole.shown, PLACE))
+    monkeypatch.setattr(document, "replay", lambda chunks, heads: "another text")
+    assert not text.is_whole(whole), "a planted bug: the library finds another text"
