@@ -59,13 +59,13 @@ class NetworkWatch:
         if kernel is not None:
             loop.add_reader(kernel, self._heard, kernel)
         try:
-            await self._watch(TOLD_SECONDS if kernel is not None else POLL_SECONDS)
+            await self._watch(TOLD_SECONDS if kernel is not None else POLL_SECONDS, is_told=kernel is not None)
         finally:
             if kernel is not None:
                 loop.remove_reader(kernel)
                 kernel.close()
 
-    async def _watch(self, pause_seconds: float) -> None:
+    async def _watch(self, pause_seconds: float, *, is_told: bool) -> None:
         asleep = SleepDetector(pause_seconds)
         asleep.look(self._clock.monotonic_seconds(), self._clock.now_milliseconds())
         while True:
@@ -78,7 +78,7 @@ class NetworkWatch:
                 await asyncio.sleep(SETTLE_SECONDS)
                 self._told.clear()
             slept = asleep.look(self._clock.monotonic_seconds(), self._clock.now_milliseconds())
-            present = interfaces()
+            present = interfaces() if told or slept or not is_told else self._present
             look = _judged(slept=slept, moved=present != self._present)
             # What the kernel tells may be no change of ours: an address that has become usable was there before.
             if told or look is not Look.SAME:

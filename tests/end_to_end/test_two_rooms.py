@@ -73,6 +73,14 @@ async def pair_without_address(laptop: Device, desktop: Device) -> None:
     await joining.finish()
 
 
+async def expect_to_be_told_how_to_go_on(cut_off: Device) -> None:
+    """The device that lost its network says so, in the status and to the doctor, and what to do."""
+    status = await command(cut_off, "status")
+    assert status["discovery"] == "no network"
+    assert "on no network on which others could be found" in str(status["discovery_note"])
+    assert "--peer HOST:PORT" in str(status["discovery_note"])
+
+
 @asynccontextmanager
 async def paired(rooms: tuple[Room, Room], directory: Path) -> AsyncIterator[tuple[Device, Device]]:
     """Set up a device in each room, pair them, and run both nodes."""
@@ -111,6 +119,7 @@ async def test_two_devices_find_each_other_pair_are_parted_edited_apart_and_find
             await command(laptop, "remember", "written apart on the laptop")
             await command(desktop, "remember", "written apart on the desktop")
             if kind == "IPv4":
+                await expect_to_be_told_how_to_go_on(laptop)
                 # Wherever they met before, nobody is there any more.
                 for number, room in enumerate(rooms, start=1):
                     room.readdress(f"10.78.0.{number + 10}/24")

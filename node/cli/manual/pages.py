@@ -33,7 +33,9 @@ _BEGIN: Mapping[tuple[str, ...], Page] = {
         ("nuthatch run", "Asks for the passphrase and runs the node in this terminal."),
         ("nuthatch run --listen 0.0.0.0:4711 --peer desk.lan:4711", "With a fixed port, and calling another device."),
         ("nuthatch --json run --passphrase-file -", "For a program that pipes the passphrase in and reads events."),
-        notes="Settings in config.toml say the same as the options, for every start: see nuthatch config. To "
+        notes="Finds your other devices in the same network by itself, once there are any; where multicast is blocked, "
+        "nuthatch status says so, and --peer names one. Settings in config.toml say the same as the options, for "
+        "every start: see nuthatch config. To "
         "start it with your session: see nuthatch service. Ctrl-C and SIGTERM stop it in good order. "
         "Files in the home: store.db, device.key, config.toml, node.log, and while it runs api.json.",
         codes=(DONE, FAILED, USAGE, LOCKED),
@@ -58,6 +60,7 @@ _DEVICES: Mapping[tuple[str, ...], Page] = {
     ),
     ("join",): page(
         ("nuthatch join NUT1:… --name phone", "Joins with the code that pair shows on the other device."),
+        ("nuthatch join 'V3K7 …' --name phone", "The typed code: the other device is found in the same network."),
         ("nuthatch join NUT1:… --name phone --peer 192.168.1.7:4711", "Where the two do not find each other."),
         codes=(DONE, FAILED, USAGE, LOCKED, REFUSED),
         meanings={REFUSED: "the digits differed, the other device said no, or a device is here already"},
