@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from crdt.identifiers import RowId
 from node.importers.plan import ImportedRow, RowKey
-from node.repositories.ports import Database
+from node.repositories.ports import Database, SqlValue
 from node.repositories.values import read_id
 from node.store.schema import Reference, Table
 
@@ -47,7 +47,8 @@ def fresh_rows(
         present = standing | {(row.table, row.id) for row in candidates}
         kept = [row for row in candidates if not _hangs_on_nothing(row, tables[row.table], present)]
         if len(kept) == len(candidates):
-            mended = [_mended(row, tables[row.table], present) for row in kept]
+            row_by_key = {(row.table, row.id): row for row in part}
+            mended = [_mended(row, tables[row.table], present, row_by_key) for row in kept]
             skipped = len(part) - len(known) - len(kept)
             return FreshRows(rows=mended, known=frozenset(known), skipped=skipped)
         candidates = kept
@@ -85,7 +86,31 @@ def _hangs_on_nothing(row: ImportedRow, table: Table, present: set[RowKey]) -> b
     return any(_missing(row, reference, present) for reference in table.references if reference.on_delete == "cascade")
 
 
-def _mended(row: ImportedRow, table: Table, present: set[RowKey]) -> ImportedRow:
-    """Clear what the row refers to and is not there, as its deletion would have."""
-    missing = [reference.column for reference in table.references if _missing(row, reference, present)]
-    return replace(row, cells={**row.cells, **dict.fromkeys(missing)}) if missing else row
+def _mended(
+    row: ImportedRow, table: Table, present: set[RowKey], row_by_key: Mapping[RowKey, ImportedRow]
+) -> ImportedRow:
+    """Change what the row refers to and is not there, as its deletion would have."""
+    changed: dict[str, SqlValue] = {}
+    for reference in table.references:
+        if _missing(row, reference, present):
+            again = reference.on_delete == "reparent"
+            changed[reference.column] = _next_present(row, reference, present, row_by_key) if again else None
+    return replace(row, cells={**row.cells, **changed}) if changed else row
+
+
+def _next_present(
+    row: ImportedRow, reference: Reference, present: set[RowKey], row_by_key: Mapping[RowKey, ImportedRow]
+) -> RowId | None:
+    """Return the nearest of the row's ancestors that is there: a reply to what was forgotten moves up."""
+    passed: set[RowKey] = set()
+    step: ImportedRow | None = row
+    while step is not None:
+        parent = step.cells.get(reference.column)
+        key = (reference.table, RowId(parent)) if isinstance(parent, bytes) else None
+        if key is None or key in passed:
+            return None
+        if key in present:
+            return key[1]
+        passed.add(key)
+        step = row_by_key.get(key)
+    return None

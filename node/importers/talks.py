@@ -147,6 +147,7 @@ class _Writing:
     #: For every turn the row that stands for it: its own, or that of the nearest turn before which was kept.
     kept_by_source_id: dict[str, RowId] = field(default_factory=dict)
     _at_by_source_id: dict[str, int] = field(default_factory=dict)
+    _depth_by_source_id: dict[str, int] = field(default_factory=dict)
 
     def take(self, turn: Turn) -> None:
         before = self.kept_by_source_id.get(turn.parent) if turn.parent is not None else None
@@ -155,8 +156,11 @@ class _Writing:
             # A turn without a time of its own is as old as the one that it answers.
             at = self._at_by_source_id.get(turn.parent, self.began) if turn.parent is not None else self.began
         self._at_by_source_id[turn.source_id] = at
+        # Of turns of one instant the answer comes after the question.
+        depth = 1 + self._depth_by_source_id.get(turn.parent, 0) if turn.parent is not None else 0
+        self._depth_by_source_id[turn.source_id] = depth
         if turn.says_something():
-            row = self._message(turn, before, at)
+            row = self._message(turn, before, at, depth)
             if self._keeps(row, f"{self.place}, message {turn.source_id}", turn.content):
                 before = row.id
                 for number, enclosure in enumerate(turn.enclosures):
@@ -176,7 +180,7 @@ class _Writing:
         self.rows.append(row)
         return True
 
-    def _message(self, turn: Turn, parent_id: RowId | None, at: int) -> ImportedRow:
+    def _message(self, turn: Turn, parent_id: RowId | None, at: int, depth: int) -> ImportedRow:
         cells: dict[str, SqlValue] = {
             "conversation_id": self.conversation_id,
             "parent_id": parent_id,
@@ -188,8 +192,8 @@ class _Writing:
             "metadata": to_json(turn.metadata) if turn.metadata else None,
             "created_at": instant_text(at),
         }
-        row_id = content_row_id(at, "message", self.source, self.conversation_id.hex(), turn.source_id)
-        return ImportedRow(table="messages", id=row_id, cells=cells)
+        parts = ("message", self.source, self.conversation_id.hex(), turn.source_id)
+        return ImportedRow(table="messages", id=content_row_id(at, *parts, order=depth), cells=cells)
 
 
 def _attachment(enclosure: Enclosure, message_id: RowId, number: int, at: int) -> ImportedRow:
@@ -204,5 +208,5 @@ def _attachment(enclosure: Enclosure, message_id: RowId, number: int, at: int) -
         "metadata": to_json(enclosure.metadata) if enclosure.metadata else None,
         "created_at": instant_text(at),
     }
-    row_id = content_row_id(at, "attachment", message_id.hex(), str(number))
+    row_id = content_row_id(at, "attachment", message_id.hex(), str(number), order=number)
     return ImportedRow(table="message_attachments", id=row_id, cells=cells)

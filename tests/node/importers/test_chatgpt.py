@@ -201,3 +201,46 @@ def test_turns_that_answer_each_other_in_a_circle_are_all_told_once() -> None:
     for one in told:
         assert one.parent in seen
         seen.add(one.source_id)
+
+
+def test_turns_of_one_instant_stay_in_the_order_of_the_talk(tmp_path: Path) -> None:
+    file = tmp_path / "conversations.json"
+    mapping = {
+        str(number): {
+            "parent": str(number - 1) if number else None,
+            "message": {
+                "content": {"parts": [f"{number}"]},
+                # Some programs count whole seconds, or know no time of a turn at all.
+                "create_time": 1_700_000_000 if number % 3 else None,
+            },
+        }
+        for number in range(40)
+    }
+    file.write_text(json.dumps([{"id": "x", "create_time": 1_700_000_000, "mapping": mapping}]))
+    scratch = scratch_store(tmp_path)
+    import_records(scratch.store, file)
+    conversations = Conversations(scratch.store, scratch.clock)
+    turns = conversations.messages(conversations.recent()[0].conversation.id)
+    assert [turn.content for turn in turns] == [str(number) for number in range(40)]
+
+
+def test_a_new_answer_to_a_forgotten_turn_answers_the_one_before(tmp_path: Path) -> None:
+    scratch = scratch_store(tmp_path)
+    import_records(scratch.store, OLD)
+    conversations = Conversations(scratch.store, scratch.clock)
+    talk = conversations.recent()[0].conversation.id
+    question, answer = conversations.messages(talk)
+    conversations.forget_message(answer.id)
+    longer = json.loads(OLD.read_bytes())
+    longer[0]["mapping"]["new"] = {
+        "parent": "aaa1e6b2-0004",
+        "message": {"content": {"parts": ["Thanks!"]}, "create_time": 1680424200.0},
+    }
+    file = tmp_path / "conversations.json"
+    file.write_text(json.dumps(longer))
+    writer = import_records(scratch.store, file)
+    assert (writer.added_by_table.total(), writer.skipped) == (1, 1)
+    assert [(turn.content, turn.parent_id) for turn in conversations.messages(talk)] == [
+        (question.content, None),
+        ("Thanks!", question.id),
+    ]
