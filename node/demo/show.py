@@ -16,6 +16,7 @@ from node.demo.story import Story
 from node.errors import InputError
 from node.home import write_private_file
 from node.importers import importer_by_format
+from node.importers.documents import document_of
 from node.samples import sample_conversation
 from node.schemas import CORE_COMPONENTS
 
@@ -29,9 +30,8 @@ def run_demo(output: Output, *, conversation: Path | None, keep: bool) -> None:
         raise InputError(f"There is no file {conversation}; give --import a conversation in LoCoMo's format.")
     content = sample_conversation() if conversation is None else conversation.read_bytes()
     source = "conversation.json" if conversation is None else conversation.name
-    importer_by_format(CORE_COMPONENTS)["locomo"].read(
-        content, source
-    )  # what is malformed is said before anything starts
+    # What is malformed is said before anything starts.
+    importer_by_format(CORE_COMPONENTS)["locomo"].read(document_of(content, source))
     directory = Path(tempfile.mkdtemp(prefix="nuthatch-demo-"))
     try:
         asyncio.run(_show(output, directory, conversation=content, keep=keep))

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import IO
 
@@ -68,6 +69,11 @@ class Document:
             if len(found) > bytes_max:
                 raise InputError(f"{self.name} is larger than {bytes_max // 2**20} MiB.")
         return bytes(found)
+
+
+def document_of(content: bytes, name: str) -> Document:
+    """Return what is in memory already as a document."""
+    return Document(name=name, size_bytes=len(content), open=partial(BytesIO, content))
 
 
 def documents_at(path: Path) -> tuple[Document, ...]:

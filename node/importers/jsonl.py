@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from crdt.errors import MergeError
 from crdt.identifiers import RowId, row_id_from_text
 from node.exporters.jsonl import EXPORT_FORMAT
+from node.importers.documents import Document
 from node.importers.plan import ImportedRow, ImportPlan, cell_problem, content_row_id, malformed
 from node.repositories.ports import SqlValue
 from node.repositories.values import strings_to_json, to_json
@@ -38,19 +39,20 @@ class JsonlImporter:
     def __init__(self, components: Sequence[Component]) -> None:
         self._tables = {table.name: table for component in components for table in component.tables}
 
-    def read(self, content: bytes, file_name: str) -> ImportPlan:
+    def read(self, document: Document) -> ImportPlan:
         """Return the plan; raises InputError that names the line and the field which is malformed."""
         reading = _Reading(self._tables)
         number = 0
-        for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
-            if not line.strip():
+        for number, line in enumerate(document.lines(), start=1):
+            content = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+            if not content.strip():
                 continue
             try:
-                reading.take(_decoded(line))
+                reading.take(_decoded(content))
             except _MalformedFieldError as error:
-                raise malformed(file_name, number, error.field, error.problem) from error
+                raise malformed(document.name, number, error.field, error.problem) from error
         if reading.is_export and not reading.ended:
-            raise malformed(file_name, number, None, "the export ends before its last line; the file was cut off")
+            raise malformed(document.name, number, None, "the export ends before its last line; the file was cut off")
         return ImportPlan(rows=tuple(reading.rows))
 
 

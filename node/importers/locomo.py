@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from crdt.identifiers import RowId
+from node.importers.documents import Document
 from node.importers.plan import ImportedRow, ImportPlan, content_row_id, malformed, text_problem
 from node.importers.positions import PathStep, line_of, path_text
 from node.repositories.ports import SqlValue
@@ -32,6 +33,7 @@ _MONTHS = (
 )  # fmt: skip
 _SOURCE = "locomo"
 _TURN_MILLISECONDS = 1_000
+_FILE_BYTES_MAX = 256 * 1024 * 1024
 
 
 class _MalformedValueError(Exception):
@@ -49,11 +51,12 @@ class LocomoImporter:
     def __init__(self, namespace: str = "default") -> None:
         self._namespace = namespace
 
-    def read(self, content: bytes, file_name: str) -> ImportPlan:
+    def read(self, document: Document) -> ImportPlan:
         """Return the plan; raises InputError that names the line and the field which is malformed."""
+        content, file_name = document.content(_FILE_BYTES_MAX), document.name
         try:
             text = content.decode("utf-8-sig")
-            document = json.loads(text)
+            samples = _samples(json.loads(text))
         except UnicodeDecodeError as error:
             line = content.count(b"\n", 0, error.start) + 1
             raise malformed(file_name, line, None, "this is not UTF-8 text") from error
@@ -62,7 +65,7 @@ class LocomoImporter:
         except RecursionError as error:
             raise malformed(file_name, None, None, "the JSON is nested too deeply") from error
         try:
-            rows = [row for sample in _samples(document) for row in sample.rows(self._namespace)]
+            rows = [row for sample in samples for row in sample.rows(self._namespace)]
         except _MalformedValueError as error:
             line = line_of(text, error.path)
             raise malformed(file_name, line, path_text(error.path) or None, error.problem) from error

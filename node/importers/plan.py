@@ -85,7 +85,7 @@ class Importer(Protocol):
     Reading writes nothing; the same bytes always give the same plan, ids included.
     """
 
-    def read(self, content: bytes, file_name: str) -> ImportPlan:
+    def read(self, document: Document) -> ImportPlan:
         """Return the plan; raises InputError that names the line and the field which is malformed."""
 
 

@@ -23,8 +23,6 @@ from node.requests import (
 from node.schemas import CORE_COMPONENTS
 from node.service import Service
 
-# What is read whole or not at all must fit into memory several times over.
-_WHOLE_FILE_BYTES_MAX = 1024 * 1024 * 1024
 _PROBLEMS_TOLD = 20
 
 
@@ -136,12 +134,7 @@ class _Aside:
 def _plan(importer: Importer, documents: Sequence[Document]) -> ImportPlan:
     if len(documents) != 1:
         raise InputError("A folder or archive of several files is not of this format; name one file.")
-    (document,) = documents
-    try:
-        content = document.content(_WHOLE_FILE_BYTES_MAX)
-    except InputError as error:
-        raise InputError(f"{error} Nothing was imported.") from error
-    return importer.read(content, document.name)
+    return importer.read(documents[0])
 
 
 def _next(reading: Iterator[Batch]) -> Batch | None:

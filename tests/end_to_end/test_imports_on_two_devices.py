@@ -10,6 +10,7 @@ from node.exporters.jsonl import export_lines
 from node.exporters.markdown import markdown_files
 from node.exporters.mcp_memory import graph_lines
 from node.importers import record_importer_by_format
+from node.importers.documents import document_of
 from node.importers.jsonl import JsonlImporter
 from node.importers.writing import write_plan
 from node.repositories.memories import Memories
@@ -46,7 +47,7 @@ async def test_what_goes_in_on_one_device_comes_out_on_the_other_unchanged(tmp_p
         assert import_records(desktop.store, FIXTURES / name).added_by_table.total() == 0
         exported = "".join(export_lines(desktop.store, CORE_COMPONENTS))
         fresh = scratch_store(tmp_path / "fresh").store
-        plan = JsonlImporter(CORE_COMPONENTS).read(exported.encode(), "export.jsonl")
+        plan = JsonlImporter(CORE_COMPONENTS).read(document_of(exported.encode(), "export.jsonl"))
         assert list(write_plan(fresh, CORE_COMPONENTS, plan))[-1].report.added == written.total()
         assert everything(fresh) == everything(laptop.store)
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from node.errors import InputError
 from node.exporters.jsonl import export_lines
+from node.importers.documents import document_of
 from node.importers.jsonl import JsonlImporter
 from node.importers.locomo import LocomoImporter
 from node.importers.writing import ImportReport, write_plan
@@ -31,7 +32,7 @@ def exported(store: Store) -> str:
 
 
 def imported(store: Store, text: str) -> ImportReport:
-    plan = IMPORTER.read(text.encode("utf-8", "surrogatepass"), "file.jsonl")
+    plan = IMPORTER.read(document_of(text.encode("utf-8", "surrogatepass"), "file.jsonl"))
     return list(write_plan(store, CORE_COMPONENTS, plan))[-1].report
 
 
@@ -40,7 +41,7 @@ def full(tmp_path: Path) -> Scratch:
     """A store with something in every table."""
     scratch = scratch_store(tmp_path, 1)
     store, clock = scratch.store, scratch.clock
-    for _ in write_plan(store, CORE_COMPONENTS, LocomoImporter().read(sample_conversation(), "sample")):
+    for _ in write_plan(store, CORE_COMPONENTS, LocomoImporter().read(document_of(sample_conversation(), "sample"))):
         pass
     project = Projects(store, clock).create("Näst", settings={"a": [1]})
     Projects(store, clock).add_file(
@@ -204,7 +205,7 @@ def test_a_malformed_line_is_named_and_nothing_is_imported(tmp_path: Path, lines
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused_with_an_input_error(content: bytes) -> None:
     try:
-        IMPORTER.read(content, "x")
+        IMPORTER.read(document_of(content, "x"))
     except InputError:
         return
 
@@ -214,4 +215,4 @@ def test_a_file_that_was_cut_off_anywhere_is_noticed(full: Scratch) -> None:
     last_line = content.rstrip(b"\n").rfind(b"\n")
     for end in range(len(HEADER) + 100, last_line, 4_001):
         with pytest.raises(InputError):
-            IMPORTER.read(content[:end], "x")
+            IMPORTER.read(document_of(content[:end], "x"))

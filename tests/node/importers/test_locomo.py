@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from node.errors import InputError
+from node.importers.documents import document_of
 from node.importers.locomo import LocomoImporter
 from node.importers.positions import line_of
 from node.importers.writing import ImportReport, write_plan
@@ -28,7 +29,7 @@ def scratch(tmp_path: Path) -> Scratch:
 
 
 def imported(store: Store, content: bytes = SAMPLE) -> ImportReport:
-    plan = LocomoImporter().read(content, "conversation.json")
+    plan = LocomoImporter().read(document_of(content, "conversation.json"))
     return list(write_plan(store, CORE_COMPONENTS, plan))[-1].report
 
 
@@ -143,8 +144,8 @@ def test_published_files_with_several_samples_are_read(scratch: Scratch) -> None
         {"sample_id": "1", "conversation": talk, "observation": observation, "session_summary": summary, "qa": []},
         {"sample_id": "2", "conversation": other},
     ]
-    plan = LocomoImporter().read(json.dumps(samples).encode(), "all.json")
-    flat = Counter(row.table for row in LocomoImporter().read(SAMPLE, "one.json").rows)
+    plan = LocomoImporter().read(document_of(json.dumps(samples).encode(), "all.json"))
+    flat = Counter(row.table for row in LocomoImporter().read(document_of(SAMPLE, "one.json")).rows)
     counted = Counter(row.table for row in plan.rows)
     assert counted["messages"] == 2 * flat["messages"]
     assert counted["memories"] == flat["memories"]
@@ -194,7 +195,7 @@ def test_a_malformed_file_is_refused_with_line_and_field_and_nothing_is_imported
 )
 def test_what_is_no_conversation_at_all_is_refused(content: bytes, place: str) -> None:
     with pytest.raises(InputError, match=place):
-        LocomoImporter().read(content, "conversation.json")
+        LocomoImporter().read(document_of(content, "conversation.json"))
 
 
 def test_the_line_of_every_value_is_found() -> None:
@@ -214,7 +215,7 @@ def test_an_import_is_cut_into_transactions_and_tells_how_far_it_is(scratch: Scr
     document["session_7"] = [
         {"speaker": "Ilse", "dia_id": f"D7:{number}", "text": f"turn {number}"} for number in range(2_500)
     ]
-    plan = LocomoImporter().read(json.dumps(document).encode(), "long.json")
+    plan = LocomoImporter().read(document_of(json.dumps(document).encode(), "long.json"))
     done = [progress.done for progress in write_plan(scratch.store, CORE_COMPONENTS, plan)]
     steps = [later - earlier for earlier, later in zip([0, *done], done, strict=False)]
     assert max(steps) == 1_000
@@ -226,7 +227,7 @@ def test_what_comes_or_goes_between_two_transactions_is_respected(scratch: Scrat
     document["session_7"] = [
         {"speaker": "Ilse", "dia_id": f"D7:{number}", "text": f"turn {number}"} for number in range(3_000)
     ]
-    plan = LocomoImporter().read(json.dumps(document).encode(), "long.json")
+    plan = LocomoImporter().read(document_of(json.dumps(document).encode(), "long.json"))
     writing = write_plan(scratch.store, CORE_COMPONENTS, plan)
     next(writing)
     # The same file is imported by another program meanwhile …

@@ -3,6 +3,7 @@
 import pytest
 
 from node.errors import InputError
+from node.importers.documents import document_of
 from node.importers.jsonl import JsonlImporter
 from node.importers.plan import TEXT_BYTES_MAX
 from node.schemas import CORE_COMPONENTS
@@ -18,4 +19,4 @@ from node.schemas import CORE_COMPONENTS
 )
 def test_a_line_that_cannot_be_kept_is_named_and_nothing_is_imported(line: bytes) -> None:
     with pytest.raises(InputError, match=r"line 2.*Nothing was imported"):
-        JsonlImporter(CORE_COMPONENTS).read(b'{"content":"good"}\n' + line, "file.jsonl")
+        JsonlImporter(CORE_COMPONENTS).read(document_of(b'{"content":"good"}\n' + line, "file.jsonl"))

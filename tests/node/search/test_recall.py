@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from node.errors import UsageError
+from node.importers.documents import document_of
 from node.importers.locomo import LocomoImporter
 from node.importers.writing import write_plan
 from node.repositories.conversation_records import MessageEdit, NewConversation, NewMessage
@@ -173,7 +174,7 @@ def test_questions_about_the_sample_find_their_answers(
 
 
 def import_conversation(store: Store, content: bytes) -> None:
-    for _ in write_plan(store, CORE_COMPONENTS, LocomoImporter().read(content, "conversation.json")):
+    for _ in write_plan(store, CORE_COMPONENTS, LocomoImporter().read(document_of(content, "conversation.json"))):
         pass
 
 
