@@ -198,7 +198,8 @@ def note_digests(world: World, device: Device) -> None:
             raise Violation("frontier", f"{device.name} holds other batches of {stream.title} than it was given")
         tables = device.model.tables
         damaged = any(tables[name].stream is stream for name, _ in device.damaged)
-        if frontier and device.is_settled(stream) and not device.astray.written and not damaged:
+        sure = not (damaged or device.astray.written or world.pages_adrift)
+        if frontier and device.is_settled(stream) and sure:
             lacking = [entry for entry in device.model.lacking if tables[entry[1][0]].stream == stream]
             world.chronicle.check_digest(stream, frontier, lacking, state.digest, device.name)
 

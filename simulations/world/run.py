@@ -14,7 +14,7 @@ from simulations.world.device import ALL_BYTES, Device
 from simulations.world.fence import fenced
 from simulations.world.forks import come_to_rest, meet
 from simulations.world.local import forbidden, transact
-from simulations.world.mending import mend
+from simulations.world.mending import level, mend
 from simulations.world.plan import TABLES, Plan, as_drawn, draw_plan
 from simulations.world.restore import back_up, restore
 from simulations.world.world import World
@@ -212,6 +212,9 @@ def _mend_at_rest(world: World) -> None:
     """Mend what is damaged still, then damage whatever there is on one device and on another, and mend it."""
     for device in world.devices:
         mend(world, device, at_rest=True)
+    for _ in range(2) if world.pages_adrift else ():
+        for device in world.devices[1:]:
+            level(world, device, world.devices[0])
     for device in world.random.sample(world.devices, 2) if world.plan.damage else ():
         for _ in range(world.random.between(1, 2)):
             strike(world, device, world.plan.tables, sudden=False)
@@ -321,14 +324,14 @@ def _kill(world: World, device: Device) -> None:
 
 
 def _restore(world: World, device: Device) -> None:
-    # A page can hold what its sender wrote after it began; set back, the sender would never send that as a batch.
-    ahead = any(other.unsettled for other in world.devices if other is not device)
     if device.damaged:
         return
     # Who alone could prove to another device that it went back stays where it is.
     if device.astray.written or any(other.astray.behind for other in world.devices if other is not device):
         return
-    if device.index in world.backup_by_device and world.random.chance(0.5) and not ahead:
+    if device.index in world.backup_by_device and world.random.chance(0.5):
+        # A page can hold what its sender wrote after it began; set back, the sender will never send that as a batch.
+        world.pages_adrift |= any(other.unsettled for other in world.devices if other is not device)
         restore(world, device)
         world.transfers = [one for one in world.transfers if device.index not in (one.source, one.destination)]
     else:

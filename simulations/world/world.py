@@ -40,6 +40,8 @@ class World:
         self.backup_by_device: dict[int, Backup] = {}
         # Whether batches were written again: what their readers had seen is then called otherwise.
         self.forked = False
+        # Whether a page may hold what its sender lost afterwards, so that no batch will ever bring it to others.
+        self.pages_adrift = False
         self._founded = 0
         while self._founded < plan.devices - plan.late_devices:
             self.add_device()
