@@ -123,8 +123,8 @@ class Runtime:
         self._unsubscribe = self.replication.store.subscribe(self._store_changed)
         self.replication.membership_moved.append(self._membership_moved)
         self._ticker = asyncio.create_task(self._tick())
-        for device_id, address in self.replication.store.address_book().all():
-            self.calling.remember(device_id, address)
+        self.calling.remember(self.replication.store.address_book().all())
+        self.calling.keep_only(self.replication.membership.roster.active)
         self.calling.start()
         self._keep_realm()
 

@@ -83,9 +83,8 @@ class Links(Protocol):
     def called(self) -> Sequence[str]:
         """Return the addresses that the node keeps calling."""
 
-    @property
-    def discovery(self) -> Callable[[], DiscoveryReport]:
-        """Tells how looking for other devices on the local network goes."""
+    def discovery(self) -> DiscoveryReport:
+        """Return how looking for other devices on the local network goes."""
 
     def held(self) -> int:
         """Return how many batches wait for another batch, for their author's admission, or for their time."""

@@ -17,6 +17,8 @@ from node.transport.address import Address
 # The first rest is short, since a peer that restarts is back at once; at a minute an absent one costs next to nothing.
 REST_SECONDS_MIN = 0.25
 REST_SECONDS_MAX = 60.0
+# Where a device was once, it may never be again; if it comes back it calls, or announces itself.
+REMEMBERED_REST_SECONDS_MAX = 300.0
 # "Happy Eyeballs" (RFC 8305) starts the next address after 250 ms; a handshake on a local network takes some 10 ms.
 STAGGER_SECONDS = 0.25
 CALLS_TO_ONE_DEVICE_MAX = 2
@@ -64,6 +66,11 @@ class _Target:
     def is_trial(self) -> bool:
         """Whether nothing but an unproven sighting speaks for this address."""
         return not (self.configured or self.met)
+
+    @property
+    def longest_seconds(self) -> float:
+        """The longest rest after a failure."""
+        return REST_SECONDS_MAX if self.configured else REMEMBERED_REST_SECONDS_MAX
 
     @property
     def rank(self) -> tuple[bool, bool, int, float]:
@@ -234,7 +241,7 @@ class CallPlan:
                 target.failures = 0
                 target.due_seconds = now + rest_seconds(0, jitter)
             case _:
-                target.due_seconds = now + rest_seconds(target.failures, jitter)
+                target.due_seconds = now + rest_seconds(target.failures, jitter, target.longest_seconds)
                 target.failures += 1
 
     # What others ask
@@ -297,10 +304,11 @@ class CallPlan:
             del self._target_by_address[target.address]
 
 
-def rest_seconds(failures: int, jitter: float) -> float:
-    """Return how long to rest after one failure more than `failures`: doubling, and shortened by up to half at random.
+def rest_seconds(failures: int, jitter: float, longest_seconds: float = REST_SECONDS_MAX) -> float:
+    """Return how long to rest after one failure more than `failures`: doubling up to `longest_seconds`.
 
-    `jitter` is from 0 to 1; without it two devices would call each other at the same instant for ever.
+    `jitter`, from 0 to 1, shortens it by up to half; without it two devices would for ever call each other at the same
+    instant.
     """
-    longest = min(REST_SECONDS_MAX, REST_SECONDS_MIN * float(1 << min(failures, 16)))
+    longest = min(longest_seconds, REST_SECONDS_MIN * float(1 << min(failures, 16)))
     return longest * (0.5 + jitter / 2)

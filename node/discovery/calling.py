@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -62,9 +62,10 @@ class Calling:
         self._plan.configure(address, self._now())
         self._woken.set()
 
-    def remember(self, device_id: DeviceId, address: Address) -> None:
-        """A session with the device was had there in an earlier run."""
-        self._plan.remember(device_id, address, self._now())
+    def remember(self, met: Iterable[tuple[DeviceId, Address]]) -> None:
+        """Sessions with these devices were had at these addresses in earlier runs."""
+        for device_id, address in met:
+            self._plan.remember(device_id, address, self._now())
         self._woken.set()
 
     def sighted(self, device_id: DeviceId, source: str, addresses: Sequence[Address]) -> None:

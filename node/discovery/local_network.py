@@ -101,7 +101,7 @@ class LocalNetwork:
 
     def report(self) -> DiscoveryReport:
         """Return how looking for others goes."""
-        if not self._is_needed():
+        if not self._is_needed() and self._rendezvous is None:
             return UNPAIRED
         return judge(self._outlets.states(), self._clock.monotonic_seconds()) if self._reachable() else NO_NETWORK
 

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crdt.identifiers import DeviceId
 from node.discovery.call_plan import (
     CALLS_TO_ONE_DEVICE_MAX,
+    REMEMBERED_REST_SECONDS_MAX,
     REST_SECONDS_MAX,
     REST_SECONDS_MIN,
     SIGHTED_ADDRESSES_MAX,
@@ -142,6 +144,20 @@ def test_a_thousand_forged_records_cost_a_bounded_number_of_calls_and_of_address
         caller.run(0.06)
     assert len(caller.plan.addresses()) <= SIGHTED_ADDRESSES_MAX
     assert len(caller.calls) <= TRIALS_AT_ONCE_MAX + 60 / TRIAL_SECONDS + 1
+
+
+def test_a_bottomless_allowance_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("node.discovery.call_plan._Trials.take", lambda *_: None)
+    with pytest.raises(AssertionError):
+        test_a_thousand_forged_records_cost_a_bounded_number_of_calls_and_of_addresses()
+
+
+def test_a_place_where_a_device_was_once_is_called_less_and_less_often() -> None:
+    caller = Caller()
+    caller.plan.remember(HIGH, HOME, caller.now)
+    calls = caller.run(24 * 3600)
+    assert calls[-1][0] - calls[-2][0] == REMEMBERED_REST_SECONDS_MAX
+    assert len(calls) < 320
 
 
 def test_forged_records_do_not_keep_a_device_from_being_called_where_it_was_met() -> None:
