@@ -54,7 +54,7 @@ class _AnyHash(bytes):
 @contextmanager
 def _sent_all_the_same() -> Iterator[None]:
     with (
-        replaced(row_spelling, "hash_bodies", lambda _, bodies: [_AnyHash()] * len(bodies)),
+        replaced(row_spelling, "hash_runs", lambda *given: [_AnyHash()] * len(given[-1])),
         replaced(row_spelling, "hash_row", lambda *_: _AnyHash()),
     ):
         yield
