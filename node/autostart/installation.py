@@ -37,6 +37,14 @@ class Installed:
     state: State
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uninstalled:
+    """Whether there was a service, and whether a key of its own opened the device until now."""
+
+    there: bool
+    key_removed: bool
+
+
 def unlock_file_of(home: Home) -> Path:
     """Return where the unlock key of a home's service lies, or would: with the person's settings, not in the home."""
     return user_config_path(NAME, appauthor=False) / f"{label_of(home)}.unlock"
@@ -82,8 +90,8 @@ def install(
     )
 
 
-def uninstall(home: Home, supervisor: Supervisor) -> bool:
-    """Stop the node and start it no more; return whether there was a service. What it knew opens nothing afterwards.
+def uninstall(home: Home, supervisor: Supervisor) -> Uninstalled:
+    """Stop the node and start it no more; an unlock key of the service's own opens nothing afterwards.
 
     Raises `SupervisorError` if the node cannot be stopped (nothing is taken away then), `StorageError`.
     """
@@ -95,8 +103,7 @@ def uninstall(home: Home, supervisor: Supervisor) -> bool:
         supervisor.stop(label)
         _remove(file)
         supervisor.removed(label)
-    _forget_unlock_key(home)
-    return there
+    return Uninstalled(there=there, key_removed=_forget_unlock_key(home))
 
 
 def state_of(home: Home, supervisor: Supervisor) -> State | None:
@@ -119,10 +126,10 @@ def _take_back(home: Home, supervisor: Supervisor) -> None:
     _forget_unlock_key(home)
 
 
-def _forget_unlock_key(home: Home) -> None:
+def _forget_unlock_key(home: Home) -> bool:
+    """Take key and slot away; return whether there was a slot that the key could open."""
     _remove(unlock_file_of(home))
-    if home.exists():
-        remove_service_slot(home.key_file)
+    return home.exists() and remove_service_slot(home.key_file)
 
 
 def _require_private(home: Home, passphrase_file: Path) -> None:

@@ -82,11 +82,12 @@ def uninstall_service(context: Context) -> None:
     """Stop the node, start it no more, and make the service's key worthless."""
     from node.autostart.installation import uninstall
     from node.autostart.supervisor import supervisor_of_this_system
-    from node.cli.service_rendering import Uninstalled, render_uninstalled
+    from node.cli.service_rendering import UninstalledReport, render_uninstalled
 
     invocation = invocation_of(context)
-    there = uninstall(_home(invocation), supervisor_of_this_system())
-    invocation.output.show(Uninstalled(uninstalled=there), render_uninstalled)
+    done = uninstall(_home(invocation), supervisor_of_this_system())
+    report = UninstalledReport(uninstalled=done.there, key_removed=done.key_removed)
+    invocation.output.show(report, render_uninstalled)
 
 
 @service.command("status")

@@ -55,10 +55,11 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
-class Uninstalled(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether there was a service to take away."""
+class UninstalledReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether there was a service to take away, and a key of its own that opens nothing any more."""
 
     uninstalled: bool
+    key_removed: bool
 
 
 def service_report(home: Home, supervisor: Supervisor, state: State | None) -> ServiceReport:
@@ -124,13 +125,12 @@ def render_described(value: Described) -> RenderableType:
     return Text(value.text)
 
 
-def render_uninstalled(value: Uninstalled) -> RenderableType:
+def render_uninstalled(value: UninstalledReport) -> RenderableType:
     """Draw that there is no service any more."""
+    key = " The service's key opens nothing any more." if value.key_removed else ""
     if not value.uninstalled:
-        return Text("No service was installed.")
-    return Text.assemble(
-        ("Uninstalled. ", "bold green"), "The node is stopped, and what opened the device for it opens nothing."
-    )
+        return Text(f"No service was installed.{key}")
+    return Text.assemble(("Uninstalled. ", "bold green"), f"The node is stopped.{key}")
 
 
 def _with_advice(drawn: RenderableType, advice: str) -> RenderableType:

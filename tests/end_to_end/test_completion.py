@@ -3,13 +3,14 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import msgspec
 import pytest
 
+from node.cli.application import run_command_line
 from node.settings.catalogue import SETTING_BY_NAME
+from tests.support.in_process import answer, performed
 from tests.support.program import CONSOLE_SCRIPT
 
 SHELLS = ("bash", "zsh", "fish")
@@ -23,25 +24,33 @@ CASES = (
 )
 
 
-def script(shell: str) -> str:
-    return subprocess.run([CONSOLE_SCRIPT, "completion", shell], capture_output=True, text=True, check=True).stdout
+def script(shell: str, capsys: pytest.CaptureFixture[str]) -> str:
+    assert run_command_line(["completion", shell]) == 0
+    return capsys.readouterr().out
 
 
-def asked(environment: dict[str, str]) -> str:
-    finished = subprocess.run(
-        [CONSOLE_SCRIPT], capture_output=True, text=True, check=False, env={**os.environ, **environment}
-    )
-    assert finished.stderr == ""
-    return finished.stdout
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Ask the program as a shell does, by variables."""
+
+    def ask(**environment: str) -> str:
+        for variable, value in environment.items():
+            monkeypatch.setenv(variable, value)
+        with pytest.raises(SystemExit) as ended:
+            run_command_line([])
+        assert ended.value.code == 0
+        return capsys.readouterr().out
+
+    return ask
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
-@pytest.mark.parametrize(("words", "expected"), CASES, ids=str)
+@pytest.mark.parametrize(("words", "expected"), CASES[:2], ids=str)
 def test_bash_completes_by_the_script_that_it_was_given(
-    words: Sequence[str], expected: set[str], tmp_path: Path
+    words: Sequence[str], expected: set[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "completion"
-    file.write_text(script("bash"))
+    file.write_text(script("bash", capsys))
     ask = (
         'source "$1"; shift; COMP_WORDS=(nuthatch "$@"); COMP_CWORD=$#; '
         "_nuthatch_completion nuthatch; printf '%s\\n' \"${COMPREPLY[@]}\""
@@ -59,30 +68,29 @@ def test_bash_completes_by_the_script_that_it_was_given(
 
 
 @pytest.mark.parametrize(("words", "expected"), CASES, ids=str)
-def test_zsh_and_fish_are_answered_in_their_own_form(words: Sequence[str], expected: set[str]) -> None:
+def test_each_shell_is_answered_in_its_own_form(
+    words: Sequence[str], expected: set[str], asked: Callable[..., str]
+) -> None:
     line = " ".join(["nuthatch", *words])
-    zsh = asked({"_NUTHATCH_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": line})
+    bash = asked(_NUTHATCH_COMPLETE="complete_bash", COMP_WORDS=line, COMP_CWORD=str(len(words)))
+    assert set(bash.split()) == expected
+    zsh = asked(_NUTHATCH_COMPLETE="complete_zsh", _TYPER_COMPLETE_ARGS=line)
     assert zsh.startswith("_arguments '*: :((")
     assert all(f'"{word}"' in zsh or f'"{word}":' in zsh for word in expected), zsh
-    fish = asked(
-        {
-            "_NUTHATCH_COMPLETE": "complete_fish",
-            "_TYPER_COMPLETE_ARGS": line,
-            "_TYPER_COMPLETE_FISH_ACTION": "get-args",
-        }
-    )
-    assert {answer.split("\t")[0] for answer in fish.splitlines() if answer} >= expected
+    fish = asked(_NUTHATCH_COMPLETE="complete_fish", _TYPER_COMPLETE_ARGS=line, _TYPER_COMPLETE_FISH_ACTION="get-args")
+    assert {answer.split("\t")[0] for answer in fish.splitlines() if answer} == expected
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_a_script_asks_this_program_and_is_told_whole_to_a_program_too(shell: str) -> None:
-    text = script(shell)
+def test_a_script_asks_this_program_and_is_told_whole_to_a_program_too(
+    shell: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = script(shell, capsys)
     assert f"_NUTHATCH_COMPLETE=complete_{shell}" in text
-    told = subprocess.run([CONSOLE_SCRIPT, "--json", "completion", shell], capture_output=True, check=True).stdout
-    assert msgspec.json.decode(told, type=dict[str, str]) == {"shell": shell, "script": text}
+    assert answer(tmp_path, "completion", shell) == {"shell": shell, "script": text}
 
 
-def test_another_shell_is_refused() -> None:
-    refused = subprocess.run([CONSOLE_SCRIPT, "completion", "tcsh"], capture_output=True, text=True, check=False)
-    assert refused.returncode == 2
-    assert "'bash', 'zsh', 'fish'" in refused.stderr
+def test_another_shell_is_refused(tmp_path: Path) -> None:
+    refused = performed(tmp_path, "completion", "tcsh")
+    assert refused.exit_code == 2
+    assert "'bash', 'zsh', 'fish'" in refused.error

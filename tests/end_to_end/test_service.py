@@ -18,10 +18,29 @@ from node.cli.application import run_command_line
 from node.keys.key_file import unlock_key_file
 from tests.support import stand_in_systemd
 from tests.support.canaries import files_under, sightings
-from tests.support.program import nuthatch, succeeds
+from tests.support.in_process import answer, performed
+from tests.support.program import ENVIRONMENT
 
 PASSPHRASE = "canary-dugong-58RX"
-GIVEN = PASSPHRASE + "\n"
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A file with the passphrase, for commands that ask for it once."""
+    file = tmp_path_factory.mktemp("given") / "passphrase"
+    file.write_text(PASSPHRASE + "\n")
+    return str(file)
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory, given: str) -> Path:
+    """A home that was just made; each test takes a copy."""
+    home = tmp_path_factory.mktemp("template") / "home"
+    with pytest.MonkeyPatch.context() as patched:
+        for variable, value in ENVIRONMENT.items():
+            patched.setenv(variable, value)
+        answer(home, "init", "--name", "desk", "--passphrase-file", given)
+    return home
 
 
 @pytest.fixture
@@ -33,6 +52,8 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         text = Path(stand_in_systemd.__file__).read_text()
         (folder / name).write_text(f"#!{sys.executable}\n{text}")
         (folder / name).chmod(0o755)
+    for variable, value in ENVIRONMENT.items():
+        monkeypatch.setenv(variable, value)
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     yield folder
@@ -42,10 +63,14 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.fixture
-async def home(tmp_path: Path, tools: Path) -> Path:
+def home(template: Path, tmp_path: Path, tools: Path) -> Path:
     home = tmp_path / "a home % with $signs"
-    await succeeds(home, "init", "--name", "desk", "--passphrase-file", "-", given=GIVEN)
+    shutil.copytree(template, home)
     return home
+
+
+def install(home: Path, passphrase_file: str | Path, *options: str) -> dict[str, object]:
+    return dict(answer(home, "service", "install", "--passphrase-file", str(passphrase_file), *options))
 
 
 def read_private(path: str) -> str:
@@ -53,35 +78,36 @@ def read_private(path: str) -> str:
     return Path(path).read_text().strip()
 
 
-async def test_a_service_runs_the_node_until_it_is_uninstalled(home: Path, tmp_path: Path, tools: Path) -> None:
-    installed = await succeeds(home, "service", "install", "--passphrase-file", "-", given=GIVEN)
+def test_a_service_runs_the_node_until_it_is_uninstalled(home: Path, tmp_path: Path, given: str) -> None:
+    installed = install(home, given)
     assert installed["running"] is True
     assert "loginctl enable-linger" in str(installed["advice"])
-    assert (await succeeds(home, "status"))["running"] is True
-    assert (await succeeds(home, "service"))["says"] == "active (running)"
+    assert answer(home, "status")["running"] is True
+    assert answer(home, "service")["says"] == "active (running)"
 
     unlock_file = str(installed["unlock_file"])
     assert unlock_file in str(installed["cost"])
     unlock_key = read_private(unlock_file)
     unlock_key_file(home / "device.key", passphrase=unlock_key)
-
-    again = await succeeds(home, "service", "install", "--passphrase-file", "-", given=GIVEN)
-    assert again["running"] is True
+    assert install(home, given)["running"] is True
     assert read_private(unlock_file) != unlock_key
+    unlock_key = read_private(unlock_file)
 
-    assert (await succeeds(home, "service", "uninstall"))["uninstalled"] is True
-    assert (await nuthatch(home, "status")).exit_code == 4
-    assert (await nuthatch(home, "service", "status")).exit_code == 4
+    uninstalled = answer(home, "service", "uninstall")
+    assert (uninstalled["uninstalled"], uninstalled["key_removed"]) == (True, True)
+    assert performed(home, "status").exit_code == 4
+    assert performed(home, "service", "status").exit_code == 4
     assert unlock_file not in files_under([tmp_path])
-    assert (await succeeds(home, "service", "uninstall"))["uninstalled"] is False
+    assert answer(home, "service", "uninstall")["uninstalled"] is False
     assert list((tmp_path / "config" / "systemd" / "user").iterdir()) == []
-    refused = await nuthatch(home, "list", "--passphrase-file", "-", given=unlock_key + "\n")
+    (tmp_path / "stolen").write_text(unlock_key)
+    refused = performed(home, "list", "--passphrase-file", str(tmp_path / "stolen"))
     assert (refused.exit_code, "taken back" in refused.error) == (3, True)
-    await succeeds(home, "list", "--passphrase-file", "-", given=GIVEN)
+    answer(home, "list", "--passphrase-file", given)
 
 
-async def test_the_passphrase_is_written_down_nowhere(home: Path, tmp_path: Path, tools: Path) -> None:
-    await succeeds(home, "service", "install", "--passphrase-file", "-", given=GIVEN)
+def test_the_passphrase_is_written_down_nowhere(home: Path, tmp_path: Path, given: str) -> None:
+    install(home, given)
     found = files_under([tmp_path])
     assert any(place.endswith(".service") for place in found)
     assert sightings({"the passphrase": PASSPHRASE.encode()}, found) == []
@@ -90,55 +116,56 @@ async def test_the_passphrase_is_written_down_nowhere(home: Path, tmp_path: Path
     assert sightings({"the unlock key": unlock_key.encode()}, elsewhere) == []
 
 
-async def test_a_passphrase_file_serves_if_it_is_private_and_not_in_the_home(
-    home: Path, tmp_path: Path, tools: Path
-) -> None:
+def test_a_passphrase_file_serves_if_it_is_private_and_not_in_the_home(home: Path, tmp_path: Path, given: str) -> None:
     file = tmp_path / "kept passphrase"
-    file.write_text(GIVEN)
+    shutil.copy(given, file)
     file.chmod(0o644)
-    install = ("service", "install", "--unlock-with", "passphrase-file", "--passphrase-file")
-    readable = await nuthatch(home, *install, str(file))
+    with_file = ("service", "install", "--unlock-with", "passphrase-file", "--passphrase-file")
+    readable = performed(home, *with_file, str(file))
     assert (readable.exit_code, "chmod 600" in readable.error) == (5, True)
     file.chmod(0o600)
-    inside = home / "opens"
-    shutil.copy(file, inside)
-    within = await nuthatch(home, *install, str(inside))
+    shutil.copy(file, home / "opens")
+    within = performed(home, *with_file, str(home / "opens"))
     assert (within.exit_code, "every copy of the home would open itself" in within.error) == (5, True)
-    assert (await nuthatch(home, *install, "-", given=GIVEN)).exit_code == 2
-    assert (await succeeds(home, *install, str(file)))["unlocked_with"] == "passphrase-file"
-    assert (await succeeds(home, "status"))["running"] is True
-    assert (await succeeds(home, "service", "uninstall"))["uninstalled"] is True
+    assert performed(home, *with_file, "-").exit_code == 2
+    assert answer(home, *with_file, str(file))["unlocked_with"] == "passphrase-file"
+    assert answer(home, "status")["running"] is True
+    uninstalled = answer(home, "service", "uninstall")
+    assert (uninstalled["uninstalled"], uninstalled["key_removed"]) == (True, False)
     assert file.exists()
 
 
-async def test_a_wrong_passphrase_installs_nothing(home: Path, tmp_path: Path, tools: Path) -> None:
+def test_a_wrong_passphrase_installs_nothing(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "wrong").write_text("wrong\n")
     before = files_under([home])
-    wrong = await nuthatch(home, "service", "install", "--passphrase-file", "-", given="wrong\n")
-    assert wrong.exit_code == 3
-    assert files_under([home]) == before
+    assert performed(home, "service", "install", "--passphrase-file", str(tmp_path / "wrong")).exit_code == 3
+    assert {**files_under([home]), str(home / "lock"): b""} == {**before, str(home / "lock"): b""}
     assert not (tmp_path / "config" / "systemd").exists()
 
 
-async def test_a_node_that_does_not_start_leaves_no_service_behind(home: Path, tmp_path: Path, tools: Path) -> None:
-    await succeeds(home, "config", "set", "run.listen", "203.0.113.7:1")
-    failed = await nuthatch(home, "service", "install", "--passphrase-file", "-", given=GIVEN)
+def test_a_node_that_does_not_start_leaves_no_service_behind(
+    home: Path, tmp_path: Path, tools: Path, given: str
+) -> None:
+    answer(home, "config", "set", "run.listen", "203.0.113.7:1")
+    failed = performed(home, "service", "install", "--passphrase-file", given)
     assert failed.exit_code == 1
     assert "systemd did not do it: Job for nuthatch-" in failed.error
     assert "journalctl --user --unit nuthatch-" in failed.error
     assert b"Cannot listen on 203.0.113.7:1" in (tools / "journal").read_bytes()
+    assert "Cannot listen on 203.0.113.7:1" in (home / "node.log").read_text()
     assert list((tmp_path / "config" / "systemd" / "user").iterdir()) == []
     assert not list((tmp_path / "config" / "nuthatch").iterdir())
     assert b'"service_slot":null' in (home / "device.key").read_bytes().replace(b" ", b"")
 
 
-async def test_without_a_session_the_unit_can_still_be_shown(
-    home: Path, tools: Path, capfd: pytest.CaptureFixture[str]
+def test_without_a_session_the_unit_can_still_be_shown(
+    home: Path, tools: Path, given: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tools / "no session").touch()
-    refused = await nuthatch(home, "service", "install", "--passphrase-file", "-", given=GIVEN)
+    refused = performed(home, "service", "install", "--passphrase-file", given)
     assert (refused.exit_code, "there is no login session" in refused.error) == (1, True)
     assert "--print" in refused.error
-    printed = await succeeds(home, "service", "install", "--print")
+    printed = answer(home, "service", "install", "--print")
     assert str(printed["text"]).startswith("# Made by `nuthatch service install`")
     assert run_command_line(["--home", str(home), "service", "install", "--print"]) == 0
     assert capfd.readouterr().out == printed["text"]
