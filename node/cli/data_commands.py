@@ -86,7 +86,11 @@ async def _import(invocation: Invocation, caller: "Caller", request: "ImportRequ
         match event:
             case ImportProgress():
                 label = f"Importing, {event.rows_per_second:,.0f} rows/s"
-                invocation.output.progress(event, label=label, done=event.done, total=event.total)
+                done, total = event.done, event.total
+                if event.unit == "bytes":
+                    # Nobody counts bytes; of a hundred parts everybody knows how many are left.
+                    done, total = 100 * done // max(1, total), 100
+                invocation.output.progress(event, label=label, done=done, total=total)
             case Imported():
                 invocation.output.show(event, render_imported)
 

@@ -100,8 +100,9 @@ def render_imported(value: Imported) -> RenderableType:
         if value.left_out > len(value.problems):
             parts.append(Text("  …", style="dim"))
     if value.left_out_file:
-        told = Text("They are kept aside, in plain text, in ", style="dim")
-        parts.append(told.append(plain(value.left_out_file), style="bold"))
+        parts.append(Text("They are kept aside, in plain text, in", style="dim"))
+        # A path to copy: the terminal may wrap it, this program must not.
+        parts.append(Text(f"  {plain(value.left_out_file)}", style="bold", overflow="ignore", no_wrap=True))
     return Group(*parts)
 
 
@@ -110,7 +111,7 @@ def render_exported(value: Exported) -> RenderableType:
     return Text.assemble(
         ("Exported ", "bold green"),
         f"{_counted(value.lines, 'record')} to {value.path}. ",
-        ("The file is plain text: keep it where only you can read it.", "yellow"),
+        ("It is plain text: keep it where only you can read it.", "yellow"),
     )
 
 

@@ -1,6 +1,5 @@
 """Tells by their content in which format documents are written."""
 
-import csv
 import re
 from collections.abc import Sequence
 from itertools import islice
@@ -11,9 +10,10 @@ import msgspec
 from node.errors import InputError
 from node.importers.documents import Document
 from node.importers.json_records import JsonRecord, Unreadable, decoded, json_records
+from node.importers.markdown import SUFFIXES as MARKDOWN_SUFFIXES
+from node.importers.table_rows import DELIMITERS, width
+from node.importers.table_rows import SUFFIXES as TABLE_SUFFIXES
 
-_MARKDOWN_SUFFIXES = (".md", ".markdown")
-_TABLE_SUFFIXES = (".csv", ".tsv")
 _LOOKED_AT_BYTES = 1 << 16
 _LOOKED_AT_RECORDS = 20
 # Of each format, fields that together no other has; the first that fits is taken.
@@ -56,16 +56,16 @@ def _of_several(documents: Sequence[Document]) -> str | None:
         if re.fullmatch(r"conversations(?:[-_]\d+)?\.json", PurePosixPath(document.name).name):
             return _by_content(document)
     suffixes = {PurePosixPath(document.name).suffix.lower() for document in documents}
-    if suffixes & set(_MARKDOWN_SUFFIXES):
+    if suffixes & set(MARKDOWN_SUFFIXES):
         return "markdown"
     return None
 
 
 def _by_content(document: Document) -> str | None:
     suffix = PurePosixPath(document.name).suffix.lower()
-    if suffix in _MARKDOWN_SUFFIXES:
+    if suffix in MARKDOWN_SUFFIXES:
         return "markdown"
-    if suffix in _TABLE_SUFFIXES:
+    if suffix in TABLE_SUFFIXES:
         return "csv"
     beginning = document.beginning(_LOOKED_AT_BYTES).removeprefix(b"\xef\xbb\xbf").lstrip()
     if beginning[:1] in (b"{", b"["):
@@ -97,8 +97,7 @@ def _is_table(beginning: bytes) -> bool:
     lines = beginning.decode("utf-8", "replace").splitlines()[:5]
     if len(lines) < 2:
         return False
-    for delimiter in ",;\t":
-        widths = {len(row) for row in csv.reader(lines, delimiter=delimiter) if row}
-        if len(widths) == 1 and widths.pop() > 1:
-            return True
-    return False
+    return any(
+        len(widths := {width(line, delimiter) for line in lines if line.strip()}) == 1 and widths.pop() > 1
+        for delimiter in DELIMITERS
+    )

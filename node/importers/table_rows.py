@@ -96,8 +96,16 @@ class _Lines:
 
 def delimiter_of(document: Document) -> str:
     """Return the delimiter that cuts the heading line into most parts."""
-    first = document.beginning(1 << 16).partition(b"\n")[0].decode("utf-8", "replace")
-    return max(DELIMITERS, key=lambda delimiter: len(next(csv.reader([first], delimiter=delimiter), [])))
+    first = next(iter(document.beginning(1 << 16).decode("utf-8", "replace").splitlines()), "")
+    return max(DELIMITERS, key=lambda delimiter: width(first, delimiter))
+
+
+def width(line: str, delimiter: str) -> int:
+    """Return into how many parts a line is cut, 0 if it is no line of a table."""
+    try:
+        return len(next(csv.reader([line], delimiter=delimiter), []))
+    except csv.Error:
+        return 0
 
 
 def _headings(values: Sequence[str]) -> list[str]:
