@@ -73,10 +73,15 @@ def install(
     if passphrase_file is not None:
         _require_private(home, passphrase_file)
         unlock_key_file(home.key_file, passphrase=passphrase)
+        _forget_unlock_key(home)
+        unlock_key = None
     else:
-        _write(unlock_file_of(home), add_service_slot(home.key_file, passphrase=passphrase, entropy=entropy) + "\n")
+        # A wrong passphrase ends it here, and a service that was installed before runs on.
+        unlock_key = add_service_slot(home.key_file, passphrase=passphrase, entropy=entropy)
     file = supervisor.file_of(supervised.label)
     try:
+        if unlock_key is not None:
+            _write(unlock_file_of(home), f"{unlock_key}\n")
         _write(file, supervisor.described(supervised).decode())
         supervisor.start(supervised.label)
     except BaseException:

@@ -26,7 +26,7 @@ async def metrics(service: Service, request: MetricsRequest) -> MetricsReport:
     if service.links is not None:
         dropped = ("nuthatch_events_dropped_total", "Events that a slow follower lost.", service.events.dropped)
         figures += [
-            *_peers(service.links.peers()),
+            *peer_figures(service.links.peers()),
             *_queues(service, service.links),
             *_traffic(service.links.traffic),
             *_plain("counter", dropped),
@@ -85,7 +85,8 @@ def _frontiers(streams: Mapping[Stream, StreamState]) -> Figure:
     return Figure(name="nuthatch_frontier_seq", kind="gauge", says=says, samples=samples)
 
 
-def _peers(peers: Sequence[PeerState]) -> Iterable[Figure]:
+def peer_figures(peers: Sequence[PeerState]) -> Iterable[Figure]:
+    """Yield how every other device stands."""
     yield from _plain("gauge", ("nuthatch_peers", "Other active devices of the realm.", len(peers)))
     # A device that was never heard of has no such instant, and 0 would be a wrong one.
     seen = {peer.device_id: peer.last_seen_milliseconds / 1000 for peer in peers if peer.last_seen_milliseconds}
@@ -96,7 +97,7 @@ def _peers(peers: Sequence[PeerState]) -> Iterable[Figure]:
     )
     for name, says, value_by_device in of_peers:
         samples = [
-            Sample(value=int(value) if isinstance(value, bool) else value, labels={"peer": _short(device_id)})
+            Sample(value=float(value), labels={"peer": _short(device_id)})
             for device_id, value in value_by_device.items()
         ]
         yield Figure(name=f"nuthatch_peer_{name}", kind="gauge", says=says, samples=samples)

@@ -128,11 +128,23 @@ def test_a_passphrase_file_serves_if_it_is_private_and_not_in_the_home(home: Pat
     within = performed(home, *with_file, str(home / "opens"))
     assert (within.exit_code, "every copy of the home would open itself" in within.error) == (5, True)
     assert performed(home, *with_file, "-").exit_code == 2
+    unlock_file = str(install(home, given)["unlock_file"])
+    assert unlock_file in files_under([tmp_path])
     assert answer(home, *with_file, str(file))["unlocked_with"] == "passphrase-file"
     assert answer(home, "status")["running"] is True
+    assert unlock_file not in files_under([tmp_path])
     uninstalled = answer(home, "service", "uninstall")
     assert (uninstalled["uninstalled"], uninstalled["key_removed"]) == (True, False)
     assert file.exists()
+
+
+def test_a_wrong_passphrase_leaves_the_service_that_runs_alone(home: Path, tmp_path: Path, given: str) -> None:
+    (tmp_path / "wrong").write_text("wrong\n")
+    unlock_file = str(install(home, given)["unlock_file"])
+    before = read_private(unlock_file)
+    assert performed(home, "service", "install", "--passphrase-file", str(tmp_path / "wrong")).exit_code == 3
+    assert answer(home, "service")["running"] is True
+    assert read_private(unlock_file) == before
 
 
 def test_a_wrong_passphrase_installs_nothing(home: Path, tmp_path: Path) -> None:

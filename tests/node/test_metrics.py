@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from node.api.exposition import exposition
 from node.metrics import APPLY_SECONDS_BOUNDS, Histogram
+from node.operations.metrics import peer_figures
 from node.requests import MetricsReport
 from node.requests.metrics import Figure, Sample
-from tests.support.nodes import live_realm, make_node, running, until
+from tests.support.nodes import Node, live_realm, make_node, running, until
 
 SAMPLE = re.compile(r'([a-z_]+)(?:\{((?:[a-z]+="(?:[^"\\\n]|\\.)*",?)*)\})? (-?[0-9.e+-]+)')
 LABEL = re.compile(r'([a-z]+)="((?:[^"\\]|\\.)*)"')
@@ -87,3 +88,21 @@ async def test_what_one_node_sends_the_other_counts_as_received(tmp_path: Path) 
         assert received.batches_refused == sent.links_broken == received.links_broken == 0
         await until(lambda: (sent.frames_out, sent.frame_bytes_out) == (received.frames_in, received.frame_bytes_in))
         assert sent.frame_bytes_out > 500
+
+
+async def test_a_peer_is_told_by_the_beginning_of_its_id_connected_and_in_sync(tmp_path: Path) -> None:
+    realm = live_realm(2)
+    first, second = make_node(realm, 0, tmp_path), make_node(realm, 1, tmp_path)
+    peer = (("peer", second.keys.device_id.hex()[:8]),)
+    async with running(first, second):
+        assert figures_of(first)["nuthatch_peer_connected", peer] == 0
+        second.runtime.dial(first.runtime.listen_address)
+        await until(lambda: first.in_sync_with_all() and second.in_sync_with_all())
+        samples = figures_of(first)
+        assert samples["nuthatch_peers", ()] == 1
+        assert samples["nuthatch_peer_connected", peer] == samples["nuthatch_peer_in_sync", peer] == 1
+        assert samples["nuthatch_peer_last_seen_timestamp_seconds", peer] > 1_700_000_000
+
+
+def figures_of(node: Node) -> Mapping[tuple[str, tuple[tuple[str, str], ...]], float]:
+    return parsed(exposition(MetricsReport(figures=list(peer_figures(node.runtime.peers())))))
