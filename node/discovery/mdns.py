@@ -37,6 +37,10 @@ _LOCAL = "local."
 # A responder that heard the question answers within 120 ms (RFC 6762, section 6); a lost packet is asked for again.
 _RESOLVE_MILLISECONDS = 3_000
 _START_SECONDS = 5.0
+# Several packets belong to one announcement; a flood of them is looked at this often and no more.
+_GATHER_SECONDS = 0.03
+# A device has a handful of addresses on an interface; of a flood the latest are taken.
+_HOSTS_MAX = 16
 # How many wanted names are looked up at once on one outlet; an honest realm has at most 3 for each of 64 devices.
 _LOOK_UPS_MAX = 256
 
@@ -95,6 +99,7 @@ class Outlet:
         self._browser: AsyncServiceBrowser | None = None
         self._browsed: frozenset[str] = frozenset()
         self._info_by_shown: dict[Shown, AsyncServiceInfo] = {}
+        self._gathering: set[Shown] = set()
         self._tasks: set[asyncio.Future[None]] = set()
         self._ears: _Ears | None = None
 
@@ -195,7 +200,15 @@ class Outlet:
         if gone:
             self._sighted(self.state.source, shown, ())
             return
-        info = AsyncServiceInfo(shown.type, alias)
+        if shown not in self._gathering:
+            self._gathering.add(shown)
+            asyncio.get_running_loop().call_later(_GATHER_SECONDS, self._resolve, shown)
+
+    def _resolve(self, shown: Shown) -> None:
+        self._gathering.discard(shown)
+        if self._zeroconf is None:
+            return
+        info = AsyncServiceInfo(shown.type, shown.instance)
         if info.load_from_cache(self._zeroconf.zeroconf):
             self._tell(shown, info)
         elif len(self._tasks) < _LOOK_UPS_MAX:
@@ -207,7 +220,7 @@ class Outlet:
 
     def _tell(self, shown: Shown, info: AsyncServiceInfo) -> None:
         if info.port:
-            hosts = dict.fromkeys(info.parsed_scoped_addresses())
+            hosts = dict.fromkeys(info.parsed_scoped_addresses()[:_HOSTS_MAX])
             self._sighted(self.state.source, shown, tuple(Address(host, info.port) for host in hosts))
 
     def _info(self, shown: Shown, wish: Wish) -> AsyncServiceInfo:

@@ -18,6 +18,7 @@ from node.entropy import SystemEntropy
 from node.transport.address import Address, parse_address
 from sync.discovery_names import PAIRING_SERVICE, SESSION_SERVICE, shown_names
 from sync.pairing_code import PairingCode
+from tests.support.forged_mdns import announcement, send
 from tests.support.nodes import Node, live_realm, make_node, now_milliseconds, running, until
 from tests.support.realm_factory import found_realm
 
@@ -152,8 +153,7 @@ def _machine_names() -> list[str]:
 async def test_a_thousand_forged_records_of_a_devices_name_cost_few_calls(tmp_path: Path) -> None:
     realm = live_realm(2)
     node = make_node(realm, 0, tmp_path)
-    today = now_milliseconds()
-    forged = [Shown(SESSION_SERVICE, name) for name in shown_names(realm.membership(1), today)]
+    names = shown_names(realm.membership(1), now_milliseconds())
     calls: list[asyncio.StreamWriter] = []
 
     async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -161,20 +161,57 @@ async def test_a_thousand_forged_records_of_a_devices_name_cost_few_calls(tmp_pa
         writer.close()
 
     async with discovering(node) as (network,):
+        await until(lambda: any(state.heard_own for state in network._outlets.states()))
         servers = [await asyncio.start_server(answer, "127.0.0.1", 0) for _ in range(20)]
         ports = [server.sockets[0].getsockname()[1] for server in servers]
         for number in range(1000):
-            addresses = (Address("127.0.0.1", ports[number % 20]),)
-            network._sighted(f"lo {number % 7}", forged[number % len(forged)], addresses)
-        await asyncio.sleep(1.0)
+            hosts = ["127.0.0.1", *(f"198.51.100.{host}" for host in range(number % 7))]
+            send(announcement(SESSION_SERVICE, names[number % 3], ports[number % 20], hosts, f"forged{number}"))
+            if number % 50 == 0:
+                await asyncio.sleep(0.02)  # the flood lasts as long as it takes to be heard
+        await until(lambda: len(calls) > 0)
         # The HTTP client tries once more where a server hangs up without a word.
-        assert 0 < len(calls) <= 2 * TRIALS_AT_ONCE_MAX
+        assert len(calls) <= 2 * TRIALS_AT_ONCE_MAX
         assert len(node.runtime.called()) <= SIGHTED_ADDRESSES_MAX
+        assert all(address.startswith("127.0.0.1:") for address in node.runtime.called())
         for server in servers:
             server.close()
             await server.wait_closed()
         for call in calls:
             call.transport.abort()
+
+
+async def test_names_that_nobody_expects_are_not_even_looked_up(tmp_path: Path) -> None:
+    realm = live_realm(2)
+    node = make_node(realm, 0, tmp_path)
+    async with discovering(node) as (network,):
+        await until(lambda: any(state.heard_own for state in network._outlets.states()))
+        for number in range(300):
+            send(announcement(SESSION_SERVICE, f"{number:016x}", 4711, ["127.0.0.1"], f"forged{number}"))
+            if number % 50 == 0:
+                await asyncio.sleep(0.02)
+        (outlet,) = network._outlets._outlet_by_key.values()
+        assert outlet._zeroconf is not None
+        cache = outlet._zeroconf.zeroconf.cache
+        await until(lambda: len(cache.entries_with_name(f"{SESSION_SERVICE}.local.")) >= 300)
+        assert outlet._gathering == set()
+        assert node.runtime.called() == []
+
+
+async def test_a_true_device_is_met_in_the_middle_of_a_flood_of_forged_records(tmp_path: Path) -> None:
+    realm = live_realm(2)
+    first, second = make_node(realm, 0, tmp_path), make_node(realm, 1, tmp_path)
+    names = shown_names(realm.membership(1), now_milliseconds())
+    async with discovering(first), asyncio.TaskGroup() as group:
+
+        async def flood() -> None:
+            for number in range(200):
+                send(announcement(SESSION_SERVICE, names[number % 3], 1 + number, ["127.0.0.1"], f"forged{number}"))
+                await asyncio.sleep(0.005)
+
+        group.create_task(flood())
+        async with discovering(second):
+            await until(lambda: first.in_sync_with_all() and second.in_sync_with_all())
 
 
 async def test_a_pairing_window_is_found_by_its_code_and_only_while_it_is_open(tmp_path: Path) -> None:
