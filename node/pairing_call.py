@@ -102,7 +102,10 @@ class PairingCall:
         if frame is None:
             raise TransportError("The other device hung up before the pairing was complete; nothing was changed.")
         self._frames += 1
-        return sponsor.receive(frame, now=self._now(), now_milliseconds=self._service.clock.now_milliseconds())
+        effects = sponsor.receive(frame, now=self._now(), now_milliseconds=self._service.clock.now_milliseconds())
+        if self._frames == _HANDSHAKE_FRAMES:
+            self._link.proven()
+        return effects
 
     def _answered(self, sponsor: PairingSponsor, *, accept: bool) -> list[PairingEffect]:
         if not accept:

@@ -59,7 +59,11 @@ async def run_node(
         async with (
             running(service, listen=listen or config.listen, peers=known, discovery=config.discovery) as runtime,
             serve_api(
-                service.home, LocalCaller(service), address=api or config.api, entropy=service.entropy
+                service.home,
+                LocalCaller(service),
+                address=api or config.api,
+                entropy=service.entropy,
+                clock=service.clock,
             ) as api_address,
         ):
             _LOG.info("the node runs", extra={"listen": runtime.listen_address, "api": api_address})

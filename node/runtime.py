@@ -31,7 +31,7 @@ from node.store.store_parts import ChangeNotice
 from node.transport.address import Address, parse_address
 from node.transport.dialer import connect
 from node.transport.link import Link, WebSocket
-from node.transport.listener import Admission, HandlePairing, Listener
+from node.transport.listener import HandlePairing, Listener
 from sync import effects
 from sync.discovery_names import greeting_secrets
 from sync.effects import PeerStatus
@@ -180,9 +180,9 @@ class Runtime:
         """Return how many connections there are, those of strangers included."""
         return len(self._links)
 
-    def silent_connection_count(self) -> int:
-        """Return how many connections have asked for nothing so far."""
-        return self._listener.silent_count()
+    def stranger_count(self) -> int:
+        """Return how many connections there are whose other end has proved nothing."""
+        return self._listener.stranger_count()
 
     def opened_link_to(self, device_id: DeviceId) -> bool | None:
         """Tell whether this device opened the link that is kept with another, None if there is none."""
@@ -197,13 +197,13 @@ class Runtime:
 
     # Connections
 
-    async def _accept(self, websocket: web.WebSocketResponse, address: str, place: Admission) -> None:
+    async def _accept(self, websocket: web.WebSocketResponse, address: str, proven: Callable[[], None]) -> None:
         secrets = self.replication.membership.discovery_secrets()
         if not secrets or self._stopping:
             await websocket.close()
             return
         link = self._link(websocket, address, secrets, initiator=False)
-        link.when_proven = place.release
+        link.when_proven = proven
         await self._keep(link)
 
     def _link(

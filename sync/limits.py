@@ -19,9 +19,14 @@ NOISE_REKEY_MESSAGES: Final = 2**16
 # The longest session under one handshake; a new one brings fresh ephemeral keys.
 SESSION_SECONDS_MAX: Final = 24 * 3600
 
-# A stranger may occupy a listener this long, this often at once, and no more.
+# A handshake takes milliseconds of work and a few journeys.
 HANDSHAKE_SECONDS: Final = 5
-HANDSHAKES_CONCURRENT_MAX: Final = 16
+# From its connection on a stranger has this long to prove that it belongs, statements of its own realm included.
+STRANGER_SECONDS: Final = 10
+# Connections whose other end has proved nothing, in all and of one address; each holds less than 200 KiB. Of more, the
+# oldest is cut off.
+STRANGERS_MAX: Final = 32
+STRANGERS_PER_ADDRESS_MAX: Final = 8
 # The current discovery secret and those of key epochs that some device has not confirmed yet. Each costs a stranger's
 # first message one more authenticated decryption, so the number is small.
 DISCOVERY_SECRETS_MAX: Final = 3

@@ -19,6 +19,7 @@ from node.api.endpoint import Endpoint, remove_endpoint, write_endpoint
 from node.api.event_stream import answer_with_events
 from node.api.exposition import CONTENT_TYPE, exposition
 from node.api.wire import encode_error
+from node.clock import Clock, SystemClock
 from node.entropy import Entropy
 from node.errors import ConfigError, HostError, RefusedError, TransportError, UsageError
 from node.home import Home
@@ -33,19 +34,33 @@ from node.requests import (
     Operation,
     StreamOperation,
 )
-from node.transport.address import Address, is_loopback, parse_address
+from node.transport.address import is_loopback, parse_address
+from node.transport.door import Door, Room
+from node.transport.listener import protocols_of
+from sync.limits import STRANGERS_MAX
 
 _LOG = logging.getLogger(__name__)
 
 # Four times the largest transaction: what a statement's parameters may need as base64 in JSON, with room.
 REQUEST_BYTES_MAX = 32 * 2**20
 _TOKEN_BYTES = 32
+# Everybody on this machine has one address.
+_ROOM = Room(per_address_max=STRANGERS_MAX)
 _STATUS_BY_EXIT_CODE: Mapping[int, int] = {1: 500, 2: 400, 3: 403, 4: 409, 5: 403}
 
 
 @asynccontextmanager
-async def serve_api(home: Home, caller: Caller, *, address: str, entropy: Entropy) -> AsyncIterator[str]:
+async def serve_api(
+    home: Home,
+    caller: Caller,
+    *,
+    address: str,
+    entropy: Entropy,
+    clock: Clock | None = None,
+) -> AsyncIterator[str]:
     """Serve the operations of `caller` while the block runs and yield the address that is listened on.
+
+    A connection without the token is a stranger's: one of few, for seconds (`Door`).
 
     Raises `ConfigError` for an address that is not loopback, `TransportError` if the port is in use.
     """
@@ -58,17 +73,17 @@ async def serve_api(home: Home, caller: Caller, *, address: str, entropy: Entrop
     application.router.add_route("*", "/{path:.*}", handler.answer)
     runner = web.AppRunner(application, handler_cancellation=True, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
+    handler.door = door = Door(protocols_of(runner), clock=clock or SystemClock(), room=_ROOM)
     try:
-        site = web.TCPSite(runner, wanted.host, wanted.port)
         try:
-            await site.start()
+            handler.address = str(await door.open(wanted))
         except OSError as error:
             raise TransportError(f"The local API cannot listen on {address}: {error.strerror}.") from error
-        handler.address = str(Address(*runner.addresses[0][:2]))
         write_endpoint(home, Endpoint(address=handler.address, token=token))
         yield handler.address
     finally:
         remove_endpoint(home)
+        door.close()
         await runner.cleanup()
 
 
@@ -77,6 +92,7 @@ class _Handler:
 
     def __init__(self, caller: Caller, token: str) -> None:
         self.address = ""
+        self.door: Door | None = None
         self._caller = caller
         self._authorization = f"Bearer {token}".encode()
 
@@ -84,6 +100,12 @@ class _Handler:
         """Answer one HTTP request; whatever goes wrong becomes an error reply and the node lives."""
         try:
             self._admit(request)
+        except RefusedError as error:
+            refusal = _error_reply(error)
+            refusal.force_close()
+            refusal.headers["Connection"] = "close"
+            return refusal
+        try:
             match request.method, request.path:
                 case "GET", "/v1/events":
                     return await answer_with_events(request, self._caller.stream(EVENTS, EventsRequest()))
@@ -115,6 +137,8 @@ class _Handler:
         given = request.headers.get("Authorization", "").encode("utf-8", errors="replace")
         if not hmac.compare_digest(given, self._authorization):
             raise RefusedError("The token is wrong; the running node keeps it in api.json in its home.")
+        if self.door is not None:
+            self.door.proven(request.transport)
 
     async def _call(self, operation: Operation[msgspec.Struct, msgspec.Struct], body: bytes) -> web.Response:
         response = await self._caller.call(operation, _decoded(body, operation.request))

@@ -3,9 +3,7 @@
 import asyncio
 import ipaddress
 import logging
-import socket
 from collections.abc import Awaitable, Callable
-from typing import Protocol
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -13,10 +11,10 @@ from aiohttp.http_exceptions import HttpProcessingError
 from node.clock import Clock
 from node.errors import TransportError
 from node.transport.address import Address
+from node.transport.door import Door
 from node.transport.link import CLOSE_SECONDS, WEBSOCKET_MESSAGE_BYTES_MAX
 from node.transport.liveness import HEARTBEAT_SECONDS
 from node.transport.pairing_link import PairingLink, WebSocketPairingLink
-from sync.limits import HANDSHAKE_SECONDS, HANDSHAKES_CONCURRENT_MAX
 
 logger = logging.getLogger(__name__)
 
@@ -24,26 +22,10 @@ SYNC_PATH = "/v1/sync"
 PAIRING_PATH = "/v1/pair"
 # What our own dialer says where an address is a name. No name server knows it: a browser's rebound name is never equal.
 PEER_HOST = "nuthatch.invalid"
-_SWEEP_SECONDS = 1.0
 
 
-class Admission(Protocol):
-    """A place among those that may try to prove themselves."""
-
-    def release(self) -> None:
-        """The peer is proven, or gone: the place is free."""
-
-
-class _Place:
-    def __init__(self, places: set["_Place"]) -> None:
-        self._places = places
-        places.add(self)
-
-    def release(self) -> None:
-        self._places.discard(self)
-
-
-HandleSync = Callable[[web.WebSocketResponse, str, Admission], Awaitable[None]]
+# The last argument is to be called once the peer has proved that it belongs.
+HandleSync = Callable[[web.WebSocketResponse, str, Callable[[], None]], Awaitable[None]]
 HandlePairing = Callable[[PairingLink], Awaitable[None]]
 
 
@@ -51,26 +33,23 @@ class Listener:
     """The node's open port.
 
     1. A request with an Origin header, or a Host that is neither an IP address nor ours, comes from a browser: refused.
-    2. At most HANDSHAKES_CONCURRENT_MAX strangers at once; each has HANDSHAKE_SECONDS.
-    3. A connection that asks for nothing in that time is cut.
+    2. Who has not proved to belong, or to know the code of a pairing, is one of few, and is cut off after seconds.
+    3. What is no WebSocket ends with its answer: a refused connection is not kept for another try.
     """
 
     def __init__(self, *, handle_sync: HandleSync, handle_pairing: HandlePairing | None, clock: Clock) -> None:
         self._handle_sync = handle_sync
         self._handle_pairing = handle_pairing
         self._clock = clock
-        self._strangers: set[_Place] = set()
-        self._asked: set[asyncio.BaseTransport] = set()
-        self._silent_since_seconds: dict[asyncio.BaseTransport, float] = {}
-        self._server: web.Server | None = None
         self._runner: web.AppRunner | None = None
-        self._sweeper: asyncio.Task[None] | None = None
+        self._door: Door | None = None
 
     async def start(self, address: Address) -> Address:
         """Listen and return the address really bound. Raises TransportError if the port cannot be had."""
         application = web.Application(client_max_size=0)
         application.router.add_get(SYNC_PATH, self._accept_sync)
         application.router.add_get(PAIRING_PATH, self._accept_pairing)
+        application.on_response_prepare.append(_say_little)
         runner = web.AppRunner(
             application,
             access_log=None,
@@ -79,92 +58,77 @@ class Listener:
             shutdown_timeout=CLOSE_SECONDS,
         )
         await runner.setup()
+        door = Door(protocols_of(runner), clock=self._clock)
         try:
-            await _site(runner, address).start()
+            bound = await door.open(address)
         except OSError as error:
             await runner.cleanup()
             raise TransportError(
                 f"Cannot listen on {address}: {error.strerror or error}. Choose another address with --listen."
             ) from error
-        self._runner, self._server = runner, runner.server
-        self._sweeper = asyncio.create_task(self._sweep())
-        host, port = runner.addresses[0][:2]
-        return Address(str(host), int(port))
+        self._runner, self._door = runner, door
+        return bound
 
     async def stop(self) -> None:
         """Stop accepting and close the port."""
-        if self._sweeper is not None:
-            self._sweeper.cancel()
+        if self._door is not None:
+            self._door.close()
         if self._runner is not None:
             await self._runner.cleanup()
 
-    def silent_count(self) -> int:
-        """Return how many connections were found that have asked for nothing."""
-        return len(self._silent_since_seconds)
+    def stranger_count(self) -> int:
+        """Return how many connections there are whose other end has proved nothing."""
+        return self._door.stranger_count() if self._door is not None else 0
 
     async def _accept_sync(self, request: web.Request) -> web.StreamResponse:
-        place = self._admit(request)
-        try:
-            # A link asks for signs of life itself, and so notices a connection that hangs before the kernel does.
-            websocket = _websocket(autoping=False, heartbeat=None)
-            await _upgrade(websocket, request)
-            await self._handle_sync(websocket, request.remote or "", place)
-            return websocket
-        finally:
-            place.release()
+        self._admit(request)
+        # A link asks for signs of life itself, and so notices a connection that hangs before the kernel does.
+        websocket = _websocket(autoping=False, heartbeat=None)
+        await _upgrade(websocket, request)
+        await self._handle_sync(websocket, request.remote or "", self._proof_of(request))
+        return websocket
 
     async def _accept_pairing(self, request: web.Request) -> web.StreamResponse:
         if self._handle_pairing is None:
             raise web.HTTPNotFound
-        place = self._admit(request)
-        try:
-            websocket = _websocket()
-            await _upgrade(websocket, request)
-            await self._handle_pairing(WebSocketPairingLink(websocket, request.remote or ""))
-            await websocket.close()
-            return websocket
-        finally:
-            place.release()
+        self._admit(request)
+        websocket = _websocket()
+        await _upgrade(websocket, request)
+        await self._handle_pairing(
+            WebSocketPairingLink(websocket, request.remote or "", when_proven=self._proof_of(request))
+        )
+        await websocket.close()
+        return websocket
 
-    def _admit(self, request: web.Request) -> _Place:
-        """Return a stranger's place, or refuse the request before anything is spent on it."""
-        if request.transport is not None:
-            self._asked.add(request.transport)
+    def _admit(self, request: web.Request) -> None:
         if "Origin" in request.headers or not is_peer_host(request.headers.get("Host", "")):
             logger.warning("request refused", extra={"address": request.remote, "reason": "foreign origin or host"})
             raise web.HTTPForbidden
-        if len(self._strangers) >= HANDSHAKES_CONCURRENT_MAX:
-            logger.warning("request refused", extra={"address": request.remote, "reason": "too many handshakes"})
-            raise web.HTTPServiceUnavailable
-        return _Place(self._strangers)
 
-    async def _sweep(self) -> None:
-        """Cut connections that were opened and then asked for nothing: aiohttp would wait for them for ever."""
-        while True:
-            await asyncio.sleep(_SWEEP_SECONDS)
-            now_seconds = self._clock.monotonic_seconds()
-            transports = {
-                connection.transport
-                for connection in (self._server.connections if self._server is not None else [])
-                if connection.transport is not None
-            }
-            self._asked &= transports
-            silent = transports - self._asked
-            self._silent_since_seconds = {
-                transport: self._silent_since_seconds.get(transport, now_seconds) for transport in silent
-            }
-            for transport, since_seconds in self._silent_since_seconds.items():
-                if now_seconds - since_seconds > HANDSHAKE_SECONDS and isinstance(transport, asyncio.Transport):
-                    transport.abort()
+    def _proof_of(self, request: web.Request) -> Callable[[], None]:
+        transport = request.transport
+
+        def proven() -> None:
+            if self._door is not None:
+                self._door.proven(transport)
+
+        return proven
 
 
-def _site(runner: web.AppRunner, address: Address) -> web.BaseSite:
-    """Return what listens; `::` means every address of either kind, as far as this machine has them. Raises OSError."""
-    if address.host != "::":
-        return web.TCPSite(runner, address.host, address.port)
-    if not socket.has_dualstack_ipv6():
-        return web.TCPSite(runner, "0.0.0.0", address.port)  # noqa: S104  what the caller asked for
-    return web.SockSite(runner, socket.create_server(("::", address.port), family=socket.AF_INET6, dualstack_ipv6=True))
+def protocols_of(runner: web.AppRunner) -> Callable[[], asyncio.Protocol]:
+    """Return what makes aiohttp's protocol for one connection; the runner is set up."""
+    server = runner.server
+    if server is None:
+        raise TransportError("The server was not set up.")
+    return server
+
+
+async def _say_little(_request: web.Request, response: web.StreamResponse) -> None:
+    # Which versions run here is no stranger's business.
+    response.headers.pop("Server", None)
+    if not isinstance(response, web.WebSocketResponse):
+        response.force_close()
+        response.headers["Connection"] = "close"
 
 
 def _http_logger() -> logging.Logger:

@@ -1,5 +1,6 @@
 """A connection that serves pairing alone: whole frames, one after the other, on a path of its own."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from aiohttp import ClientWebSocketResponse, WSMsgType, web
@@ -16,6 +17,9 @@ class PairingLink(Protocol):
     async def send(self, frame: bytes) -> None:
         """Send one frame; a closed connection swallows it, the next receive tells."""
 
+    def proven(self) -> None:
+        """Take note that the other end has proved that it knows the code: it may take its time from now on."""
+
     async def close(self) -> None:
         """Close the connection."""
 
@@ -23,9 +27,16 @@ class PairingLink(Protocol):
 class WebSocketPairingLink:
     """A pairing connection over a WebSocket."""
 
-    def __init__(self, websocket: ClientWebSocketResponse | web.WebSocketResponse, peer_address: str) -> None:
+    def __init__(
+        self,
+        websocket: ClientWebSocketResponse | web.WebSocketResponse,
+        peer_address: str,
+        *,
+        when_proven: Callable[[], None] = lambda: None,
+    ) -> None:
         self._websocket = websocket
         self.peer_address = peer_address
+        self._when_proven = when_proven
 
     async def receive(self) -> bytes | None:
         """Return the next binary frame; anything else ends the connection."""
@@ -43,6 +54,10 @@ class WebSocketPairingLink:
                 await self._websocket.send_bytes(frame)
             except ConnectionError:
                 await self._websocket.close()
+
+    def proven(self) -> None:
+        """Tell whoever counts strangers."""
+        self._when_proven()
 
     async def close(self) -> None:
         """Close the connection."""

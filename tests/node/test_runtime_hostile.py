@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import aiohttp
@@ -14,7 +15,7 @@ from node.transport.address import Address, parse_address
 from node.transport.dialer import connect
 from node.transport.listener import PAIRING_PATH, SYNC_PATH, is_peer_host
 from sync.channel import Channel
-from sync.limits import FRAME_BYTES_MAX, HANDSHAKE_SECONDS, HANDSHAKES_CONCURRENT_MAX
+from sync.limits import FRAME_BYTES_MAX, HANDSHAKE_SECONDS, STRANGER_SECONDS, STRANGERS_PER_ADDRESS_MAX
 from sync.messages import Bundle, Hello, State
 from sync.session_handshake import SessionHandshake, SessionSecrets
 from tests.support.nodes import (
@@ -99,35 +100,79 @@ async def test_bytes_that_are_not_http_do_no_harm(node_and_realm: tuple[Node, Fo
     await assert_alive(node, realm, tmp_path)
 
 
-async def test_no_more_than_sixteen_strangers_are_heard_at_once(node_and_realm: tuple[Node, FoundedRealm]) -> None:
-    node, _ = node_and_realm
-    async with aiohttp.ClientSession() as client:
-        strangers = [await client.ws_connect(url(node)) for _ in range(HANDSHAKES_CONCURRENT_MAX)]
-        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-            await client.ws_connect(url(node))
-        assert refused.value.status == 503
-        await strangers[0].close()
-        await until(lambda: node.runtime.link_count() == HANDSHAKES_CONCURRENT_MAX - 1)
-        strangers[0] = await client.ws_connect(url(node))
-        assert not strangers[0].closed
-        for stranger in strangers:
-            await stranger.close()
+async def test_a_refused_connection_ends_with_its_answer(node_and_realm: tuple[Node, FoundedRealm]) -> None:
+    address = parse_address(node_and_realm[0].runtime.listen_address)
+    for request in (
+        b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+        b"GET /v1/sync HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+    ):
+        reader, writer = await asyncio.open_connection(address.host, address.port)
+        writer.write(request)
+        answer = await asyncio.wait_for(reader.read(), PATIENCE_SECONDS)
+        assert b"Connection: close" in answer
+        assert b"Server" not in answer
+        writer.close()
 
 
-async def test_a_stranger_that_says_nothing_is_cut_off(tmp_path: Path) -> None:
+async def test_a_stranger_that_asks_slowly_or_for_nothing_is_cut_off(tmp_path: Path) -> None:
     clock = SteppedClock()
     node = make_node(live_realm(2), 0, tmp_path, clock=clock)
     async with running(node):
         address = parse_address(node.runtime.listen_address)
-        reader, writer = await asyncio.open_connection(address.host, address.port)
-        async with connect(address) as websocket:
-            await until(lambda: node.runtime.link_count() == 1)
-            # The silent connection has to be noticed once before it can grow old.
-            await until(lambda: node.runtime.silent_connection_count() == 1)
-            clock.ahead_seconds = HANDSHAKE_SECONDS + 1
-            assert (await websocket.receive()).type is aiohttp.WSMsgType.CLOSE
-        assert await asyncio.wait_for(reader.read(), PATIENCE_SECONDS) == b""
-        writer.close()
+        streams = []
+        for begun in (b"", b"GET /v1/sync HTTP/1.1\r\nHost: 127", b"GET / HTTP/1.1\r\nHost: [::1]\r\nA: 1\r\n"):
+            reader, writer = await asyncio.open_connection(address.host, address.port)
+            writer.write(begun)
+            streams.append((reader, writer))
+        await until(lambda: node.runtime.stranger_count() == 3)
+        clock.ahead_seconds = STRANGER_SECONDS + 1
+        for reader, writer in streams:
+            with suppress(ConnectionResetError):
+                assert await asyncio.wait_for(reader.read(), PATIENCE_SECONDS) == b""
+            writer.close()
+        await until(lambda: node.runtime.stranger_count() == 0)
+
+
+async def test_a_stranger_that_does_not_shake_hands_is_closed(tmp_path: Path) -> None:
+    clock = SteppedClock()
+    node = make_node(live_realm(2), 0, tmp_path, clock=clock)
+    async with running(node), connect(parse_address(node.runtime.listen_address)) as websocket:
+        await until(lambda: node.runtime.link_count() == 1)
+        clock.ahead_seconds = HANDSHAKE_SECONDS + 1
+        assert (await websocket.receive()).type is aiohttp.WSMsgType.CLOSE
+
+
+async def test_a_member_gets_through_while_strangers_crowd_the_port(
+    node_and_realm: tuple[Node, FoundedRealm], tmp_path: Path
+) -> None:
+    node, realm = node_and_realm
+    address = parse_address(node.runtime.listen_address)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as client:
+        crowd = [await client.ws_connect(url(node)) for _ in range(2 * STRANGERS_PER_ADDRESS_MAX)]
+        silent = [
+            await asyncio.open_connection(address.host, address.port) for _ in range(STRANGERS_PER_ADDRESS_MAX - 1)
+        ]
+        await until(lambda: node.runtime.link_count() <= 1)
+        await assert_alive(node, realm, tmp_path)
+        assert node.runtime.stranger_count() <= STRANGERS_PER_ADDRESS_MAX
+        for stranger in crowd:
+            await stranger.close()
+        for _, writer in silent:
+            writer.close()
+
+
+async def test_a_member_that_is_connected_takes_no_strangers_place(
+    node_and_realm: tuple[Node, FoundedRealm], tmp_path: Path
+) -> None:
+    node, realm = node_and_realm
+    friend = make_node(realm, 1, tmp_path, peers=[node.runtime.listen_address])
+    async with running(friend), aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as client:
+        await until(lambda: friend.in_sync_with(node))
+        assert node.runtime.stranger_count() == 0
+        for _ in range(3 * STRANGERS_PER_ADDRESS_MAX):
+            await client.ws_connect(url(node))
+        assert friend.in_sync_with(node)
+        assert node.runtime.stranger_count() <= STRANGERS_PER_ADDRESS_MAX
 
 
 async def hostile_member(realm: FoundedRealm, websocket: aiohttp.ClientWebSocketResponse) -> Channel:

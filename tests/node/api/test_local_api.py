@@ -50,6 +50,7 @@ from node.requests import (
     SqlResult,
     StreamOperation,
 )
+from sync.limits import STRANGERS_MAX
 
 ERROR_KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, HostError)]
 
@@ -285,3 +286,27 @@ async def test_the_api_listens_on_loopback_only(home: Home, script: Script, text
     with pytest.raises(ConfigError):
         async with serve_api(home, script, address=text, entropy=SystemEntropy()):
             pass
+
+
+async def test_strangers_on_this_machine_cannot_crowd_the_api(home: Home, address: str, script: Script) -> None:
+    host, port = address.rsplit(":", 1)
+    crowd = [await asyncio.open_connection(host, int(port)) for _ in range(STRANGERS_MAX + 1)]
+    async with connect(home) as client:
+        await client.call(REMEMBER, RememberRequest(text="t"))
+    ended = [asyncio.create_task(reader.read()) for reader, _ in crowd]
+    done, waiting = await asyncio.wait(ended, timeout=5, return_when=asyncio.FIRST_COMPLETED)
+    assert done
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*ended, return_exceptions=True)
+    for _, writer in crowd:
+        writer.close()
+
+
+async def test_a_connection_without_the_token_ends_with_its_answer(home: Home, address: str, script: Script) -> None:
+    host, port = address.rsplit(":", 1)
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"POST /v1/remember HTTP/1.1\r\nHost: %b\r\nContent-Length: 1000000000\r\n\r\n" % address.encode())
+    assert b"Connection: close" in await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+    writer.close()
+    assert script.asked == []
