@@ -96,6 +96,22 @@ def _index_again(device: Device, report: ScrubReport) -> None:
         pass
 
 
+def words_adrift(world: World) -> bool:
+    """Tell whether a device holds a batch without words of a row that stands.
+
+    They were taken out for a delete, and the delete was lost with a store that was set back before it went out.
+    """
+    for device in world.devices if world.plan.restore else ():
+        rows = device.model.rows()
+        for version, key in device.model.lacking:
+            written = world.chronicle.written_by_name[TABLES[key[0]].stream, version.origin, version.seq]
+            generation = max(change.generation for change in written.changes if change.key == key)
+            if key not in rows or rows[key].generation <= generation:
+                world.trace.reached("words taken out for a delete that was lost")
+                return True
+    return False
+
+
 def level(world: World, device: Device, other: Device) -> None:
     """Compare two devices that hold the same batches in all streams of which they show different rows."""
     for stream in Stream:

@@ -14,7 +14,7 @@ from simulations.world.device import ALL_BYTES, Device
 from simulations.world.fence import fenced
 from simulations.world.forks import come_to_rest, meet
 from simulations.world.local import forbidden, transact
-from simulations.world.mending import level, mend
+from simulations.world.mending import level, mend, words_adrift
 from simulations.world.plan import TABLES, Plan, as_drawn, draw_plan
 from simulations.world.restore import back_up, restore
 from simulations.world.world import World
@@ -212,7 +212,7 @@ def _mend_at_rest(world: World) -> None:
     """Mend what is damaged still, then damage whatever there is on one device and on another, and mend it."""
     for device in world.devices:
         mend(world, device, at_rest=True)
-    for _ in range(2) if world.pages_adrift else ():
+    for _ in range(2) if world.pages_adrift or words_adrift(world) else ():
         for device in world.devices[1:]:
             level(world, device, world.devices[0])
     for device in world.random.sample(world.devices, 2) if world.plan.damage else ():
