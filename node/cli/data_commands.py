@@ -26,6 +26,7 @@ class ImportFormat(StrEnum):
     MARKDOWN = "markdown"
     MCP_MEMORY = "mcp-memory"
     MEM0 = "mem0"
+    PAM = "pam"
 
 
 class ExportFormat(StrEnum):

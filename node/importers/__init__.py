@@ -10,6 +10,7 @@ from node.importers.markdown import MarkdownImporter
 from node.importers.mcp_memory import McpMemoryImporter
 from node.importers.mem0 import Mem0Importer
 from node.importers.plan import Importer, RecordImporter
+from node.importers.portable_memory import PortableMemoryImporter
 from node.importers.table_rows import TableImporter
 from node.store.schema import Component
 
@@ -28,6 +29,7 @@ def record_importer_by_format() -> Mapping[str, RecordImporter]:
         "markdown": MarkdownImporter(),
         "mcp-memory": McpMemoryImporter(),
         "mem0": Mem0Importer(),
+        "pam": PortableMemoryImporter(),
     }
 
 

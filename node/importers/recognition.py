@@ -30,6 +30,7 @@ _FORMAT_BY_FIELDS: tuple[tuple[frozenset[str], str], ...] = (
     (frozenset({"speaker_a", "speaker_b"}), "locomo"),
     (frozenset({"conversation", "qa"}), "locomo"),
     (frozenset({"sample_id", "conversation"}), "locomo"),
+    (frozenset({"schema", "owner", "memories"}), "pam"),
     (frozenset({"memory"}), "mem0"),
     (frozenset({"results"}), "mem0"),
     (frozenset({"memories"}), "mem0"),

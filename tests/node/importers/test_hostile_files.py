@@ -24,6 +24,7 @@ JSON_FIXTURES = {
     "chatgpt": FIXTURES / "chatgpt_2025.json",
     "claude": FIXTURES / "claude" / "conversations.json",
     "mem0": FIXTURES / "mem0_get_all.json",
+    "pam": FIXTURES / "memory-store.json",
     "mcp-memory": FIXTURES / "memory.jsonl",
 }
 ALL_FIXTURES = JSON_FIXTURES | {
