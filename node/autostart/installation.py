@@ -96,19 +96,21 @@ def install(
 
 
 def uninstall(home: Home, supervisor: Supervisor) -> Uninstalled:
-    """Stop the node and start it no more; an unlock key of the service's own opens nothing afterwards.
+    """Stop the node and start it no more.
 
-    Raises `SupervisorError` if the node cannot be stopped (nothing is taken away then), `StorageError`.
+    Raises `SupervisorError` if the supervisor cannot be told, `StorageError`. Also then an unlock key of the service's
+    own opens nothing any more: whoever fears that it was taken must not depend on a supervisor.
     """
     label = label_of(home)
     file = supervisor.file_of(label)
     there = file.exists()
+    key_removed = _forget_unlock_key(home)
     if there:
         supervisor.require_reachable()
         supervisor.stop(label)
         _remove(file)
         supervisor.removed(label)
-    return Uninstalled(there=there, key_removed=_forget_unlock_key(home))
+    return Uninstalled(there=there, key_removed=key_removed)
 
 
 def state_of(home: Home, supervisor: Supervisor) -> State | None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from node.cli.application import run_command_line
+from node.errors import WrongPassphraseError
 from node.keys.key_file import unlock_key_file
 from tests.support import stand_in_systemd
 from tests.support.canaries import files_under, sightings
@@ -168,6 +169,17 @@ def test_a_node_that_does_not_start_leaves_no_service_behind(
     assert list((tmp_path / "config" / "systemd" / "user").iterdir()) == []
     assert not list((tmp_path / "config" / "nuthatch").iterdir())
     assert b'"service_slot":null' in (home / "device.key").read_bytes().replace(b" ", b"")
+
+
+def test_the_key_is_worthless_even_if_the_supervisor_cannot_be_told(home: Path, tools: Path, given: str) -> None:
+    unlock_key = read_private(str(install(home, given)["unlock_file"]))
+    (tools / "no session").touch()
+    told = performed(home, "service", "uninstall")
+    assert (told.exit_code, "there is no login session" in told.error) == (1, True)
+    with pytest.raises(WrongPassphraseError, match="taken back"):
+        unlock_key_file(home / "device.key", passphrase=unlock_key)
+    (tools / "no session").unlink()
+    assert answer(home, "service", "uninstall")["uninstalled"] is True
 
 
 def test_without_a_session_the_unit_can_still_be_shown(
