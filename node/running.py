@@ -129,7 +129,8 @@ async def _discovering(service: Service, runtime: Runtime) -> "LocalNetwork":
         older_discovery_secrets=service.keys.older_discovery_secrets,
         listening=parse_address(runtime.listen_address),
         calling=runtime.calling,
-        moved=runtime.network_changed,
+        moved=runtime.doubts.network_changed,
+        announced=runtime.doubts.announced,
         clock=service.clock,
         entropy=service.entropy,
     )

@@ -10,7 +10,7 @@ Rules
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 
 from aiohttp import web
 
@@ -19,6 +19,7 @@ from node.clock import Clock
 from node.discovery.call_plan import Outcome
 from node.discovery.calling import Called, Calling
 from node.discovery.report import OFF, DiscoveryReport
+from node.doubts import Doubts
 from node.entropy import Entropy
 from node.errors import TransportError
 from node.named_timers import NamedTimers, guarded
@@ -58,11 +59,6 @@ RACE_SECONDS = 10.0
 VERIFIED_PER_TICK = 200
 # A connection that lasted this long was worth having; the next pause before dialling starts small again.
 STEADY_SECONDS = 5.0
-# A peer on a local network answers a ping within milliseconds. Whoever says other things first may have said them long
-# ago, or is sending much; it has more time.
-PROBE_SECONDS = 0.3
-ANSWER_BEHIND_SECONDS = 2.0
-LEFT_NETWORK = "this device left the network of the connection"
 STARTED_OVER = "changes were written again under another name; comparing anew"
 REPLACED = "another connection to this device is kept"
 
@@ -107,6 +103,7 @@ class Runtime:
         self._peers = PeerTable(clock=clock, membership=lambda: self.replication.membership, publish=on_event)
         self._failures_by_address: dict[Address, int] = {}
         self._timers = NamedTimers()
+        self.doubts = Doubts(self.calling, self._timers, lambda: list(self._links), self._link_by_device)
         self._rest = Rest(store, clock.monotonic_seconds)
         self._ticker: asyncio.Task[None] | None = None
         self._unsubscribe: Callable[[], None] | None = None
@@ -324,22 +321,6 @@ class Runtime:
         del self._link_by_device[device_id]
         self.calling.disconnected(device_id, steady=link.age_seconds() >= STEADY_SECONDS)
         self._peers.disconnected(device_id, link.closed_because or "")
-
-    def network_changed(self, hosts: Collection[str]) -> None:
-        """This device has only these IP addresses now, or woke up: give up what hangs, call whoever can be reached."""
-        for link in list(self._links):
-            if link.local_host is not None and link.local_host not in hosts:
-                link.close(LEFT_NETWORK)
-            else:
-                link.probe()
-        self.calling.network_changed()
-        self._timers.once("silent", PROBE_SECONDS, lambda: self._doubt(Link.is_silent))
-        self._timers.once("unanswered", ANSWER_BEHIND_SECONDS, lambda: self._doubt(Link.is_unanswered))
-
-    def _doubt(self, hangs: Callable[[Link], bool]) -> None:
-        for device_id, link in self._link_by_device.items():
-            if hangs(link):
-                self.calling.doubt(device_id)
 
     def _start_over(self) -> None:
         """Let every link compare anew: what ends tell each other in a session only ever grows."""

@@ -44,15 +44,19 @@ class LocalNetwork:
         listening: Address,
         calling: Calling,
         moved: Callable[[frozenset[str]], None],
+        announced: Callable[[DeviceId], None],
         clock: Clock,
         entropy: Entropy,
     ) -> None:
-        """`moved` is told this device's IP addresses whenever its network changed or it woke up."""
+        """`moved` is told this device's IP addresses whenever its network changed or it woke up, `announced` who was
+        heard.
+        """
         self._membership = membership
         self._older_discovery_secrets = older_discovery_secrets
         self._listening = listening
         self._calling = calling
         self._moved = moved
+        self._announced = announced
         self._clock = clock
         self._entropy = entropy
         self._rendezvous: str | None = None
@@ -179,5 +183,6 @@ class LocalNetwork:
         )
         if on_link:
             self._calling.sighted(device_id, source, on_link)
+            self._announced(device_id)
         elif not addresses:
             self._calling.withdrawn(device_id, source)

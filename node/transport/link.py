@@ -123,9 +123,9 @@ class Link:
 
     @property
     def local_host(self) -> str | None:
-        """The IP address of this device that the connection uses, None once it is over."""
+        """The IP address of this device that the connection uses, without scope; None once it is over."""
         name = self._websocket.get_extra_info("sockname")
-        return plain_host(str(name[0])) if name else None
+        return plain_host(str(name[0])).partition("%")[0] if name else None
 
     async def run(self) -> None:
         """Speak with the peer until either end closes; never raises for anything that the peer or the store did."""
@@ -183,6 +183,10 @@ class Link:
         """Ask the other end for a sign of life, unless it owes one."""
         if not self._liveness.is_unanswered():
             self._enqueue(_Ping(self._liveness.ask(self._clock.monotonic_seconds())))
+
+    def quiet_seconds(self) -> float:
+        """Return for how long nothing came."""
+        return self._liveness.quiet_seconds(self._clock.monotonic_seconds())
 
     def is_silent(self) -> bool:
         """Tell whether nothing came since the other end was asked for a sign of life."""

@@ -23,6 +23,10 @@ class Liveness:
         """Something came."""
         self._heard_at = now
 
+    def quiet_seconds(self, now: float) -> float:
+        """Return for how long nothing came."""
+        return now - self._heard_at
+
     def answered(self, token: bytes) -> None:
         """A pong came; one that answers an earlier ping, or none, proves nothing."""
         if token == self._asked.to_bytes(_TOKEN_BYTES, "big"):

@@ -132,3 +132,21 @@ async def test_two_devices_find_each_other_pair_are_parted_edited_apart_and_find
             reports = [await command(device, "status") for device in (laptop, desktop)]
             assert reports[0]["streams"] == reports[1]["streams"]
             assert [report["discovery_note"] for report in reports] == ["", ""]
+
+
+async def test_an_end_that_cannot_see_that_the_other_one_left_goes_on_with_it_when_it_returns(tmp_path: Path) -> None:
+    with two_rooms(over_switch=True) as rooms:
+        for number, room in enumerate(rooms, start=1):
+            room.plug()
+            room.without_ipv6()
+            room.readdress(f"10.77.0.{number}/24")
+        async with paired(rooms, tmp_path) as (laptop, desktop):
+            rooms[0].unplug()
+            await wait_until(lambda: not is_connected(laptop), seconds=10)
+            assert is_connected(desktop), "nothing tells it that the laptop left"
+            await command(desktop, "remember", "written into a connection that hangs")
+            rooms[0].plug()
+            seconds = await wait_until(lambda: is_in_sync(laptop))
+            print(f"over a switch: went on in {seconds:.2f} s")
+            await wait_until(lambda: is_in_sync(desktop))
+            assert await texts(laptop) == {"written into a connection that hangs"}

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from node.runtime import LEFT_NETWORK, PROBE_SECONDS
+from node.doubts import LEFT_NETWORK, PROBE_SECONDS, QUIET_SECONDS
 from node.transport.link import SILENT
 from node.transport.liveness import ANSWER_SECONDS, HEARTBEAT_SECONDS
 from tests.support.hanging_cable import hanging_cable
@@ -65,7 +65,7 @@ async def test_when_the_network_returns_a_connection_that_hangs_is_replaced_with
         cable.hang()
         caller.remember("written into a connection that hangs")
         began = asyncio.get_running_loop().time()
-        caller.runtime.network_changed(HERE)
+        caller.runtime.doubts.network_changed(HERE)
         await until(lambda: called.texts() == {"written into a connection that hangs"})
         assert asyncio.get_running_loop().time() - began < PROBE_SECONDS + 1.0
         await until(lambda: caller.in_sync_with_all() and called.in_sync_with_all())
@@ -78,11 +78,29 @@ async def test_a_change_of_the_network_does_not_cost_a_connection_that_answers(t
         second.runtime.dial(cable.address)
         await until(second.in_sync_with_all)
         kept = second.runtime._link_by_device[first.keys.device_id]
-        second.runtime.network_changed(HERE)
+        second.runtime.doubts.network_changed(HERE)
         await until(lambda: not kept.is_silent())
         await asyncio.sleep(PROBE_SECONDS * 1.5)
         assert second.runtime._link_by_device[first.keys.device_id] is kept
         assert cable.connections == 1
+
+
+async def test_a_device_that_announces_itself_although_it_is_connected_is_asked_whether_it_still_is(
+    tmp_path: Path,
+) -> None:
+    realm, clock = live_realm(2), SteppedClock()
+    first, second = make_node(realm, 0, tmp_path), make_node(realm, 1, tmp_path, clock=clock)
+    async with running(first, second), hanging_cable(first.runtime.listen_address) as cable:
+        second.runtime.dial(cable.address)
+        await until(second.in_sync_with_all)
+        second.runtime.doubts.announced(first.keys.device_id)
+        kept = second.runtime._link_by_device[first.keys.device_id]
+        assert not kept.is_unanswered(), "a device that speaks is not asked"
+        cable.hang()
+        clock.ahead_seconds += QUIET_SECONDS + 1
+        second.runtime.doubts.announced(first.keys.device_id)
+        await until(lambda: second.runtime._link_by_device.get(first.keys.device_id) not in (None, kept))
+        await until(lambda: first.in_sync_with_all() and second.in_sync_with_all())
 
 
 async def test_a_connection_of_an_address_that_this_device_no_longer_has_is_over_at_once(tmp_path: Path) -> None:
@@ -92,7 +110,7 @@ async def test_a_connection_of_an_address_that_this_device_no_longer_has_is_over
         second.runtime.dial(cable.address)
         await until(second.in_sync_with_all)
         cable.silence(on=True)
-        second.runtime.network_changed(frozenset({"192.0.2.7"}))
+        second.runtime.doubts.network_changed(frozenset({"192.0.2.7"}))
         assert not second.runtime.peers()[0].connected
         assert LEFT_NETWORK in second.why(first)
 
@@ -113,7 +131,7 @@ async def test_the_last_write_before_silence_arrives_however_the_connection_brok
                 await step
             written.add(f"note {number}")
             # Nobody writes any more: what was lost on the way is not pushed along by what comes later.
-            second.runtime.network_changed(HERE)
+            second.runtime.doubts.network_changed(HERE)
             await until(lambda: first.texts() == second.texts() == written)
         await until(lambda: first.in_sync_with_all() and second.in_sync_with_all())
 
@@ -151,6 +169,6 @@ async def test_two_nodes_that_call_each_other_again_and_again_always_end_with_on
             for node in nodes:
                 for link in list(node.runtime._links):
                     link.close("the test pulled the cable")
-                node.runtime.network_changed(HERE)
+                node.runtime.doubts.network_changed(HERE)
                 for _ in range(chance.choice([0, 1, 5, 20])):
                     await asyncio.sleep(0)

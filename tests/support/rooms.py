@@ -1,4 +1,4 @@
-"""Two network namespaces of this machine with a cable between them: two rooms, each with a device of its own."""
+"""Network namespaces of this machine: two rooms with a device each, joined by a cable or over a switch."""
 
 import os
 import shutil
@@ -62,23 +62,41 @@ class Room:
 
 
 @contextmanager
-def two_rooms() -> Iterator[tuple[Room, Room]]:
-    """Make two rooms with a cable between them, without addresses; skip the test where that is not permitted."""
+def two_rooms(*, over_switch: bool = False) -> Iterator[tuple[Room, Room]]:
+    """Make two rooms that are joined, without addresses; skip the test where that is not permitted.
+
+    A cable that is pulled from one end is noticed at the other one; over a switch it is not.
+    """
     if shutil.which("ip") is None or os.geteuid() != 0:
         pytest.skip("making network namespaces takes root and iproute2")
-    rooms = tuple(Room(f"nh-{os.getpid()}-{letter}") for letter in "ab")
-    made = []
+    first, second, switch = (Room(f"nh-{os.getpid()}-{name}") for name in ("a", "b", "switch"))
+    made: list[Room] = []
     try:
-        for room in rooms:
-            try:
-                _ip("netns", "add", room.name)
-            except subprocess.CalledProcessError as error:
-                pytest.skip(f"network namespaces are not permitted here: {error.stderr.decode().strip()}")
+        for room in (first, second, *([switch] if over_switch else [])):
+            _permitted("netns", "add", room.name)
             made.append(room)
             room.ip("link", "set", "lo", "up")
-        first, second = rooms
-        _ip("link", "add", CABLE, "netns", first.name, "type", "veth", "peer", "name", CABLE, "netns", second.name)
+        if over_switch:
+            _permitted("-n", switch.name, "link", "add", "bridge0", "type", "bridge")
+            switch.ip("link", "set", "bridge0", "up")
+            for room, port in ((first, "port1"), (second, "port2")):
+                _lay_cable(room, CABLE, switch, port)
+                switch.ip("link", "set", port, "master", "bridge0", "up")
+        else:
+            _lay_cable(first, CABLE, second, CABLE)
         yield first, second
     finally:
         for room in made:
             _ip("netns", "delete", room.name)
+
+
+def _lay_cable(one: Room, end: str, other: Room, other_end: str) -> None:
+    _ip("link", "add", end, "netns", one.name, "type", "veth", "peer", "name", other_end, "netns", other.name)
+
+
+def _permitted(*arguments: str) -> None:
+    """Do what takes permission; skip the test where it is not given."""
+    try:
+        _ip(*arguments)
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"network namespaces are not permitted here: {error.stderr.decode().strip()}")

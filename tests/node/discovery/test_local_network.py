@@ -12,6 +12,7 @@ from node.discovery.call_plan import SIGHTED_ADDRESSES_MAX, TRIALS_AT_ONCE_MAX
 from node.discovery.interfaces import interfaces
 from node.discovery.local_network import LocalNetwork
 from node.discovery.mdns import Outlet, Shown, Wish
+from node.discovery.network_watch import Look
 from node.discovery.pairing_search import searching
 from node.discovery.report import DiscoveryState
 from node.entropy import SystemEntropy
@@ -38,7 +39,8 @@ async def discovering(*nodes: Node) -> AsyncIterator[list[LocalNetwork]]:
                 older_discovery_secrets=(),
                 listening=parse_address(node.runtime.listen_address),
                 calling=node.runtime.calling,
-                moved=node.runtime.network_changed,
+                moved=node.runtime.doubts.network_changed,
+                announced=node.runtime.doubts.announced,
                 clock=SystemClock(),
                 entropy=SystemEntropy(),
             )
@@ -231,6 +233,25 @@ async def test_a_pairing_window_is_found_by_its_code_and_only_while_it_is_open(t
         await until(lambda: bool(stranger.heard.get(code.rendezvous)))
         network.announce_pairing(None)
         await until(lambda: not stranger.heard[code.rendezvous])
+
+
+async def test_after_sleep_the_groups_are_joined_anew_and_devices_are_called_at_once(tmp_path: Path) -> None:
+    realm = live_realm(2)
+    first, second = make_node(realm, 0, tmp_path), make_node(realm, 1, tmp_path)
+    async with discovering(first, second) as (network, _):
+        await until(lambda: first.in_sync_with_all() and second.in_sync_with_all())
+        before = list(network._outlets._outlet_by_key.values())
+        network._looked(network._watch.present, Look.WOKE)
+        link = first.runtime._link_by_device[second.keys.device_id]
+        assert link.is_unanswered(), "a connection is asked whether it outlived the sleep"
+        await until(lambda: not link.is_unanswered())
+        await until(lambda: network._outlets._outlet_by_key != {} and not {*before} & {*_outlets(network)})
+        await until(lambda: any(state.heard_own for state in network._outlets.states()))
+        assert first.in_sync_with_all()
+
+
+def _outlets(network: LocalNetwork) -> list[Outlet]:
+    return list(network._outlets._outlet_by_key.values())
 
 
 async def test_names_of_a_new_day_take_the_place_of_yesterdays(tmp_path: Path) -> None:
