@@ -90,8 +90,13 @@ async def _run(
     named = invocation.output.is_terminal()
 
     stop = asyncio.Event()
+
+    def stopping() -> None:
+        stop.set()
+        tell_supervisor("STOPPING=1", os.environ)
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, stopping)
     try:
         async for event in run_node(config, passphrase=passphrase, stop=stop, listen=listen, api=api, peers=peers):
             if isinstance(event, Ready):
