@@ -52,6 +52,7 @@ def test_a_page_stands_below_the_options_of_its_command(
     assert run_command_line([*path, "--help"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert f"Usage: nuthatch {' '.join(path)}" in shown
+    assert "<bool>" not in shown
     for text in (PAGES[path].examples[0].does, *PAGES[path].meanings.values(), PAGES[path].notes):
         assert " ".join(text.split()) in shown
 
