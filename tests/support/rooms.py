@@ -1,4 +1,4 @@
-"""Network namespaces of this machine: two rooms with a device each, joined by a cable or over a switch."""
+"""Network namespaces of this machine: two rooms with a device each, joined over a switch that stands in a third one."""
 
 import os
 import shutil
@@ -41,12 +41,16 @@ class Room:
         self.ip("-4", "addr", "flush", "dev", CABLE)
         self.ip("addr", "add", address, "dev", CABLE)
 
-    def without_ipv6(self) -> None:
-        """Switch IPv6 off on the cable."""
-        self.run("sh", "-c", f"echo 1 > /proc/sys/net/ipv6/conf/{CABLE}/disable_ipv6")
+    def without_ipv4(self) -> None:
+        """Take every IPv4 address of the cable away."""
+        self.ip("-4", "addr", "flush", "dev", CABLE)
+
+    def ipv6(self, *, on: bool) -> None:
+        """Switch IPv6 on the cable on or off."""
+        self.run("sh", "-c", f"echo {0 if on else 1} > /proc/sys/net/ipv6/conf/{CABLE}/disable_ipv6")
 
     def unplug(self) -> None:
-        """Take the cable out; the other room loses its carrier as well."""
+        """Take the cable out on this side; over the switch the other room is not told."""
         self.ip("link", "set", CABLE, "down")
 
     def plug(self) -> None:
@@ -62,36 +66,28 @@ class Room:
 
 
 @contextmanager
-def two_rooms(*, over_switch: bool = False) -> Iterator[tuple[Room, Room]]:
-    """Make two rooms that are joined, without addresses; skip the test where that is not permitted.
-
-    A cable that is pulled from one end is noticed at the other one; over a switch it is not.
-    """
+def two_rooms() -> Iterator[tuple[Room, Room]]:
+    """Make two rooms that are joined, without addresses; skip the test where that is not permitted."""
     if shutil.which("ip") is None or os.geteuid() != 0:
         pytest.skip("making network namespaces takes root and iproute2")
     first, second, switch = (Room(f"nh-{os.getpid()}-{name}") for name in ("a", "b", "switch"))
     made: list[Room] = []
     try:
-        for room in (first, second, *([switch] if over_switch else [])):
+        for room in (first, second, switch):
             _permitted("netns", "add", room.name)
             made.append(room)
             room.ip("link", "set", "lo", "up")
-        if over_switch:
-            _permitted("-n", switch.name, "link", "add", "bridge0", "type", "bridge")
-            switch.ip("link", "set", "bridge0", "up")
-            for room, port in ((first, "port1"), (second, "port2")):
-                _lay_cable(room, CABLE, switch, port)
-                switch.ip("link", "set", port, "master", "bridge0", "up")
-        else:
-            _lay_cable(first, CABLE, second, CABLE)
+        _permitted("-n", switch.name, "link", "add", "bridge0", "type", "bridge")
+        switch.ip("link", "set", "bridge0", "up")
+        for room, port in ((first, "port1"), (second, "port2")):
+            _permitted(
+                "link", "add", CABLE, "netns", room.name, "type", "veth", "peer", "name", port, "netns", switch.name
+            )
+            switch.ip("link", "set", port, "master", "bridge0", "up")
         yield first, second
     finally:
         for room in made:
             _ip("netns", "delete", room.name)
-
-
-def _lay_cable(one: Room, end: str, other: Room, other_end: str) -> None:
-    _ip("link", "add", end, "netns", one.name, "type", "veth", "peer", "name", other_end, "netns", other.name)
 
 
 def _permitted(*arguments: str) -> None:
