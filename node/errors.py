@@ -25,6 +25,10 @@ class DamagedRowError(StorageError):
     """A row is not what its hash says, so it is neither shown nor edited."""
 
 
+class UnreadableTextError(StorageError):
+    """A text came back that is no valid UTF-8."""
+
+
 class NewerStoreError(StorageError):
     """The store was written by a newer version of Nuthatch."""
 

@@ -17,8 +17,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from node.errors import ConstraintError
+from node.errors import ConstraintError, UnreadableTextError
 from node.store.catalogue import Catalogue, ReplicatedTable
+from node.store.damaged_texts import legible
 from node.store.database import Database, Row
 from node.store.row_state import STATE, RowStates
 
@@ -144,12 +145,7 @@ class Capture:
         `measured` asks for `text_bytes`.
         """
         length = _text_bytes(table) if measured else "0"
-        before = ", ".join(table.selections_of("b"))
-        kept = self._database.query(
-            f"SELECT b.id, b._rowid, t.rowid, {length}, {STATE}, {before}, {table.selected}"
-            f" FROM temp._bef_{table.name} b LEFT JOIN main.{table.name} t ON t.id = b.id"
-            f" LEFT JOIN {table.row_table} r ON r.id = b.id ORDER BY b.id"
-        )
+        kept = self._kept(table, length)
         if kept:
             self.mark_by_table[table.name] = self._highest_untouched(table)
         inserted, text_bytes = self._inserted(table, untouched=not kept, length=length)
@@ -165,6 +161,38 @@ class Capture:
             text_bytes = text_bytes + sum(row[3] for row in kept) if measured else None
         rowids = self._to_reindex(table, kept)
         return TouchedTable(table=table, fresh=fresh, others=others, rowids=rowids, text_bytes=text_bytes)
+
+    def _kept(self, table: ReplicatedTable, length: str) -> list[Row]:
+        """Return the rows that were updated or deleted: `_KEPT` columns, then all columns before, then after."""
+        before = ", ".join(table.selections_of("b"))
+        spelled = (
+            f"SELECT b.id, b._rowid, t.rowid, {length}, {STATE}, {{}}"
+            f" FROM temp._bef_{table.name} b LEFT JOIN main.{table.name} t ON t.id = b.id"
+            f" LEFT JOIN {table.row_table} r ON r.id = b.id ORDER BY b.id"
+        )
+        try:
+            return self._database.query(spelled.format(f"{before}, {table.selected}"))
+        except UnreadableTextError:
+            return self._kept_damaged(table, spelled)
+
+    def _kept_damaged(self, table: ReplicatedTable, spelled: str) -> list[Row]:
+        """Read rows of which one held a text that was damaged before: it may be deleted, and an edit of it is refused.
+
+        Raises UnreadableTextError where the transaction itself made such a text.
+        """
+        columns = [table.selected_as_bytes_of(alias) for alias in ("b", "t")]
+        cut = _KEPT + len(table.columns)
+        kept: list[Row] = []
+        for row in self._database.query(spelled.format(", ".join(columns))):
+            before, after = legible(table, row[_KEPT:cut]), legible(table, row[cut:])
+            if any(
+                type(now) is bytes and now != was and now != shown.encode()
+                for was, now, shown in zip(row[_KEPT:cut], row[cut:], after, strict=True)
+                if isinstance(shown, str)
+            ):
+                raise UnreadableTextError("A text that a statement made is no valid UTF-8; nothing was changed.")
+            kept.append((*row[:_KEPT], *before, *after))
+        return kept
 
     def _net(self, table: ReplicatedTable, kept: Sequence[Row], fresh: list[Row], others: list[TouchedRow]) -> None:
         cut = _KEPT + len(table.columns)

@@ -160,6 +160,13 @@ class ReplicatedTable:
         """The selected columns, as SQL takes them."""
         return ", ".join(self.selections)
 
+    def selected_as_bytes_of(self, alias: str) -> str:
+        """Return the columns of what is called `alias`, texts as their bytes: any can then be read."""
+        return ", ".join(
+            f"CAST({selection} AS BLOB)" if column.type == "TEXT" else selection
+            for column, selection in zip(self.columns, self.selections_of(alias), strict=True)
+        )
+
     @cached_property
     def _decoders(self) -> dict[Layout, Callable[[bytes], Sequence[Sequence[Any]]]]:
         return {}

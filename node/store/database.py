@@ -15,7 +15,7 @@ from typing import Any
 
 import libsql_experimental
 
-from node.errors import ConstraintError, StorageError, WrongKeyError
+from node.errors import ConstraintError, StorageError, UnreadableTextError, WrongKeyError
 
 # A panic inside the binding is translated below; its hundred lines of stack would only frighten a person.
 os.environ["RUST_BACKTRACE"] = "0"
@@ -240,9 +240,10 @@ def _translating() -> Iterator[None]:
         if type(error).__name__ != "PanicException":
             raise
         if "Utf8Error" in str(error):
-            raise StorageError(
+            raise UnreadableTextError(
                 "A text came back that is no valid UTF-8, and the operation was stopped; nothing was changed. If the "
-                "statement did not make that text itself, the store is damaged: restore a backup or pair anew."
+                "statement did not make that text itself, a record on this device's disk is damaged: run "
+                "`nuthatch doctor --repair` while another device of yours is connected."
             ) from error
         raise StorageError(
             "The store returned damaged data and the operation was stopped. Nothing was changed. "

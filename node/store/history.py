@@ -128,7 +128,7 @@ class History:
     def replaced(self, row_ids: Sequence[bytes]) -> set[bytes]:
         """Return those of `row_ids` of which it is not known which batches made them."""
         rows = self._database.query(
-            f"SELECT h.row_id FROM {IDS} JOIN _history h ON h.row_id = k WHERE h.seq = {_NO_BATCH}",
+            f"SELECT h.row_id {FROM_ENTRIES} WHERE h.seq = {_NO_BATCH}",
             (ids_blob(row_ids), len(row_ids)),
         )
         return {row[0] for row in rows}

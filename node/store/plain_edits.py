@@ -27,6 +27,7 @@ from crdt.version_vector import VersionVector
 from node.store.capture import TouchedRow
 from node.store.catalogue import ReplicatedTable
 from node.store.change_log import RowsMoved
+from node.store.damaged_texts import query_rows
 from node.store.database import Database, Row
 from node.store.history import Differences, History
 from node.store.origins import Origins
@@ -203,10 +204,15 @@ class PlainEdits:
 
     def _states(self, table: ReplicatedTable, row_ids: Sequence[bytes]) -> dict[bytes, Row]:
         """Return the stored states and values of living rows."""
-        rows = self._database.query(
-            f"SELECT r.id, {STATE}, {table.selected} FROM {IDS} JOIN {table.row_table} r ON r.id = k"
-            f" JOIN main.{table.name} t ON t.id = k WHERE r.generation % 2 = 1",
+        rows = query_rows(
+            self._database,
+            table,
+            lambda selected: (
+                f"SELECT r.id, {STATE}, {selected} FROM {IDS} JOIN {table.row_table} r ON r.id = k"
+                f" JOIN main.{table.name} t ON t.id = k WHERE r.generation % 2 = 1"
+            ),
             (ids_blob(row_ids), len(row_ids)),
+            first=7,
         )
         return {row[0]: row for row in rows}
 

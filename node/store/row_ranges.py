@@ -10,7 +10,7 @@ from crdt.row import Layout
 from crdt.version_vector import VersionVector
 from node.store.catalogue import Catalogue, ReplicatedTable
 from node.store.database import Database, Row
-from node.store.row_spelling import PageDraft, RowSpelling, row_id_of, selection
+from node.store.row_spelling import PageDraft, RowSpelling, row_id_of, rows_to_spell
 from sync.row_ranges import FAN_OUT, RangeSum, RowRange
 from sync.snapshot import START, PageSection, RowKey
 from sync.streams import Stream
@@ -95,9 +95,8 @@ class RowRanges:
                 first = chunk[-1][0] + b"\0"
 
     def _chunks(self, table: ReplicatedTable, first: bytes, end: bytes) -> Iterator[list[Row]]:
-        while chunk := self._database.query(
-            f"{selection(table)} WHERE r.id >= ? AND r.id < ? ORDER BY r.id LIMIT {_ROWS_PER_PAGE_READ}", (first, end)
-        ):
+        where = f"r.id >= ? AND r.id < ? ORDER BY r.id LIMIT {_ROWS_PER_PAGE_READ}"
+        while chunk := rows_to_spell(self._database, table, where, (first, end)):
             yield chunk
             first = row_id_of(chunk[-1]) + b"\0"
 

@@ -14,7 +14,8 @@ from crdt.row import Layout, hash_row, hash_runs, prove_row, spell_row
 from crdt.version_vector import VersionVector
 from node.errors import DamagedRowError
 from node.store.catalogue import ReplicatedTable
-from node.store.database import Row
+from node.store.damaged_texts import query_rows
+from node.store.database import Database, Row
 from node.store.origins import Origins
 from node.store.row_state import RowStates
 from sync.snapshot import PageSection, SectionDraft
@@ -25,20 +26,26 @@ _encode = msgspec.msgpack.Encoder().encode
 
 # The stamp `born`, its place in the section, and the headers of the arrays.
 _ROW_OVERHEAD_BYTES = 80
-# Where in what `selection` selects the spelled row begins.
+# Where in a row of `rows_to_spell` the spelled row begins.
 _ID, _GENERATION, _VALUES = 6, 7, 8
 
 
-def selection(table: ReplicatedTable) -> str:
-    """Return what to select, and from where, for `RowSpelling`; row states are `r`."""
-    return (
-        f"SELECT r.hlc, r.origin, r.seq, r.cells, r.hash, t.id IS NOT NULL, r.id, r.generation, {table.selected}"
-        f" FROM {table.row_table} r LEFT JOIN main.{table.name} t ON t.id = r.id"
+def rows_to_spell(database: Database, table: ReplicatedTable, where: str, parameters: Sequence[object]) -> list[Row]:
+    """Return rows of a table as `RowSpelling` takes them; in `where` row states are `r`."""
+    return query_rows(
+        database,
+        table,
+        lambda selected: (
+            f"SELECT r.hlc, r.origin, r.seq, r.cells, r.hash, t.id IS NOT NULL, r.id, r.generation, {selected}"
+            f" FROM {table.row_table} r LEFT JOIN main.{table.name} t ON t.id = r.id WHERE {where}"
+        ),
+        parameters,
+        _VALUES,
     )
 
 
 def row_id_of(row: Row) -> bytes:
-    """Return the id of a row of `selection`."""
+    """Return the id of a row of `rows_to_spell`."""
     row_id: bytes = row[_ID]
     return row_id
 
@@ -64,7 +71,7 @@ class RowSpelling:
         self._origins = origins
 
     def spell(self, table: ReplicatedTable, rows: Iterable[Row], vector: VersionVector) -> Iterator[SpelledRun]:
-        """Yield what `selection` gave of a table in its order, rows that are damaged left out."""
+        """Yield what `rows_to_spell` gave of a table in its order, rows that are damaged left out."""
         for is_plain, run in groupby(rows, _is_plain):
             if is_plain:
                 yield self._spell_values(table, list(run))

@@ -27,6 +27,7 @@ from crdt.version_vector import VersionVector
 from node.errors import DamagedRowError
 from node.store.catalogue import ReplicatedTable
 from node.store.cells_at_rest import cell_beside, damaged_row, in_sets_context, payload_beside
+from node.store.damaged_texts import query_rows
 from node.store.database import Database, Row
 from node.store.origins import Origins
 from node.store.stamps_at_rest import Stamped, gather_stamps, spread_stamps
@@ -116,10 +117,15 @@ class RowStates:
         if not row_ids:
             return {}
         before = before_by_id or {}
-        rows = self._database.query(
-            f"SELECT r.id, {STATE}, {table.selected} FROM {IDS}"
-            f" JOIN {table.row_table} r ON r.id = k LEFT JOIN main.{table.name} t ON t.id = k",
+        rows = query_rows(
+            self._database,
+            table,
+            lambda selected: (
+                f"SELECT r.id, {STATE}, {selected} FROM {IDS}"
+                f" JOIN {table.row_table} r ON r.id = k LEFT JOIN main.{table.name} t ON t.id = k"
+            ),
             (ids_blob(row_ids), len(row_ids)),
+            first=7,
         )
         return {row[0]: self.from_row(table, row, vector, before.get(row[0])) for row in rows}
 

@@ -150,7 +150,8 @@ class Scrub:
         A living row may be kept out of its table (derived.py); then its row state holds the true values.
         """
         return self._database.query(
-            f"SELECT r.id, r.generation, r.hlc, r.origin, r.seq, r.cells, r.hash, t.id IS NOT NULL, {_selected(table)}"
+            "SELECT r.id, r.generation, r.hlc, r.origin, r.seq, r.cells, r.hash, t.id IS NOT NULL,"
+            f" {table.selected_as_bytes_of('t')}"
             f" FROM {table.row_table} r LEFT JOIN main.{table.name} t ON t.id = r.id WHERE r.id > ?"
             " ORDER BY r.id LIMIT ?",
             (last, self._pace.size),
@@ -228,10 +229,3 @@ class Scrub:
             last = rows[-1][0]
             yield
             self._pace.end()
-
-
-def _selected(table: ReplicatedTable) -> str:
-    return ", ".join(
-        f"CAST({selection} AS BLOB)" if column.type == "TEXT" else selection
-        for column, selection in zip(table.columns, table.selections, strict=True)
-    )

@@ -8,7 +8,7 @@ from crdt.row import Layout
 from crdt.version_vector import VersionVector
 from node.store.catalogue import Catalogue, ReplicatedTable
 from node.store.database import Database, Row
-from node.store.row_spelling import PageDraft, RowSpelling, row_id_of, selection
+from node.store.row_spelling import PageDraft, RowSpelling, row_id_of, rows_to_spell
 from sync.snapshot import PageSection, RowKey
 from sync.streams import Stream
 
@@ -66,7 +66,4 @@ class SnapshotReader:
         return sorted(tables, key=lambda table: table.name)
 
     def _chunk(self, table: ReplicatedTable, last: bytes, limit: int) -> list[Row]:
-        return self._database.query(
-            f"{selection(table)} WHERE r.id < ? ORDER BY r.id DESC LIMIT {limit}",
-            (last,),
-        )
+        return rows_to_spell(self._database, table, f"r.id < ? ORDER BY r.id DESC LIMIT {limit}", (last,))

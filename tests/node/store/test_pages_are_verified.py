@@ -28,6 +28,8 @@ def sent(replica: Replica) -> set[bytes]:
     [
         pytest.param("UPDATE drill_items SET title = 'changed' WHERE id = {0}", id="a value of a row as it was born"),
         pytest.param("UPDATE drill_items SET title = 'changed' WHERE id = {1}", id="a value of an edited row"),
+        pytest.param("UPDATE drill_items SET title = CAST(x'ff' AS TEXT) WHERE id = {0}", id="no UTF-8 as it was born"),
+        pytest.param("UPDATE drill_items SET title = CAST(x'61ff' AS TEXT) WHERE id = {1}", id="no UTF-8 once edited"),
         pytest.param("UPDATE _row_drill_items SET seq = seq + 1 WHERE id = {0}", id="a stamp"),
         pytest.param("UPDATE _row_drill_items SET hash = zeroblob(32) WHERE id = {1}", id="a hash"),
         pytest.param("DELETE FROM drill_items WHERE id = {0}", id="a row that is gone"),
