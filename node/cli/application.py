@@ -1,11 +1,11 @@
 """The command line as a whole: global options, and which function answers which command."""
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Annotated
 
 from typer import Context, Exit, Option, Typer, echo
 
+from node.cli.anywhere import Command, Group, HomeDirectory, Json, Quiet
 from node.cli.completion_command import completion, prepare_completion
 from node.cli.config_commands import config
 from node.cli.conflict_commands import conflicts
@@ -40,15 +40,14 @@ application = Typer(
 @application.callback(epilog=epilog(TOP))
 def global_options(
     context: Context,
-    home: Annotated[
-        Path | None,
-        Option("--home", metavar="DIR", help="Where this device keeps its data; NUTHATCH_HOME says the same."),
-    ] = None,
-    json: Annotated[bool, Option("--json", help="Answer with one JSON object a line.")] = False,
+    home: HomeDirectory = None,
+    json: Json = False,
+    quiet: Quiet = False,
     version: Annotated[bool, Option("--version", help="Show the version.")] = False,
 ) -> None:
     """A private memory that lives on all of your devices and nowhere else."""
-    invocation = context.obj = make_invocation(home_directory=home, json=json)
+    invocation = context.obj = make_invocation(home_directory=home, json=json, quiet=quiet)
+    context.call_on_close(invocation.output.close)
     if version:
         from node.cli.version import installed_version, render_version
 

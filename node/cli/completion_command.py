@@ -50,7 +50,7 @@ def completion(
         invocation.output.show(CompletionScript(shell=shell.value, script=written.getvalue()), lambda one: one.script)
     else:
         # Exactly as it is: a drawing would wrap its lines.
-        print(written.getvalue(), end="")
+        invocation.output.write(written.getvalue().encode())
 
 
 def prepare_completion(environment: Mapping[str, str] = os.environ) -> None:

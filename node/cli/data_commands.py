@@ -1,6 +1,5 @@
 """Commands that work on many records at once: sql, import, export."""
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -125,7 +124,7 @@ async def _export(invocation: Invocation, caller: "Caller", *, file_format: str,
         async for event in events:
             if isinstance(event, ExportLine):
                 # Bytes, because text output may be re-encoded or stripped on its way, and an export is exact.
-                sys.stdout.buffer.write(event.line.encode() + b"\n")
+                invocation.output.write(event.line.encode() + b"\n")
         return
     count = 0
     try:

@@ -1,7 +1,6 @@
 """Commands for whoever watches a node: events, metrics."""
 
 import asyncio
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Context, Option
@@ -71,5 +70,4 @@ def metrics(context: Context, passphrase_file: PassphraseFile = None) -> None:
         invocation.output.show(report, exposition)
     else:
         # Exactly what the node serves: drawn, long lines would be wrapped.
-        sys.stdout.buffer.write(exposition(report).encode())
-        sys.stdout.buffer.flush()
+        invocation.output.write(exposition(report).encode())

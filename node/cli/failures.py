@@ -1,30 +1,30 @@
 """How a command ends: every failure becomes one plain sentence and one of the documented exit codes."""
 
-import os
-import sys
 import traceback
 from collections.abc import Callable, Sequence
 
 from typer import Abort, TyperException
 
-from node.cli.output import HumanOutput, JsonOutput, Output
+from node.cli.human_output import HumanOutput
+from node.cli.interruption import NOTHING_HALF_DONE, Ended
+from node.cli.output import JsonOutput, Output
+from node.cli.standard_output import ReaderGoneError, flush_out
 from node.errors import HostError
 
 FAILED = 1
 INTERRUPTED = 130
-_OPTIONS_WITH_VALUE = frozenset({"--home"})
+#: As of a process that SIGPIPE ended: what a shell expects of the left side of `| head`.
+READER_GONE = 141
+_END_OF_OPTIONS = "--"
 
 
 def wants_json(arguments: Sequence[str]) -> bool:
-    """Say whether `--json` stands before the command; needed before parsing, since parsing may be what fails."""
-    remaining = iter(arguments)
-    for argument in remaining:
+    """Say whether `--json` is among the options; needed before parsing, since parsing may be what fails."""
+    for argument in arguments:
+        if argument == _END_OF_OPTIONS:
+            return False
         if argument == "--json":
             return True
-        if argument in _OPTIONS_WITH_VALUE:
-            next(remaining, None)
-        elif not argument.startswith("-"):
-            return False
     return False
 
 
@@ -32,20 +32,28 @@ def exit_code_of(command: Callable[[], object], arguments: Sequence[str]) -> int
     """Run a command to its end and return the exit code of the process."""
     output: Output = JsonOutput() if wants_json(arguments) else HumanOutput()
     try:
+        return _told(command, output)
+    except (ReaderGoneError, BrokenPipeError):
+        return READER_GONE
+
+
+def _told(command: Callable[[], object], output: Output) -> int:
+    try:
         result = command()
+        flush_out()
     except HostError as error:
         output.fail(str(error))
         return error.exit_code
     except TyperException as error:
         output.fail(_usage_sentence(error))
         return error.exit_code
-    except (KeyboardInterrupt, Abort):
-        output.fail("Interrupted.")
+    except (KeyboardInterrupt, Abort) as error:
+        output.interrupted(str(error) or NOTHING_HALF_DONE)
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read the output has gone; nothing is left that could be written at the end of the process.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
+    except Ended as ended:
+        return ended.exit_code
+    except (ReaderGoneError, BrokenPipeError):
+        raise
     except Exception as error:  # noqa: BLE001 - the last line of the program: a defect is shown, never hidden
         traceback.print_exc()
         output.fail(f"This is a defect of Nuthatch ({type(error).__name__}): please report it with the lines above.")

@@ -120,6 +120,7 @@ def _text_of(argument: str, invocation: Invocation) -> str:
     """Return the argument, or what standard input holds after a passphrase that may have come first."""
     if argument != _STANDARD_INPUT:
         return argument
+    invocation.output.close()  # nothing may turn where a person types
     try:
         return invocation.standard_input.everything().decode().removesuffix("\n")
     except UnicodeDecodeError as error:

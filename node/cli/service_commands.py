@@ -1,6 +1,5 @@
 """The commands of `service`: install, uninstall, status."""
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -112,8 +111,7 @@ def _print(invocation: Invocation, file: str, description: bytes) -> None:
         invocation.output.show(Described(file=file, text=description.decode()), render_described)
     else:
         # As it stands in the file: on its way through a drawing, lines would be wrapped.
-        sys.stdout.buffer.write(description)
-        sys.stdout.buffer.flush()
+        invocation.output.write(description)
 
 
 def _kept_file(passphrase_file: Path | None) -> Path:

@@ -1,8 +1,11 @@
 """Standard input, read line by line, so that a passphrase, a text and an answer can follow one another."""
 
-import asyncio
 import os
 from threading import Thread
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
 
 _CHUNK_BYTES = 1 << 16
 
@@ -44,6 +47,8 @@ class StandardInput:
 
     async def next_line(self) -> bytes | None:
         """Return the next line without blocking the event loop; a cancelled wait does not hold up the process's end."""
+        import asyncio
+
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[bytes | None] = loop.create_future()
 

@@ -1,0 +1,111 @@
+"""Answers for a person: tables, large digits and texts, as wide as the terminal; plain lines where there is none."""
+
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from node.cli.standard_output import encoded, write_out
+from node.cli.waiting import Waiting, Work
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+# Of what is piped on nobody sees an edge: one thing stays on one line, for grep and cut to find it whole.
+_PIPED_COLUMNS = 4096
+
+
+class HumanOutput:
+    """Results on standard output; hints, progress and errors on standard error.
+
+    rich is loaded when there is something to show. What is drawn is written in one piece by this process's own hands,
+    so that a reader that has gone and a full disk are told apart from defects.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._waiting = Waiting()
+
+    def show(self, value: S, render: "Callable[[S], RenderableType]") -> None:
+        """Draw a value."""
+        self.close()
+        write_out(encoded(drawn(render(value))))
+
+    def happened(self, value: S, render: "Callable[[S], RenderableType]") -> None:
+        """Draw a value, unless it is to be quiet."""
+        if not self._quiet:
+            self.show(value, render)
+
+    def write(self, content: bytes) -> None:
+        """Write the bytes as they are."""
+        write_out(content, flush=False)
+
+    def progress(self, value: msgspec.Struct, *, label: str, done: int, total: int | None) -> None:
+        """Move the progress bar."""
+        if not self._quiet:
+            self._waiting.show(Work(label=label, done=done, total=total))
+
+    def is_terminal(self) -> bool:
+        """Say whether standard output is a terminal."""
+        return sys.stdout.isatty()
+
+    def working(self, text: str) -> None:
+        """Turn a spinner beside the text, if it takes long enough to be seen."""
+        if not self._quiet:
+            self._waiting.show(Work(label=text))
+
+    def note(self, text: str) -> None:
+        """Write a hint to standard error, where it does not mix with results."""
+        from rich.text import Text
+
+        self.close()
+        if not self._quiet:
+            self._tell(Text(text, style="dim", overflow="ignore"))
+
+    def fail(self, message: str) -> None:
+        """Write the sentence to standard error."""
+        from rich.text import Text
+
+        from node.cli.plain_text import plain
+
+        self.close()
+        self._tell(Text.assemble(("Error: ", "bold red"), plain(message), overflow="ignore"))
+
+    def interrupted(self, message: str) -> None:
+        """Write the sentence to standard error, below the line on which the terminal shows ^C."""
+        from rich.text import Text
+
+        self.close()
+        self._tell(Text("\n" * sys.stderr.isatty() + message, style="yellow", overflow="ignore"))
+
+    def close(self) -> None:
+        """Take the progress bar or the spinner away."""
+        self._waiting.stop()
+
+    @staticmethod
+    def _tell(text: "RenderableType") -> None:
+        sys.stderr.write(drawn(text, to_errors=True))
+        sys.stderr.flush()
+
+
+def drawn(content: "RenderableType", *, to_errors: bool = False) -> str:
+    """Return what is written for it: coloured and wrapped for a terminal, in whole plain lines for anything else."""
+    console = _console(to_errors=to_errors)
+    with console.capture() as capture:
+        # What must not be broken, a code to copy, may be longer than a line: it is the terminal that wraps it.
+        console.print(content, crop=False)
+    text = capture.get()
+    return text if console.is_terminal else "\n".join(line.rstrip(" ") for line in text.split("\n"))
+
+
+def _console(*, to_errors: bool) -> "Console":
+    from rich.console import Console
+
+    console = Console(stderr=to_errors, highlight=False)
+    if not console.is_terminal and not os.environ.get("COLUMNS", "").isdecimal():
+        console.width = _PIPED_COLUMNS
+    return console
