@@ -54,5 +54,7 @@ def _of_the_application(context: "Context") -> "list[Parameter]":
 def _resolve(context: "Context") -> None:
     home, json, quiet = (context.params.pop(name, None) for name in ("home", "json", "quiet"))
     if home or json or quiet:
-        context.obj = context.ensure_object(Invocation).changed(home_directory=home, json=bool(json), quiet=bool(quiet))
+        before = context.find_object(Invocation)
+        assert before is not None, "the callback of the application runs before every command"
+        context.obj = before.changed(home_directory=home, json=bool(json), quiet=bool(quiet))
         context.call_on_close(context.obj.output.close)

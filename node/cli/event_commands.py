@@ -1,16 +1,13 @@
 """Commands for whoever watches a node: events, metrics."""
 
-import asyncio
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from typer import Context, Option
 
+from node.cli.interruption import run_to_end
 from node.cli.invocation import Invocation, invocation_of
 from node.cli.options import PassphraseFile
 from node.errors import UsageError
-
-if TYPE_CHECKING:
-    pass
 
 
 def kinds(incomplete: str) -> list[str]:
@@ -37,7 +34,7 @@ def events(
     if unknown := sorted(set(kind or ()) - set(KINDS)):
         raise UsageError(f"There is no kind of event {unknown[0]!r}; there are {', '.join(KINDS)}.")
     try:
-        asyncio.run(_follow(invocation_of(context), wanted=frozenset(kind or KINDS), count=count, wait=wait))
+        run_to_end(_follow(invocation_of(context), wanted=frozenset(kind or KINDS), count=count, wait=wait))
     except KeyboardInterrupt:
         return  # it is how a person ends it
 

@@ -3,15 +3,16 @@
 import os
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from io import BytesIO, TextIOWrapper
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 import msgspec
 
-from node.cli.standard_output import encoded, write_out
+from node.cli.standard_output import write_out
 from node.cli.waiting import Waiting, Work
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import RenderableType
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -33,7 +34,7 @@ class HumanOutput:
     def show(self, value: S, render: "Callable[[S], RenderableType]") -> None:
         """Draw a value."""
         self.close()
-        write_out(encoded(drawn(render(value))))
+        write_out(drawn(render(value), sys.stdout))
 
     def happened(self, value: S, render: "Callable[[S], RenderableType]") -> None:
         """Draw a value, unless it is to be quiet."""
@@ -88,24 +89,26 @@ class HumanOutput:
 
     @staticmethod
     def _tell(text: "RenderableType") -> None:
-        sys.stderr.write(drawn(text, to_errors=True))
         sys.stderr.flush()
+        sys.stderr.buffer.write(drawn(text, sys.stderr))
+        sys.stderr.buffer.flush()
 
 
-def drawn(content: "RenderableType", *, to_errors: bool = False) -> str:
-    """Return what is written for it: coloured and wrapped for a terminal, in whole plain lines for anything else."""
-    console = _console(to_errors=to_errors)
-    with console.capture() as capture:
-        # What must not be broken, a code to copy, may be longer than a line: it is the terminal that wraps it.
-        console.print(content, crop=False)
-    text = capture.get()
-    return text if console.is_terminal else "\n".join(line.rstrip(" ") for line in text.split("\n"))
+def drawn(content: "RenderableType", stream: TextIO) -> bytes:
+    """Return what is to be written to a stream: coloured and wrapped for a terminal, else whole plain lines.
 
-
-def _console(*, to_errors: bool) -> "Console":
+    What the stream's encoding cannot say becomes a question mark.
+    """
     from rich.console import Console
 
-    console = Console(stderr=to_errors, highlight=False)
-    if not console.is_terminal and not os.environ.get("COLUMNS", "").isdecimal():
+    written = BytesIO()
+    file = TextIOWrapper(written, encoding=stream.encoding or "utf-8", errors="replace", newline="")
+    watched = Console(file=stream).is_terminal
+    console = Console(file=file, force_terminal=watched, highlight=False)
+    if not watched and not os.environ.get("COLUMNS", "").isdecimal():
         console.width = _PIPED_COLUMNS
-    return console
+    # What must not be broken, a code to copy, may be longer than a line: it is the terminal that wraps it.
+    console.print(content, crop=False)
+    file.flush()
+    lines = written.getvalue()
+    return lines if watched else b"\n".join(line.rstrip(b" ") for line in lines.split(b"\n"))

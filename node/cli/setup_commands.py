@@ -1,6 +1,5 @@
 """Commands that begin and run a device: init, run."""
 
-import asyncio
 import logging
 import os
 import signal
@@ -44,6 +43,7 @@ def init(
         owner_passphrase = read_passphrase(
             owner_passphrase_file, standard_input, prompt="Owner passphrase: ", option="--owner-passphrase-file"
         )
+    invocation.output.working("Making keys and store")
     made = init_home(config, name=name, passphrase=passphrase, owner_passphrase=owner_passphrase)
     invocation.output.show(made, render_initialised)
 
@@ -62,6 +62,8 @@ def run(
     peer: Peers = None,
 ) -> None:
     """Run the node: keep this device in sync and serve its programs, until Ctrl-C."""
+    import asyncio
+
     from node.home import Home
 
     invocation = invocation_of(context)
@@ -73,21 +75,26 @@ def run(
         prompt="Passphrase: ",
         option="--passphrase-file",
     )
+    invocation.output.working("Opening the store")
     asyncio.run(_run(invocation, passphrase=passphrase, listen=listen, api=api, peers=peer or []))
 
 
 async def _run(
     invocation: Invocation, *, passphrase: str, listen: str | None, api: str | None, peers: list[str]
 ) -> None:
+    import asyncio
+
     from node.autostart.readiness import tell_supervisor
     from node.cli.device_rendering import render_node_event, unnamed
     from node.home import Home
     from node.logs import configure_logging
+    from node.requests import Notice
     from node.running import Ready, run_node
 
     config = invocation.config()
     configure_logging(config.log, file=Home(config.home_directory).log_file)
-    named = invocation.output.is_terminal()
+    output = invocation.output
+    named = output.is_terminal()
 
     stop = asyncio.Event()
 
@@ -101,7 +108,8 @@ async def _run(
         async for event in run_node(config, passphrase=passphrase, stop=stop, listen=listen, api=api, peers=peers):
             if isinstance(event, Ready):
                 tell_supervisor("READY=1", os.environ)
-            invocation.output.show(event if named else unnamed(event), render_node_event)
+            tell = output.show if isinstance(event, Ready | Notice) else output.happened
+            tell(event if named else unnamed(event), render_node_event)
     except HostError as error:
         # Where a supervisor started the node, nobody may read what it prints.
         _LOG.error("the node ended", extra={"reason": str(error)})

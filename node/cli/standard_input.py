@@ -5,7 +5,7 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import asyncio
+    pass
 
 _CHUNK_BYTES = 1 << 16
 

@@ -40,8 +40,3 @@ def _abandon() -> None:
         os.dup2(null, sys.stdout.fileno())
     finally:
         os.close(null)
-
-
-def encoded(text: str) -> bytes:
-    """Return text in the encoding of the terminal or pipe; what that cannot say becomes a question mark."""
-    return text.encode(sys.stdout.encoding or "utf-8", errors="replace")

@@ -22,13 +22,14 @@ from node.errors import (
     [
         (["--json", "list"], True),
         (["--home", "x", "--json", "list"], True),
-        (["--home", "--json", "list"], False),
-        (["list", "--json"], False),
-        (["remember", "--json"], False),
+        (["list", "--json"], True),
+        (["list", "-q", "--json"], True),
+        (["remember", "--", "--json"], False),
+        (["list"], False),
         ([], False),
     ],
 )
-def test_json_is_an_option_before_the_command(arguments: list[str], *, expected: bool) -> None:
+def test_json_is_an_option_before_or_behind_the_command(arguments: list[str], *, expected: bool) -> None:
     assert wants_json(arguments) is expected
 
 
