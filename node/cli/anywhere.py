@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
-from typer.core import TyperCommand, TyperGroup
 
 from node.cli.invocation import Invocation
+from node.cli.switches import Command, Group
 
 if TYPE_CHECKING:
     from typer._click.core import Context, Parameter
@@ -21,7 +21,7 @@ Quiet = Annotated[bool, Option("--quiet", "-q", help="Only answers and errors: n
 _NAMES = frozenset({"home", "json", "quiet"})
 
 
-class Command(TyperCommand):
+class AnywhereCommand(Command):
     """A command that takes the application's options, too."""
 
     def get_params(self, context: "Context") -> "list[Parameter]":
@@ -34,7 +34,7 @@ class Command(TyperCommand):
         return super().invoke(context)
 
 
-class Group(TyperGroup):
+class AnywhereGroup(Group):
     """A command with commands of its own that takes the application's options, too."""
 
     def get_params(self, context: "Context") -> "list[Parameter]":

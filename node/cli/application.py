@@ -5,7 +5,7 @@ from typing import Annotated
 
 from typer import Context, Exit, Option, Typer, echo
 
-from node.cli.anywhere import Command, Group, HomeDirectory, Json, Quiet
+from node.cli.anywhere import AnywhereCommand, AnywhereGroup, HomeDirectory, Json, Quiet
 from node.cli.completion_command import completion, prepare_completion
 from node.cli.config_commands import config
 from node.cli.conflict_commands import conflicts
@@ -23,7 +23,7 @@ from node.cli.memory_commands import edit, forget, list_memories, recall, rememb
 from node.cli.pairing_commands import join, pair
 from node.cli.service_commands import service
 from node.cli.setup_commands import init, run
-from node.cli.switches import Command, Group
+from node.cli.switches import Group
 from node.errors import UsageError
 
 application = Typer(
@@ -77,16 +77,16 @@ _COMMAND_BY_NAME_BY_PANEL: Mapping[str, Mapping[str, Callable[..., None]]] = {
 }
 for _panel, _command_by_name in _COMMAND_BY_NAME_BY_PANEL.items():
     for _name, _command in _command_by_name.items():
-        application.command(_name, cls=Command, rich_help_panel=_panel, epilog=epilog(PAGES[_name,]))(_command)
+        application.command(_name, cls=AnywhereCommand, rich_help_panel=_panel, epilog=epilog(PAGES[_name,]))(_command)
 _GROUPS = (
     ("conflicts", conflicts, "Memory"),
     ("service", service, "Living with it"),
     ("config", config, "Living with it"),
 )
 for _name, _group, _panel in _GROUPS:
-    application.add_typer(_group, name=_name, cls=Group, rich_help_panel=_panel, epilog=epilog(PAGES[_name,]))
+    application.add_typer(_group, name=_name, cls=AnywhereGroup, rich_help_panel=_panel, epilog=epilog(PAGES[_name,]))
     for _registered in _group.registered_commands:
-        _registered.cls = Command
+        _registered.cls = AnywhereCommand
         _registered.epilog = epilog(PAGES[_name, _registered.name or ""])
 
 
