@@ -23,7 +23,6 @@ HINT_BYTES_MAX = 128
 SCANNED_PREFIX = "NUT1:"
 _VERSION = 1
 _CHECKSUM_BYTES = 4
-_TYPED_GROUP_CHARACTERS = 4
 _SCANNED_CHARACTERS_MAX = 2400
 _HINT = compile_pattern(r"(?:[A-Za-z0-9.-]{1,100}|\[[0-9A-Fa-f:.]{2,45}(?:%[A-Za-z0-9._-]{1,32})?\]):[0-9]{1,5}")
 
@@ -51,8 +50,8 @@ class PairingCode:
 
     @property
     def typed(self) -> str:
-        """The form to type: 26 characters in groups of 4, and 2 check characters."""
-        return spell(self.secret, group_characters=_TYPED_GROUP_CHARACTERS)
+        """The form to type: 7 groups of 4 characters and a check character."""
+        return spell(self.secret)
 
     @property
     def scanned(self) -> str:

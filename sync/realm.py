@@ -17,7 +17,6 @@ from sync.roster import RosterState, evaluate
 from sync.statements import Add, Genesis, decode_statement, encode_body, realm_id_of, sign_statement
 
 RECOVERY_SECRET_BYTES = 20
-_RECOVERY_GROUP_CHARACTERS = 4
 # The code's 160 random bits are beyond guessing already; the cost only slows who has read a part of it.
 _RECOVERY_OPERATIONS = 3
 _RECOVERY_MEMORY_BYTES = 64 * MEBIBYTE
@@ -100,10 +99,10 @@ def create_realm(
 
 
 def spell_recovery_code(recovery_secret: bytes) -> str:
-    """Return the code of 20 random bytes: 32 characters in 8 groups, and 2 check characters."""
+    """Return the code of 20 random bytes: 8 groups of 4 characters and a check character."""
     if len(recovery_secret) != RECOVERY_SECRET_BYTES:
         raise LocalProtocolError(f"A recovery code is made of {RECOVERY_SECRET_BYTES} random bytes.")
-    return spell(recovery_secret, group_characters=_RECOVERY_GROUP_CHARACTERS)
+    return spell(recovery_secret)
 
 
 def root_keys(recovery_code: str, recovery_salt: bytes) -> RootKeys:

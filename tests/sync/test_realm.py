@@ -51,7 +51,7 @@ def test_the_recovery_code_alone_gives_back_the_root_keys() -> None:
 
 def test_a_recovery_code_has_eight_groups_and_check_characters_that_notice_mistakes() -> None:
     code = spell_recovery_code(bytes(range(20)))
-    assert [len(group) for group in code.split("-")] == [4] * 8 + [2]
+    assert [len(group) for group in code.split("-")] == [5] * 8
     for position, character in enumerate(code):
         if character != "-":
             mistyped = code[:position] + ("7" if character != "7" else "8") + code[position + 1 :]
