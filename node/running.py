@@ -15,7 +15,7 @@ from node.composition import open_home
 from node.config import NodeConfig
 from node.operations.table import LocalCaller
 from node.pairing_host import PairingHost
-from node.requests import NodeEvent
+from node.requests import NodeEvent, Notice
 from node.runtime import Runtime
 from node.service import Service
 from node.transport.address import Address, parse_address
@@ -131,6 +131,7 @@ async def _discovering(service: Service, runtime: Runtime) -> "LocalNetwork":
         calling=runtime.calling,
         moved=runtime.doubts.network_changed,
         announced=runtime.doubts.announced,
+        tell=lambda text: service.events.publish(Notice(text=text)),
         clock=service.clock,
         entropy=service.entropy,
     )

@@ -15,7 +15,7 @@ from node.discovery.interfaces import Interface, hosts_of, is_on_link
 from node.discovery.mdns import Shown, Wish
 from node.discovery.network_watch import Look, NetworkWatch
 from node.discovery.outlets import Outlets
-from node.discovery.report import NO_NETWORK, UNPAIRED, DiscoveryReport, judge
+from node.discovery.report import NO_NETWORK, UNPAIRED, DiscoveryReport, DiscoveryState, judge
 from node.entropy import Entropy
 from node.transport.address import Address
 from sync.discovery_names import PAIRING_SERVICE, SESSION_SERVICE, day_of, expected_names, shown_names
@@ -45,11 +45,12 @@ class LocalNetwork:
         calling: Calling,
         moved: Callable[[frozenset[str]], None],
         announced: Callable[[DeviceId], None],
+        tell: Callable[[str], None],
         clock: Clock,
         entropy: Entropy,
     ) -> None:
         """`moved` is told this device's IP addresses whenever its network changed or it woke up, `announced` who was
-        heard.
+        heard, and the person by `tell` that nobody can be found here.
         """
         self._membership = membership
         self._older_discovery_secrets = older_discovery_secrets
@@ -57,6 +58,8 @@ class LocalNetwork:
         self._calling = calling
         self._moved = moved
         self._announced = announced
+        self._tell = tell
+        self._told: DiscoveryState | None = None
         self._clock = clock
         self._entropy = entropy
         self._rendezvous: str | None = None
@@ -160,11 +163,20 @@ class LocalNetwork:
             except Exception:
                 # Whatever goes wrong with multicast, known addresses are called all the same.
                 logger.exception("defect in looking for other devices")
+            self._tell_if_blocked()
             try:
                 async with asyncio.timeout(SETTLE_SECONDS):
                     await self._unsettled.wait()
             except TimeoutError:
                 continue
+
+    def _tell_if_blocked(self) -> None:
+        """Tell the person once, not at every look; what else they may want to know is in the status."""
+        report = self.report()
+        if report.state is DiscoveryState.BLOCKED and self._told is not DiscoveryState.BLOCKED:
+            self._tell(f"{report.sentence} {report.advice}")
+        if report.state is not DiscoveryState.STARTING:
+            self._told = report.state
 
     def _looked(self, present: tuple[Interface, ...], look: Look) -> None:
         self._anew = self._anew or look is Look.WOKE

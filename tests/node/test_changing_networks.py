@@ -71,6 +71,15 @@ async def test_when_the_network_returns_a_connection_that_hangs_is_replaced_with
         await until(lambda: caller.in_sync_with_all() and called.in_sync_with_all())
 
 
+async def test_without_doubts_a_connection_that_hangs_would_keep_what_was_written_into_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node.doubts.Doubts._doubt", lambda *_: None)
+    with pytest.raises((AssertionError, TimeoutError)):
+        async with asyncio.timeout(PROBE_SECONDS + 2.0):
+            await test_when_the_network_returns_a_connection_that_hangs_is_replaced_within_a_second(tmp_path, 0)
+
+
 async def test_a_change_of_the_network_does_not_cost_a_connection_that_answers(tmp_path: Path) -> None:
     realm = live_realm(2)
     first, second = make_node(realm, 0, tmp_path), make_node(realm, 1, tmp_path)

@@ -7,6 +7,8 @@ from dataclasses import replace
 from ipaddress import IPv4Interface
 from pathlib import Path
 
+import pytest
+
 from node.clock import SystemClock
 from node.discovery.call_plan import SIGHTED_ADDRESSES_MAX, TRIALS_AT_ONCE_MAX
 from node.discovery.interfaces import interfaces
@@ -16,6 +18,7 @@ from node.discovery.network_watch import Look
 from node.discovery.pairing_search import searching
 from node.discovery.report import DiscoveryState
 from node.entropy import SystemEntropy
+from node.requests import Notice
 from node.transport.address import Address, parse_address
 from sync.discovery_names import PAIRING_SERVICE, SESSION_SERVICE, shown_names
 from sync.pairing_code import PairingCode
@@ -41,6 +44,7 @@ async def discovering(*nodes: Node) -> AsyncIterator[list[LocalNetwork]]:
                 calling=node.runtime.calling,
                 moved=node.runtime.doubts.network_changed,
                 announced=node.runtime.doubts.announced,
+                tell=lambda text, node=node: node.events.append(Notice(text=text)),  # type: ignore[misc]
                 clock=SystemClock(),
                 entropy=SystemEntropy(),
             )
@@ -233,6 +237,32 @@ async def test_a_pairing_window_is_found_by_its_code_and_only_while_it_is_open(t
         await until(lambda: bool(stranger.heard.get(code.rendezvous)))
         network.announce_pairing(None)
         await until(lambda: not stranger.heard[code.rendezvous])
+
+
+async def test_that_multicast_cannot_be_used_is_told_once_and_again_only_after_it_could(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    realm = live_realm(2)
+    node = make_node(realm, 0, tmp_path)
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("node.discovery.mdns.AsyncZeroconf", refused)
+        async with discovering(node) as (network,):
+            await until(lambda: len(node.events) == 1)
+            for _ in range(3):
+                network._tell_if_blocked()
+            (told,) = node.events
+            assert isinstance(told, Notice)
+            assert "Multicast cannot be used here (lo: Operation not permitted)" in told.text
+            assert "--peer HOST:PORT" in told.text
+            patched.undo()
+            network._unsettled.set()
+            await until(lambda: any(state.heard_own for state in network._outlets.states()))
+            assert network.report().state is DiscoveryState.STARTING
+            assert len(node.events) == 1
 
 
 async def test_after_sleep_the_groups_are_joined_anew_and_devices_are_called_at_once(tmp_path: Path) -> None:
