@@ -24,6 +24,11 @@ CASES = (
 )
 
 
+def _name(value: object) -> str:
+    # Sets are in another order in every process, and the processes of one run must name the tests alike.
+    return str(sorted(value) if isinstance(value, set) else value)
+
+
 def script(shell: str, capsys: pytest.CaptureFixture[str]) -> str:
     assert run_command_line(["completion", shell]) == 0
     return capsys.readouterr().out
@@ -45,7 +50,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
-@pytest.mark.parametrize(("words", "expected"), CASES[:2], ids=str)
+@pytest.mark.parametrize(("words", "expected"), CASES[:2], ids=_name)
 def test_bash_completes_by_the_script_that_it_was_given(
     words: Sequence[str], expected: set[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -67,7 +72,7 @@ def test_bash_completes_by_the_script_that_it_was_given(
     assert answered.stderr == ""
 
 
-@pytest.mark.parametrize(("words", "expected"), CASES, ids=str)
+@pytest.mark.parametrize(("words", "expected"), CASES, ids=_name)
 def test_each_shell_is_answered_in_its_own_form(
     words: Sequence[str], expected: set[str], asked: Callable[..., str]
 ) -> None:
