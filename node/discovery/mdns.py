@@ -108,8 +108,10 @@ class Outlet:
         version = IPVersion.V4Only if self._addresses[0].version == 4 else IPVersion.V6Only
         zeroconf: AsyncZeroconf | None = None
         try:
-            _require_ready(self._addresses[0], self._index)
-            zeroconf = AsyncZeroconf(interfaces=[_bound(self._addresses)], ip_version=version)
+            # Of an IPv6 interface the address that belongs to the link.
+            own = min(self._addresses, key=lambda address: not address.ip.is_link_local)
+            _require_ready(own, self._index)
+            zeroconf = AsyncZeroconf(interfaces=[str(own.ip).partition("%")[0]], ip_version=version)
             async with asyncio.timeout(_START_SECONDS):
                 await zeroconf.zeroconf.async_wait_for_start(_START_SECONDS)
             if not zeroconf.zeroconf.engine.senders:
@@ -133,15 +135,18 @@ class Outlet:
         if self._zeroconf is None:
             return
         wanted = {shown: self._info(shown, wish) for shown in wish.shown}
-        for shown, info in list(self._info_by_shown.items()):
-            if shown not in wanted or (wanted[shown].port, wanted[shown].server) != (info.port, info.server):
-                del self._info_by_shown[shown]
-                self._in_background(await self._zeroconf.async_unregister_service(info))
+        for shown in self._info_by_shown.keys() - wanted.keys():
+            self._in_background(await self._zeroconf.async_unregister_service(self._info_by_shown.pop(shown)))
         for shown, info in wanted.items():
-            if shown not in self._info_by_shown:
-                self._info_by_shown[shown] = info
+            known = self._info_by_shown.get(shown)
+            if known is not None and (known.port, known.server) == (info.port, info.server):
+                continue
+            self._info_by_shown[shown] = info
+            if known is None:
                 # Names are 64 random bits, so there is nobody to ask whether one is taken.
                 self._in_background(await self._zeroconf.async_register_service(info, cooperating_responders=True))
+            else:
+                self._in_background(await self._zeroconf.async_update_service(info))
         self._note_own(wish)
         await self._browse(wish.browsed)
 
@@ -270,7 +275,8 @@ class _Ears(RecordUpdateListener):
             record = update.new
             if isinstance(record, DNSPointer):
                 if record.alias in self.own:
-                    self._state.heard_own = True
+                    # Whatever went wrong with sending before: it works now.
+                    self._state.heard_own, self._state.error = True, None
                 else:
                     self._pending.pointers.append((record.alias, record.is_expired(now)))
             elif isinstance(record, DNSAddress) and record.address not in self._own_hosts:
@@ -282,12 +288,6 @@ class _Ears(RecordUpdateListener):
         for alias, gone in heard.pointers:
             service = alias.partition(".")[2].removesuffix(f".{_LOCAL}")
             self._tell(service, alias, gone=gone)
-
-
-def _bound(addresses: Collection[IPv4Interface | IPv6Interface]) -> str:
-    """Return the address to send from: of an IPv6 interface the one that belongs to the link."""
-    best = min(addresses, key=lambda address: not address.ip.is_link_local)
-    return str(best.ip).partition("%")[0]
 
 
 def _require_ready(address: IPv4Interface | IPv6Interface, index: int) -> None:

@@ -239,6 +239,19 @@ async def test_a_pairing_window_is_found_by_its_code_and_only_while_it_is_open(t
         await until(lambda: not stranger.heard[code.rendezvous])
 
 
+async def test_a_new_key_epoch_adds_a_name_and_those_of_older_secrets_stay_where_they_are(tmp_path: Path) -> None:
+    realm = live_realm(2)
+    node = make_node(realm, 0, tmp_path)
+    stranger = Eavesdropper()
+    async with stranger.listening(), discovering(node):
+        await until(lambda: len(stranger.heard) == 3)
+        before = set(stranger.heard)
+        node.runtime.replication.mint_epoch()
+        after = set(shown_names(node.runtime.replication.membership, now_milliseconds()))
+        assert len(before & after) == 2, "the names of the two older secrets; what nobody expected gives way"
+        await until(lambda: {name for name, addresses in stranger.heard.items() if addresses} == after)
+
+
 async def test_that_multicast_cannot_be_used_is_told_once_and_again_only_after_it_could(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
