@@ -31,9 +31,13 @@ _ELSEWHERE = ("192.0.2.1", 9)
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="ready"):
-    """The node listens for peers and for programs of this device, each at host:port."""
+    """The node listens for peers and for programs of this device, each at host:port.
+
+    `listen` may stand for every address of this device; `addresses` say where others reach it, best first.
+    """
 
     listen: str
+    addresses: list[str]
     api: str
 
 
@@ -68,7 +72,8 @@ async def run_node(
         ):
             _LOG.info("the node runs", extra={"listen": runtime.listen_address, "api": api_address})
             with service.events.follow() as events:
-                yield Ready(listen=runtime.listen_address, api=api_address)
+                listening = runtime.listen_address
+                yield Ready(listen=listening, addresses=reachable_addresses(parse_address(listening)), api=api_address)
                 stopping = asyncio.create_task(stop.wait())
                 try:
                     while (event := await _next_unless(stopping, events)) is not None:

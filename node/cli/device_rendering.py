@@ -100,9 +100,11 @@ def unnamed(event: "Ready | NodeEvent") -> "Ready | NodeEvent":
 
 
 def _ready(value: "Ready") -> RenderableType:
+    # The first is the one on the local network; the others are of this machine alone.
+    address = value.addresses[0]
     return Text.assemble(
         ("Running. ", "bold green"),
-        f"Other devices reach this one at {value.listen}; its own programs at {value.api}. Ctrl-C stops it.",
+        f"Other devices reach this one at {address}; its own programs at {value.api}. Ctrl-C stops it.",
     )
 
 
