@@ -4,14 +4,16 @@ Source: the Automerge binary format specification (automerge.org/automerge-binar
 chunk is magic 4 ‖ checksum 4 ‖ type 1 ‖ length (LEB128) ‖ contents; its hash is SHA-256 over type ‖ length ‖ contents,
 and the checksum is its first four bytes. Only the uncompressed form (type 1) is used, so that a change has one
 spelling and nothing is ever inflated. Of all operations only two are allowed: inserting one character behind another
-(or at the beginning), and deleting one. A chunk is accepted exactly if writing what was read gives its bytes again.
+(or at the beginning), and deleting one. A chunk is accepted exactly if writing what was read gives its bytes again, and
+if it holds no more stretches of operations than bytes: single characters at equal distances, which a few bytes can name
+by the million, are deleted in another order by whoever means them (`written_out`).
 """
 
 from collections.abc import Sequence
 from hashlib import sha256
 
 from crdt.errors import MergeError
-from crdt.text_change import ACTOR_BYTES, HASH_BYTES, ChangeHash, Chunk, TextChange
+from crdt.text_change import ACTOR_BYTES, HASH_BYTES, ChangeHash, Chunk, Deletion, Insertion, TextChange
 from crdt.text_columns import read_unsigned, unsigned
 from crdt.text_operations import read_columns, read_operations, read_usual_operations
 from crdt.text_writing import write_contents
@@ -20,6 +22,7 @@ MAGIC = b"\x85\x6f\x4a\x83"
 _TYPE_CHANGE = 1
 _TYPE = bytes([_TYPE_CHANGE])
 _CONTENTS_AT_LEAST = 9
+_BYTES_AT_LEAST = 64
 
 
 def read_chunk(raw: object) -> Chunk:
@@ -71,10 +74,42 @@ def parse_chunk(raw: bytes) -> TextChange:
         change = TextChange(actor, deps, start, usual)
         if write_contents(change) == contents and _in_order(deps):
             return change
-    change = TextChange(actor, deps, start, read_operations(start, actors, column_by_number))
+    change = TextChange(actor, deps, start, read_operations(start, actors, column_by_number, len(raw)))
     if not change.operations or not _in_order(deps) or write_contents(change) != contents:
         raise MergeError("a change of a text does something else than inserting and deleting characters")
     return change
+
+
+def written_out(change: TextChange) -> TextChange:
+    """Return the change, such that it has no more operations than bytes.
+
+    Each insertion takes a byte or more, and so does each deletion, but for single characters at equal distances: of
+    these every two change their places, and no two distances in a row are alike.
+    """
+    operations = list(change.operations)
+    if len(operations) <= _BYTES_AT_LEAST or len(operations) <= len(write_chunk(change).raw):
+        return change
+    begun = 0
+    for index in range(1, len(operations) + 1):
+        if index < len(operations) and _as_far(operations, begun, index):
+            continue
+        for at in range(begun, index - 1, 2):
+            operations[at], operations[at + 1] = operations[at + 1], operations[at]
+        begun = index
+    return TextChange(change.actor, change.deps, change.start, tuple(operations))
+
+
+def _as_far(operations: Sequence[Insertion | Deletion], begun: int, index: int) -> bool:
+    """Tell whether the operation at `index` goes on with the single deletions that began at `begun`."""
+    one, other, first = operations[index - 1], operations[index], operations[begun]
+    if not isinstance(one, Deletion) or not isinstance(other, Deletion) or not isinstance(first, Deletion):
+        return False
+    distance = other.counter - one.counter
+    return (
+        one.length == other.length == first.length == 1
+        and one.actor == other.actor
+        and distance * (index - begun) == other.counter - first.counter
+    )
 
 
 def _in_order(deps: Sequence[ChangeHash]) -> bool:

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from crdt.errors import MergeError
 from crdt.text_change import ChangeHash, Insertion, TextChange, last_number
-from crdt.text_spans import Run, apply_change
+from crdt.text_sequence import RunSequence
+from crdt.text_spans import FEW_OPERATIONS, Run, apply_few
 
 
 class Waiting(NamedTuple):
@@ -46,6 +47,15 @@ def writers(changes: Mapping[ChangeHash, TextChange]) -> set[bytes]:
     return {change.actor for change in changes.values() if _inserts(change)}
 
 
+def needs_of(change: TextChange) -> set[bytes]:
+    """Return the changes and authors that must be applied before a change is."""
+    needs: set[bytes] = {*change.deps, *[operation[0] for operation in change.operations if operation[0] is not None]}
+    if _inserts(change):
+        # What it names as its own it wrote itself. One that only deletes means what another one has written.
+        needs.discard(change.actor)
+    return needs
+
+
 def grow(
     applied: Applied, changes: Mapping[ChangeHash, TextChange], base: ChangeHash
 ) -> dict[ChangeHash, tuple[bytes, ...]]:
@@ -62,20 +72,18 @@ def grow(
     needs_by_name: dict[ChangeHash, set[bytes]] = {}
     waiting_for: dict[bytes, list[ChangeHash]] = {}
     for name, change in changes.items():
-        named = {operation[0] for operation in change.operations}
-        needs = {*change.deps, *filter(None, named)} - {change.actor} - met
+        needs = needs_of(change) - met
         needs_by_name[name] = needs
         for need in needs:
             waiting_for.setdefault(need, []).append(name)
+    runs = _Runs(applied.spans, sum([len(change.operations) for change in changes.values()]))
     ready = [name for name, needs in needs_by_name.items() if not needs]
     for name in ready:
         change = changes[name]
         inserts = _inserts(change)
         if inserts and first_by_author[change.actor] != name:
             continue
-        try:
-            applied.spans = apply_change(applied.spans, change)
-        except MergeError:
+        if not runs.take(change):
             # It names characters that their authors never wrote: no device can apply it, now or later.
             continue
         applied.last = max(applied.last, last_number(change))
@@ -89,7 +97,32 @@ def grow(
                     needs_by_name[later].remove(now_met)
                     if not needs_by_name[later]:
                         ready.append(later)
+    applied.spans = runs.spans()
     return {name: tuple(sorted(needs_by_name[name])) for name in changes.keys() - applied.known}
+
+
+class _Runs:
+    """The runs while changes are applied to them: as they are, or found quickly where many operations are to come."""
+
+    def __init__(self, spans: Sequence[Run], operations: int) -> None:
+        self._spans = spans
+        self._sequence = RunSequence(spans) if operations > FEW_OPERATIONS else None
+
+    def take(self, change: TextChange) -> bool:
+        """Apply a change if it fits, and tell whether it did."""
+        if self._sequence is None:
+            try:
+                self._spans = apply_few(self._spans, change)
+            except MergeError:
+                return False
+            return True
+        fits = self._sequence.fits(change)
+        if fits:
+            self._sequence.apply(change)
+        return fits
+
+    def spans(self) -> Sequence[Run]:
+        return self._spans if self._sequence is None else self._sequence.spans()
 
 
 def _inserts(change: TextChange) -> bool:

@@ -16,8 +16,9 @@ from crdt.text_at_rest import cut, cut_names, to_stored
 from crdt.text_change import ACTOR_BYTES, Chunk, TextChange, last_number
 from crdt.text_chunk import parse_chunk, read_chunk, write_chunk
 from crdt.text_records import record
-from crdt.text_spans import Run, apply_change, pack_spans, shown_text, unpack_spans
-from crdt.text_splice import OPERATIONS_MAX, Packed, position, splice
+from crdt.text_sequence import apply_change
+from crdt.text_spans import Run, pack_spans, shown_text, unpack_spans
+from crdt.text_splice import Packed, position, splice
 
 
 class TextAtRest(NamedTuple):
@@ -70,9 +71,8 @@ def merged(text: TextAtRest, wire: object, place: Place) -> TextAtRest | None:
     # What it builds on and names must be met first. The base is not among the names either.
     if -1 in index_by_name.values() or -1 in index_by_actor.values():
         return None
-    if len(change.operations) <= OPERATIONS_MAX:
-        packed = splice(opened.packed, actors, change)
-    else:
+    packed = splice(opened.packed, actors, change)
+    if packed is None:
         authors = cut(actors, ACTOR_BYTES)
         runs = apply_change(unpack_spans(*opened.packed[:2], authors, text.shown), change)
         packed = _pack(runs, authors)

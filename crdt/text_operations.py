@@ -136,9 +136,12 @@ def _usual_steps(inserts: bytes, key_actors: bytes) -> Steps | None:
 
 
 def read_operations(
-    start: int, actors: Sequence[bytes], column_by_number: Mapping[bytes, bytes]
+    start: int, actors: Sequence[bytes], column_by_number: Mapping[bytes, bytes], most: int
 ) -> tuple[Insertion | Deletion, ...]:
-    """Return the operations in the columns of keys and values; the other columns follow from them."""
+    """Return the operations in the columns of keys and values; the other columns follow from them.
+
+    Raises MergeError beyond `most`, a stretch of characters being one.
+    """
     lengths = read_truths(column_by_number.get(INSERT, b""), OPERATIONS_MAX)
     try:
         text = column_by_number.get(VALUE, b"").decode()
@@ -152,6 +155,8 @@ def read_operations(
     taken = begun = 0
     behind: tuple[bytes | None, int] = (None, 0)
     for inserts, actor, first, count, step in _stretches(lengths, actors, column_by_number):
+        if len(operations) > most:
+            raise MergeError("a change of a text does more than its bytes can say")
         if not inserts:
             if taken > begun:
                 operations.append(Insertion(*behind, text[begun:taken]))

@@ -18,8 +18,8 @@ from crdt.text_edits import Edit
 Run = tuple[bytes, int, int, bool, str, int]
 Spans = Sequence[Run]
 
-#: Some seconds of walking. An edit's operations stand in order of position, so it passes each run but a few times.
-PASSED_RUNS_MAX = 20_000_000
+#: So many operations are quicker done one by one, each by a walk along the runs.
+FEW_OPERATIONS = 8
 
 
 def shown_text(spans: Spans) -> str:
@@ -35,22 +35,19 @@ def written_by(spans: Spans) -> dict[bytes, str]:
     return {actor: "".join([piece for _, piece in sorted(pieces)]) for actor, pieces in pieces_by_actor.items()}
 
 
-def apply_change(spans: Spans, change: TextChange) -> list[Run]:
-    """Return the spans after `change`; raise MergeError where it names a character that is not there.
+def apply_few(spans: Spans, change: TextChange) -> list[Run]:
+    """Return the spans after a change of few operations, each looked for from the beginning.
 
-    Time grows with the operations (a run of insertions or deletions is one) and the runs between one's place and the
-    next's.
+    Raises MergeError where it names a character that is not there.
     """
     runs = list(spans)
     number = change.start
-    at = 0
-    walk = _Walk()
     for operation in change.operations:
         if isinstance(operation, Insertion):
-            at = _insert(runs, walk, at, change.actor, number, operation)
+            _insert(runs, change.actor, number, operation)
             number += len(operation.text)
         else:
-            at = _delete(runs, walk, at, operation, number)
+            _delete(runs, operation, number)
             number += operation.length
     return runs
 
@@ -87,58 +84,30 @@ def unpack_spans(packed: Sequence[int], gone: str, actors: Sequence[bytes], show
     return runs
 
 
-class _Walk:
-    """Counts the runs that are passed on the way to the operations' places."""
-
-    def __init__(self) -> None:
-        self._passed = 0
-
-    def passed(self, runs: int) -> None:
-        """Count; raise MergeError where a change goes back and forth as no edit of a text does."""
-        self._passed += runs
-        if self._passed > PASSED_RUNS_MAX:
-            raise MergeError("a change of a text names its characters in no order that an edit could have")
-
-
-def _find(runs: list[Run], walk: _Walk, near: int, actor: bytes | None, counter: int) -> int:
-    """Return the index of the run that holds a character, looked for from `near` outwards: one edit follows another."""
-    above, below, end = near, near - 1, len(runs)
-    while above < end or below >= 0:
-        if above < end:
-            run = runs[above]
-            if run[1] <= counter < run[1] + run[2] and run[0] == actor:
-                walk.passed(2 * (above - near))
-                return above
-            above += 1
-        if below >= 0:
-            run = runs[below]
-            if run[1] <= counter < run[1] + run[2] and run[0] == actor:
-                walk.passed(2 * (near - below))
-                return below
-            below -= 1
+def _find(runs: list[Run], actor: bytes, counter: int) -> int:
+    """Return the index of the run that holds a character."""
+    for index, run in enumerate(runs):
+        if run[1] <= counter < run[1] + run[2] and run[0] == actor:
+            return index
     raise MergeError("a change of a text names a character that is not there")
 
 
-def _insert(runs: list[Run], walk: _Walk, near: int, actor: bytes, number: int, insertion: Insertion) -> int:
+def _insert(runs: list[Run], actor: bytes, number: int, insertion: Insertion) -> None:
     behind, counter, text = insertion
-    if behind is None:
-        index = 0
-    else:
+    index = 0
+    if behind is not None:
         if counter >= number:
             raise MergeError("a change of a text writes behind a character that is later than itself")
-        index = _find(runs, walk, near, behind, counter)
+        index = _find(runs, behind, counter)
         run = runs[index]
         before = counter - run[1] + 1
         index += 1
         # The rest of the run was written behind the same character: it stays there if its id is the greater one.
         if before < run[2] and (run[1] + before, run[0]) < (number, actor):
             _split(runs, index - 1, before)
-    first = index
     while index < len(runs) and (runs[index][1], runs[index][0]) > (number, actor):
         index += 1
-    walk.passed(index - first)
     runs.insert(index, (actor, number, len(text), True, text, 0))
-    return index
 
 
 def _split(runs: list[Run], index: int, before: int) -> None:
@@ -149,28 +118,35 @@ def _split(runs: list[Run], index: int, before: int) -> None:
     )
 
 
-def _delete(runs: list[Run], walk: _Walk, near: int, deletion: Deletion, number: int) -> int:
-    actor, counter, count, step = deletion
+def _delete(runs: list[Run], deletion: Deletion, number: int) -> None:
+    actor, first, left, step = deletion
     if step < 0:
-        counter += (count - 1) * step
-    if counter + count > number:
+        first -= left - 1
+    end = first + left
+    if end > number:
         raise MergeError("a change of a text deletes a character that is later than itself")
-    index = near
-    while count:
-        index = _find(runs, walk, index, actor, counter)
+    passed: list[Run] = []
+    index = 0
+    while left and index < len(runs):
         run = runs[index]
-        before = counter - run[1]
-        here = min(count, run[2] - before)
-        if run[3]:
+        index += 1
+        passed.append(run)
+        begin = run[1]
+        if run[0] != actor or begin >= end or begin + run[2] <= first:
+            continue
+        _, _, length, shown, source, offset = run
+        before, until = max(first - begin, 0), min(end - begin, length)
+        left -= until - before
+        if shown:
+            del passed[-1]
             if before:
-                _split(runs, index, before)
-                index += 1
-            if here < runs[index][2]:
-                _split(runs, index, here)
-            runs[index] = (actor, counter, here, False, run[4], run[5] + before)
-        counter += here
-        count -= here
-    return index
+                passed.append((actor, begin, before, True, source, offset))
+            passed.append((actor, begin + before, until - before, False, source, offset + before))
+            if until < length:
+                passed.append((actor, begin + until, length - until, True, source, offset + until))
+    if left:
+        raise MergeError("a change of a text names a character that is not there")
+    runs[:index] = passed
 
 
 def operations_of(spans: Spans, edits: Iterable[Edit]) -> tuple[Insertion | Deletion, ...]:

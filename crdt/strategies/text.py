@@ -24,11 +24,12 @@ from crdt.errors import MergeError
 from crdt.identifiers import Stamp
 from crdt.place import Place
 from crdt.text_change import ACTOR_BYTES, ChangeHash, Insertion, TextChange
-from crdt.text_chunk import parse_chunk, read_chunk, write_chunk
+from crdt.text_chunk import parse_chunk, read_chunk, write_chunk, written_out
 from crdt.text_edits import edits
 from crdt.text_growth import Applied, Waiting, clashes, grow, writers
 from crdt.text_records import NO_RECORDS, Records, recorded, rewritten
-from crdt.text_spans import Run, apply_change, operations_of, shown_text
+from crdt.text_sequence import apply_change
+from crdt.text_spans import Run, operations_of, shown_text
 from crdt.values import Scalar
 
 BASE_HASH = document.BASE.hash
@@ -127,7 +128,7 @@ def change_to(
     `heads` and `last` are the text's heads and its greatest operation. Raises MergeError where `wanted` is no text.
     """
     actor = editor(stamp, heads, _check_text(wanted))
-    change = TextChange(actor, tuple(heads), last + 1, operations_of(spans, edits(shown, wanted)))
+    change = written_out(TextChange(actor, tuple(heads), last + 1, operations_of(spans, edits(shown, wanted))))
     left = apply_change(spans, change)
     if shown_text(left) != wanted:
         raise MergeError("the change of a text does not lead to what was written")
