@@ -1,4 +1,4 @@
-"""What is shown of a text depends on which changes are known, never on the order in which they came: forged ones too."""
+"""What is shown of a text depends on which changes are known, never on the order in which they came."""
 
 import random
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from crdt.strategies import text
 from crdt.strategies.text import Text
 from crdt.text_at_rest import from_stored, to_stored
 from crdt.text_change import ChangeHash, Deletion, Insertion, TextChange
-from crdt.text_chunk import read_chunk, write_chunk
+from crdt.text_chunk import write_chunk
 from crdt.text_merge_at_rest import TextAtRest, at_rest
 from crdt.text_merge_at_rest import merged as merged_at_rest
 from crdt.text_sequence import RunSequence
