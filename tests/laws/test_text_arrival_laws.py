@@ -28,7 +28,7 @@ def changes_of_members(draw: random.Random) -> list[Text]:
     replicas = [OAK, OAK]
     made: list[Text] = []
     characters = [(run[0], run[1] + at) for run in text.promoted(OAK).spans for at in range(run[2])]
-    names = [document.BASE.hash, *text.heads_of(OAK)]
+    names: list[bytes] = [document.BASE.hash, *text.heads_of(OAK)]
     for number in range(2, draw.randrange(4, 10)):
         if draw.random() < 0.5:
             index = draw.randrange(2)
