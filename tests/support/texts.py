@@ -1,9 +1,14 @@
 """Texts of one place for tests: a plain one, and edits of it made apart."""
 
+from hashlib import sha256
+
 from crdt.identifiers import Origin, RowId, Stamp, make_stamp
 from crdt.place import Place
 from crdt.strategies import text
 from crdt.strategies.text import Text
+from crdt.text_change import TextChange
+from crdt.text_chunk import MAGIC, write_chunk
+from crdt.text_columns import unsigned
 
 PLACE = Place("notes", RowId(bytes(range(16))), 1, "body")
 
@@ -23,6 +28,17 @@ def merged(*states: Text) -> Text:
     for state in states[1:]:
         whole = text.join(whole, state)
     return whole
+
+
+def forged(change: TextChange) -> bytes:
+    """Return the bytes of a change, whoever would make it."""
+    return write_chunk(change).raw
+
+
+def sealed(contents: bytes) -> bytes:
+    """Return a chunk of these contents with the right length, hash and checksum."""
+    whole = MAGIC + bytes(4) + b"\x01" + unsigned(len(contents)) + contents
+    return MAGIC + sha256(whole[8:]).digest()[:4] + whole[8:]
 
 
 OAK = text.plain_text("an oak by the pond", PLACE)
