@@ -165,25 +165,27 @@ class Capture:
     def _kept(self, table: ReplicatedTable, length: str) -> list[Row]:
         """Return the rows that were updated or deleted: `_KEPT` columns, then all columns before, then after."""
         before = ", ".join(table.selections_of("b"))
-        spelled = (
-            f"SELECT b.id, b._rowid, t.rowid, {length}, {STATE}, {{}}"
+        try:
+            return self._query_kept(table, length, f"{before}, {table.selected}")
+        except UnreadableTextError:
+            return self._kept_damaged(table, length)
+
+    def _query_kept(self, table: ReplicatedTable, length: str, columns: str) -> list[Row]:
+        return self._database.query(
+            f"SELECT b.id, b._rowid, t.rowid, {length}, {STATE}, {columns}"
             f" FROM temp._bef_{table.name} b LEFT JOIN main.{table.name} t ON t.id = b.id"
             f" LEFT JOIN {table.row_table} r ON r.id = b.id ORDER BY b.id"
         )
-        try:
-            return self._database.query(spelled.format(f"{before}, {table.selected}"))
-        except UnreadableTextError:
-            return self._kept_damaged(table, spelled)
 
-    def _kept_damaged(self, table: ReplicatedTable, spelled: str) -> list[Row]:
+    def _kept_damaged(self, table: ReplicatedTable, length: str) -> list[Row]:
         """Read rows of which one held a text that was damaged before: it may be deleted, and an edit of it is refused.
 
         Raises UnreadableTextError where the transaction itself made such a text.
         """
-        columns = [table.selected_as_bytes_of(alias) for alias in ("b", "t")]
+        columns = ", ".join([table.selected_as_bytes_of(alias) for alias in ("b", "t")])
         cut = _KEPT + len(table.columns)
         kept: list[Row] = []
-        for row in self._database.query(spelled.format(", ".join(columns))):
+        for row in self._query_kept(table, length, columns):
             before, after = legible(table, row[_KEPT:cut]), legible(table, row[cut:])
             if any(
                 type(now) is bytes and now != was and now != shown.encode()
