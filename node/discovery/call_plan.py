@@ -137,7 +137,7 @@ class CallPlan:
                 target = self._target(address, now + self._yield_seconds(device_id))
             if target.is_trial:
                 target.device_id = device_id
-            elif target.device_id == device_id and target.failures:
+            elif target.device_id in (device_id, None) and target.failures:
                 # It is there again: the rest need not be waited for. At most one such call a second.
                 target.due_seconds = min(target.due_seconds, now + 1.0)
             target.sighted_by.add(source)

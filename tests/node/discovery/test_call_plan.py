@@ -197,6 +197,14 @@ def test_a_device_that_announces_itself_again_is_called_within_a_second_although
     assert caller.run(1.0) == [(caller.now, HOME)]
 
 
+def test_a_device_that_announces_itself_where_the_person_said_is_called_there_within_a_second() -> None:
+    caller = Caller()
+    caller.plan.configure(HOME, caller.now)
+    caller.run(3600)
+    caller.plan.sight(HIGH, "eth0", [HOME], caller.now)
+    assert [address for _, address in caller.run(1.0)] == [HOME]
+
+
 def test_a_changed_network_ends_every_rest() -> None:
     caller = Caller()
     caller.plan.configure(HOME, caller.now)
