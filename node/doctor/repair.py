@@ -1,16 +1,17 @@
 """Mends what can be mended without losing anything, and says what was done."""
 
 import asyncio
+from collections.abc import Collection
 
 from node.doctor.found import bad, counted, notice
 from node.errors import StorageError
 from node.home import DIRECTORY_MODE, FILE_MODE, Home
 from node.requests.doctor import Finding
 from node.service import Service
-from node.store.damage import Kind, ScrubReport
+from node.store.damage import TAKEN_OUT, Kind, ScrubReport
+from node.store.rebuilding import RowName
 from sync.streams import Stream
 
-_TAKEN_OUT = frozenset({Kind.ROW_CHANGED, Kind.ROW_LOST, Kind.ROW_RISEN, Kind.ROW_UNREADABLE, Kind.ROW_STATE_LOST})
 _WORDS = frozenset({Kind.WORDS_MISSING, Kind.WORDS_SURPLUS, Kind.WORDS_WRONG, Kind.INDEX_UNREADABLE})
 _SUMS = frozenset({Kind.DIGEST_WRONG, Kind.COUNT_WRONG})
 
@@ -38,11 +39,16 @@ def drop_damaged_statements(service: Service) -> list[Finding]:
 async def repair(service: Service, report: ScrubReport) -> list[Finding]:
     """Mend what a scrub found; return what was done and what could not be. A later scrub proves it."""
     done: list[Finding] = []
-    for mend in (_rows, _sums):
-        try:
-            done += mend(service, report)
-        except StorageError as error:
-            done.append(bad("repair", f"It could not be mended: {error}", "Restore a backup, or join anew."))
+    rebuilt: list[RowName] = []
+    try:
+        for _ in service.store.health().rebuild(report, service.membership.roster.sign_public, rebuilt):
+            await asyncio.sleep(0)
+        if rebuilt:
+            done.append(notice("mended", f"{counted(len(rebuilt), 'damaged row')} rebuilt from this device's own log."))
+        done += _rows(service, report, set(rebuilt))
+        done += _sums(service, report, set(rebuilt))
+    except StorageError as error:
+        done.append(bad("repair", f"It could not be mended: {error}", "Restore a backup, or join anew."))
     tables = sorted({found.where for found in report.damage if found.kind in _WORDS})
     try:
         for _ in service.store.health().rebuild_text(tables, service.clock.monotonic_seconds):
@@ -54,7 +60,7 @@ async def repair(service: Service, report: ScrubReport) -> list[Finding]:
     return done
 
 
-def _rows(service: Service, report: ScrubReport) -> list[Finding]:
+def _rows(service: Service, report: ScrubReport, rebuilt: Collection[RowName]) -> list[Finding]:
     """Take damaged rows out where a connected device provably holds them.
 
     It holds the same frontier and digest, so its rows are those that this device's digest was added up from. A row
@@ -63,7 +69,7 @@ def _rows(service: Service, report: ScrubReport) -> list[Finding]:
     unsummed = {found.where for found in report.damage if found.kind is Kind.DIGEST_WRONG}
     row_ids_by_table: dict[str, list[bytes]] = {}
     for found in report.damage:
-        if found.kind not in _TAKEN_OUT:
+        if found.kind not in TAKEN_OUT or (found.where, found.key) in rebuilt:
             continue
         stream = service.store.catalogue.held_table(found.where).stream
         if found.kind is not Kind.ROW_STATE_LOST or stream.title in unsummed:
@@ -79,12 +85,12 @@ def _rows(service: Service, report: ScrubReport) -> list[Finding]:
     return [notice("mended", f"{counted(count, 'damaged row')} taken out; {name} holds them and sends them again.")]
 
 
-def _sums(service: Service, report: ScrubReport) -> list[Finding]:
+def _sums(service: Service, report: ScrubReport, rebuilt: Collection[RowName]) -> list[Finding]:
     """Add digests up anew of streams all of whose rows were found whole."""
     broken = {
         service.store.catalogue.held_table(found.where).stream
         for found in report.damage
-        if found.kind in _TAKEN_OUT or found.kind is Kind.TABLE_UNREADABLE
+        if (found.kind in TAKEN_OUT and (found.where, found.key) not in rebuilt) or found.kind is Kind.TABLE_UNREADABLE
     }
     named = {found.where for found in report.damage if found.kind in _SUMS}
     streams = [stream for stream in Stream if stream.title in named and stream not in broken]

@@ -34,7 +34,7 @@ _WORDS = (Kind.WORDS_MISSING, Kind.WORDS_SURPLUS, Kind.WORDS_WRONG, Kind.INDEX_U
 
 #: For each family what mends it.
 MEND_BY_FAMILY: Mapping[str, str] = {
-    "rows": f"Connect another device of yours, which sends them again, then: {REPAIR}",
+    "rows": f"Connect another device of yours if you can: it sends again what the log cannot rebuild. Then: {REPAIR}",
     "digests": REPAIR,
     "change log": JOIN_ANEW,
     "search": REPAIR,

@@ -5,7 +5,7 @@ declared, the same states are written as those of known columns and their values
 so no digest, change. It runs when a store is opened, for the tables that `schema_registry` has noted down.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from crdt.identifiers import RowId
 from crdt.row import RowState
@@ -53,7 +53,7 @@ def adopt(
         hashes = states.write(table, rows)
         if hashes != [stored[row_id].hash for row_id in rows]:
             raise StorageError(f"Rows of {table.name} that came from other devices are damaged. Pair this device anew.")
-        _disturb(table, rows, disturbed)
+        disturb(table, rows, disturbed)
         adopted += len(rows)
     database.change("DELETE FROM _to_adopt WHERE table_name = ?", (table.name,))
     return adopted
@@ -93,7 +93,8 @@ def _check_strategies(table: ReplicatedTable, row: RowState) -> None:
             )
 
 
-def _disturb(table: ReplicatedTable, rows: dict[RowId, RowState], disturbed: Disturbed) -> None:
+def disturb(table: ReplicatedTable, rows: Mapping[RowId, RowState], disturbed: Disturbed) -> None:
+    """Note that rows are shown anew."""
     disturbed.note(table.name, rows)
     disturbed.dead.update((table.name, row_id) for row_id, row in rows.items() if not row.alive)
     for reference in table.references:

@@ -40,7 +40,7 @@ def damaged_row(row_id: bytes) -> DamagedRowError:
     """Return what a person is told of a row that cannot be read as what was written."""
     return DamagedRowError(
         f"The record {row_id_to_text(RowId(row_id))} is not what was written: this device's disk or another "
-        "program changed it. Run `nuthatch doctor --repair` while another device of yours is connected."
+        "program changed it. Run `nuthatch doctor --repair`, best while another device of yours is connected."
     )
 
 

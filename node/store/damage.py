@@ -30,6 +30,10 @@ class Kind(Enum):
     INDEX_UNREADABLE = "the full-text index cannot be read"
 
 
+#: What is wrong with rows that have to be rebuilt, or taken out for another device's copy to come in their place.
+TAKEN_OUT = frozenset({Kind.ROW_CHANGED, Kind.ROW_LOST, Kind.ROW_RISEN, Kind.ROW_UNREADABLE, Kind.ROW_STATE_LOST})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Damage:
     """One place that is damaged: a table or stream, and in it a row or a batch where there is one to name."""

@@ -243,7 +243,7 @@ def _translating() -> Iterator[None]:
             raise UnreadableTextError(
                 "A text came back that is no valid UTF-8, and the operation was stopped; nothing was changed. If the "
                 "statement did not make that text itself, a record on this device's disk is damaged: run "
-                "`nuthatch doctor --repair` while another device of yours is connected."
+                "`nuthatch doctor --repair`, best while another device of yours is connected."
             ) from error
         raise StorageError(
             "The store returned damaged data and the operation was stopped. Nothing was changed. "

@@ -1,6 +1,7 @@
 """What a store can tell of its own condition: pages, layout, time of the last scrub, sizes, and what waits in it."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -13,9 +14,10 @@ from node.store.damage import ScrubReport
 from node.store.layout_check import layout_differences
 from node.store.log_scrub import LogScrub
 from node.store.pace import Pace
+from node.store.rebuilding import Rebuilding, RowName
 from node.store.repair import rebuild_text
 from node.store.scrub import Scrub
-from node.store.store_parts import StoreParts
+from node.store.store_parts import Pending, StoreParts
 from sync.identifiers import RealmId
 
 #: How many broken places the engine names; one is enough to know.
@@ -41,10 +43,13 @@ class Sizes:
 class StoreHealth:
     """The condition of an open store."""
 
-    __slots__ = ("_parts", "_realm_id")
+    __slots__ = ("_committing", "_parts", "_realm_id")
 
-    def __init__(self, parts: StoreParts, realm_id: RealmId) -> None:
-        """Look at the store made of `parts`."""
+    def __init__(
+        self, parts: StoreParts, realm_id: RealmId, committing: Callable[[], AbstractContextManager[Pending]]
+    ) -> None:
+        """Look at the store made of `parts`; `committing` opens a transaction of it."""
+        self._committing = committing
         self._parts = parts
         self._realm_id = realm_id
 
@@ -66,6 +71,19 @@ class StoreHealth:
             full_text=parts.full_text,
             report=report,
         )
+
+    def rebuild(
+        self, report: ScrubReport, sign_public: Callable[[DeviceId], bytes | None], rebuilt: list[RowName]
+    ) -> Iterator[None]:
+        """Rebuild damaged rows from the log where they can be proven, yielding after each slice of reading.
+
+        `rebuilt` grows by the rows that were. Raises StorageError.
+        """
+        rebuilding = Rebuilding(self._parts, self._realm_id, sign_public, report)
+        yield from rebuilding.fold()
+        with self._committing() as pending:
+            rebuilding.put_back(pending)
+        rebuilt += rebuilding.rebuilt
 
     def rebuild_text(self, tables: Iterable[str], monotonic_seconds: Callable[[], float]) -> Iterator[None]:
         """Index the texts of `tables` anew, yielding after each slice; raises StorageError."""

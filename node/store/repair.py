@@ -29,19 +29,23 @@ def take_out(
 ) -> None:
     """Remove rows and their states, within the open transaction and with capture silent: no delete is made of it."""
     for name, row_ids in row_ids_by_table.items():
-        table = catalogue.held_table(name)
-        parameters = (ids_blob(row_ids), len(row_ids))
-        standing = database.query(f"SELECT count(*) FROM {IDS} JOIN main.{name} t ON t.id = k", parameters)[0][0]
-        if index_text:
-            full_text.unindex(database, table, row_ids)
-        for stored in (name, table.row_table):
-            database.change(f"DELETE FROM main.{stored} WHERE id IN (SELECT k FROM {IDS})", parameters)
-        if index_text and table.full_text_table is not None and standing < len(row_ids):
-            # Of a row that is gone the words are left under a number that another row may have been given since; the
-            # engine would not find them to take them out.
-            _lay_out(database, table)
-            full_text.index_after(database, table, 0)
+        remove(database, catalogue.held_table(name), row_ids, index_text=index_text)
     add_up(database, catalogue, progress, {catalogue.held_table(name).stream for name in row_ids_by_table})
+
+
+def remove(database: Database, table: ReplicatedTable, row_ids: Sequence[bytes], *, index_text: bool) -> None:
+    """Remove rows of one table, their states and their words, within the open transaction and with capture silent."""
+    parameters = (ids_blob(row_ids), len(row_ids))
+    standing = database.query(f"SELECT count(*) FROM {IDS} JOIN main.{table.name} t ON t.id = k", parameters)[0][0]
+    if index_text:
+        full_text.unindex(database, table, row_ids)
+    for stored in (table.name, table.row_table):
+        database.change(f"DELETE FROM main.{stored} WHERE id IN (SELECT k FROM {IDS})", parameters)
+    if index_text and table.full_text_table is not None and standing < len(row_ids):
+        # Of a row that is gone the words are left under a number that another row may have been given since; the
+        # engine would not find them to take them out.
+        _lay_out(database, table)
+        full_text.index_after(database, table, 0)
 
 
 def add_up(database: Database, catalogue: Catalogue, progress: Progress, streams: Iterable[Stream]) -> None:

@@ -372,7 +372,7 @@ class Store:
 
     def health(self) -> StoreHealth:
         """Return what tells of the store's condition."""
-        return StoreHealth(self._parts, self._author.realm_id)
+        return StoreHealth(self._parts, self._author.realm_id, partial(self._committing, local=False))
 
     def address_book(self) -> AddressBook:
         """Return where other devices were met."""

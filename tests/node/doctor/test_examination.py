@@ -242,10 +242,22 @@ async def test_repair_closes_the_home_to_others(config: NodeConfig) -> None:
     assert "device.key" in findings["mended"].says
 
 
-async def test_a_damaged_row_that_no_other_device_holds_is_left_as_it_is(config: NodeConfig) -> None:
+async def test_a_damaged_row_on_a_lone_device_is_rebuilt_from_its_log(config: NodeConfig) -> None:
+    key = store_key(config)
+    statement = "UPDATE memories SET content = CAST(x'ff' AS TEXT) WHERE rowid = 3"
+    tamper(config.home_directory / "store.db", statement, key=key)
+    findings = await at_rest(config, DoctorRequest(repair=True))
+    assert broken(findings) == {}
+    assert findings["mended"].state == "notice"
+    with open_home(config, passphrase=PASSPHRASE) as service:
+        ((content,),) = service.store.query("SELECT content FROM memories WHERE rowid = 3")
+        assert content.startswith("text number ")
+
+
+async def test_a_damaged_row_that_no_other_device_and_no_log_holds_is_left_as_it_is(config: NodeConfig) -> None:
     key = store_key(config)
     statement = "UPDATE memories SET content = 'text number kept' WHERE rowid = 3"
-    tamper(config.home_directory / "store.db", statement, key=key)
+    tamper(config.home_directory / "store.db", statement, "UPDATE _batch SET raw = zeroblob(100)", key=key)
     findings = await at_rest(config, DoctorRequest(repair=True))
     assert "rows" in broken(findings)
     assert "mended" not in findings
