@@ -7,7 +7,7 @@ import pytest
 from crdt.identifiers import RowId
 from node.schemas import CORE_COMPONENTS
 from node.store import rebuilding
-from node.store.damage import Kind
+from node.store.damage import TAKEN_OUT, Kind
 from sync.streams import Stream
 from tests.node.store.test_compaction import stable_of
 from tests.node.store.test_repair import reindex
@@ -77,7 +77,7 @@ SEVENTH = f"x'{row_id(7).hex()}'"
 def test_what_the_log_proves_is_as_it_was(lived: Replica, there: Replica, statement: str) -> None:
     before, view = contents(lived), lived.store.view()
     damage(lived, statement)
-    found = {(one.where, one.key) for one in scrub(lived).damage if one.kind in rebuilding.TAKEN_OUT}
+    found = {(one.where, one.key) for one in scrub(lived).damage if one.kind in TAKEN_OUT}
     assert found
     assert set(rebuild(lived)) == found
     reindex(lived)
