@@ -1,4 +1,4 @@
-"""Mends what a scrub found, as far as nothing is lost by it: from the store's own log, from another device, by counting.
+"""Mends what a scrub found without losing anything: from the own log, from another device, by counting anew.
 
 Each step yields now and then, so that whoever shares the thread goes on meanwhile.
 """
