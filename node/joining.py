@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, aclosing, suppress
 
 import msgspec
 
+from crdt.identifiers import DeviceId
 from node.clock import Clock, SystemClock
 from node.composition import create_home_store, creating, new_device_keys, open_service, platform_name
 from node.config import PassphraseCost
@@ -26,23 +27,27 @@ from sync.crypto import KEY_BYTES
 from sync.identity import DeviceKeys, UnusableName
 from sync.pairing_code import PairingCode, read_code
 from sync.pairing_newcomer import PairingNewcomer
+from sync.roster import RosterState
 
 # While nothing arrives for this long, the first synchronisation is given up; the node fetches the rest when it runs.
 STALLED_SECONDS = 60.0
 POLL_SECONDS = 0.05
+FAREWELL_SECONDS = 0.25
 
 
 class SasShown(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="sas"):
-    """The six digits that both devices must show."""
+    """The six digits that both devices must show, and the name under which this one asks to join."""
 
     sas: str
+    name: str
 
 
 class Joined(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="joined"):
-    """This device belongs to the realm; its home exists."""
+    """This device belongs to the realm; its home exists. `name_taken`: another device has the same name."""
 
     device_id: str
     realm_id: str
+    name_taken: bool
 
 
 class SyncProgress(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="progress"):
@@ -91,11 +96,15 @@ async def join_realm(
     async with AsyncExitStack() as stack:
         places = Places(addresses, parsed.rendezvous if discovery else None, clock)
         call, address, digits = await _first_to_answer(stack, places, parsed, device_keys, name, entropy)
-        yield SasShown(sas=digits)
+        yield SasShown(sas=digits, name=name)
         admission = await call.admission(confirm(digits))
         keys = await _store(home, device_keys, admission, address, passphrase, cost, clock, entropy)
         await call.bid_farewell(admission)
-    yield Joined(device_id=keys.device_id.hex(), realm_id=keys.realm_id.hex())
+    yield Joined(
+        device_id=keys.device_id.hex(),
+        realm_id=keys.realm_id.hex(),
+        name_taken=_is_taken(name, admission.joined.state, keys.device_id),
+    )
     with home.locked(), closing(open_service(home, keys, clock, entropy)) as service:
         async for event in _fetch(service, address):
             yield event
@@ -111,7 +120,10 @@ def _read_code(code: str) -> PairingCode:
 def _addresses(code: PairingCode, peers: Sequence[str], *, discovery: bool) -> list[Address]:
     addresses = [parse_address(text) for text in dict.fromkeys((*peers, *code.hints))]
     if not addresses and not discovery:
-        raise UsageError("A typed code does not say where the other device is; add --peer HOST:PORT.")
+        raise UsageError(
+            "A typed code does not say where the other device is, and looking for it is switched off: "
+            "add --peer HOST:PORT."
+        )
     return addresses
 
 
@@ -140,7 +152,16 @@ async def _first_to_answer(
                     failure = error
     if isinstance(failure, CodeNotTakenError):
         raise RefusedError(str(failure)) from failure
-    raise failure or TransportError(places.nobody())
+    if failure is None:
+        raise TransportError(places.nobody())
+    raise TransportError(
+        f"{failure} Are both devices in the same network, and does `nuthatch pair` still wait on the other one?"
+    ) from failure
+
+
+def _is_taken(name: str, roster: RosterState, device_id: DeviceId) -> bool:
+    others = (roster.certificate_by_device[other].name for other in roster.active - {device_id})
+    return name.casefold() in {other.casefold() for other in others}
 
 
 def _newcomer(code: PairingCode, device_keys: DeviceKeys, name: str, entropy: Entropy) -> PairingNewcomer:
@@ -201,7 +222,8 @@ async def _fetch(service: Service, address: Address) -> AsyncGenerator[JoinEvent
                     "This device joined, but nothing more arrives from the other one. Run `nuthatch run` on both; "
                     "the rest is fetched then."
                 )
-        for arrival in await arrivals.within(0.0):
+        # The other device is to see the agreement, too, before this one leaves.
+        for arrival in await arrivals.within(FAREWELL_SECONDS):
             yield arrival
     seconds = round(service.clock.monotonic_seconds() - began_at, 3)
     yield Synced(rows=_rows(service), seconds=seconds)

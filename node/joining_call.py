@@ -14,6 +14,17 @@ from sync.pairing_messages import CancelReason
 from sync.pairing_newcomer import PairingNewcomer
 from sync.pairing_window import CONFIRMATION_SECONDS
 
+# Who shows a code says nothing to somebody who does not know it, so the reasons cannot be told apart from here.
+NOT_TAKEN = (
+    "The code was not accepted: its five minutes are over, it was used already, or another device shows another code. "
+    "Run `nuthatch pair` on the other device for a new one."
+)
+NOBODY_THERE = (
+    "Nobody said yes on the other device within five minutes, so nothing was changed on either device. "
+    "Run `nuthatch pair` there for a new code."
+)
+TOO_LONG = "The other device began to answer and then took too long; run `nuthatch pair` there for a new code."
+
 
 class CodeNotTakenError(TransportError):
     """The device at an address did not take the code, or is not the one that shows it."""
@@ -47,7 +58,7 @@ class JoiningCall:
                 if isinstance(effect, CompareDigits):
                     return effect.digits
                 await self._perform(effect)
-            effects = await self._received(HANDSHAKE_SECONDS)
+            effects = await self._received(HANDSHAKE_SECONDS, TOO_LONG)
 
     async def admission(self, confirmed: Awaitable[bool]) -> Admission:
         """Return the admission, once both persons said yes; raises `RefusedError`, `TransportError`."""
@@ -55,10 +66,10 @@ class JoiningCall:
         try:
             while True:
                 if confirming is not None and await self._first(confirming):
-                    effects = self._decided(accept=confirming.result())
+                    effects = await self._decided(accept=confirming.result())
                     confirming = None
                 else:
-                    effects = await self._received(CONFIRMATION_SECONDS)
+                    effects = await self._received(CONFIRMATION_SECONDS, NOBODY_THERE)
                 for position, effect in enumerate(effects):
                     if isinstance(effect, Joined):
                         return Admission(joined=effect, farewell=_frames(effects[position + 1 :]))
@@ -74,10 +85,12 @@ class JoiningCall:
         for frame in admission.farewell:
             await self._link.send(frame)
 
-    def _decided(self, *, accept: bool) -> list[PairingEffect]:
+    async def _decided(self, *, accept: bool) -> list[PairingEffect]:
         if accept:
             return self._newcomer.accept()
-        return [*self._newcomer.refuse(), Cancelled(reason=CancelReason.PERSON_REFUSED)]
+        for effect in self._newcomer.refuse():
+            await self._perform(effect)
+        raise RefusedError("You said no. Nothing was changed on either device.")
 
     async def _first(self, confirming: "asyncio.Future[bool]") -> bool:
         """Wait for the person or the other device; return whether the person was first."""
@@ -90,11 +103,11 @@ class JoiningCall:
             self._receiving = asyncio.ensure_future(self._link.receive())
         return self._receiving
 
-    async def _received(self, patience_seconds: float) -> list[PairingEffect]:
+    async def _received(self, patience_seconds: float, else_say: str) -> list[PairingEffect]:
         receiving = self._next_frame()
         await asyncio.wait([receiving], timeout=patience_seconds)
         if not receiving.done():
-            raise TransportError("The other device took too long; start again with a new code.")
+            raise TransportError(else_say)
         self._receiving = None
         frame = receiving.result()
         if frame is None:
@@ -108,17 +121,20 @@ class JoiningCall:
 
     def _hung_up(self) -> TransportError | RefusedError:
         if not self._answered:
-            return CodeNotTakenError("The code was not accepted: it is old, was used already, or has a mistake in it.")
-        return RefusedError("The other device ended the pairing; nothing was changed here.")
+            return CodeNotTakenError(NOT_TAKEN)
+        return RefusedError(
+            "The other device ended the pairing; its screen says why. Nothing was changed here. "
+            "Run `nuthatch pair` there for a new code."
+        )
 
     async def _perform(self, effect: PairingEffect) -> None:
         match effect:
             case SendFrame(frame=frame):
                 await self._link.send(frame)
             case Cancelled(reason=CancelReason.WINDOW_CLOSED):
-                raise RefusedError("The code is not valid any more; nothing was changed here.")
+                raise RefusedError(NOBODY_THERE)
             case Cancelled():
-                raise RefusedError("The pairing was refused; nothing was changed here.")
+                raise RefusedError("The answer on the other device was no. Nothing was changed on either device.")
             case _:
                 raise AssertionError(f"a newcomer is not asked for {type(effect).__name__}")
 

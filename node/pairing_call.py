@@ -5,20 +5,30 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from node.errors import HostError, RefusedError, TransportError
+from node.pairing_survey import readable
+from node.repositories.values import instant_text
 from node.requests import ConfirmAsked, Paired, PairEvent
 from node.service import Service
 from node.transport.pairing_link import PairingLink
 from sync.crypto import KEY_BYTES
 from sync.effects import SendFrame
 from sync.errors import LocalProtocolError, ProtocolError
+from sync.identity import Certificate
 from sync.limits import HANDSHAKE_SECONDS
 from sync.pairing_code import PairingCode
 from sync.pairing_effects import Cancelled, CompareDigits, Joined, PairingEffect, StoreStatements
 from sync.pairing_effects import Paired as NewcomerStored
-from sync.pairing_messages import CancelReason
 from sync.pairing_sponsor import PairingSponsor
 from sync.pairing_window import PairingClosed, PairingWindow
 
+NOBODY_HERE = (
+    "Nobody answered here within five minutes, so nothing was changed on either device. "
+    "Run `nuthatch pair` again for a new code."
+)
+NOBODY_THERE = (
+    "Nobody said yes on the new device within five minutes, so nothing was changed on either device. "
+    "Run `nuthatch pair` again for a new code."
+)
 # Frames of the Noise handshake that come from the caller; before the second one it has proved nothing.
 _HANDSHAKE_FRAMES = 2
 
@@ -96,7 +106,7 @@ class PairingCall:
             answer, self._answer = self._answer, None
             return self._answered(sponsor, accept=answer.result())
         if not receiving.done():
-            raise TransportError("The other device took too long.")
+            return self._too_late(sponsor)
         self._receiving = None
         frame = receiving.result()
         if frame is None:
@@ -107,9 +117,17 @@ class PairingCall:
             self._link.proven()
         return effects
 
+    def _too_late(self, sponsor: PairingSponsor) -> list[PairingEffect]:
+        if self._frames < _HANDSHAKE_FRAMES:
+            raise TransportError("The other device took too long.")
+        here = self._answer is not None
+        self._shown.outcomes.put_nowait(RefusedError(NOBODY_HERE if here else NOBODY_THERE))
+        return sponsor.give_up()
+
     def _answered(self, sponsor: PairingSponsor, *, accept: bool) -> list[PairingEffect]:
         if not accept:
-            return [*sponsor.refuse(), Cancelled(reason=CancelReason.PERSON_REFUSED)]
+            self._shown.outcomes.put_nowait(RefusedError("You said no. Nothing was changed on either device."))
+            return sponsor.refuse()
         state = self._service.membership.roster
         return sponsor.accept(
             owner_seed=self._shown.owner_seed,
@@ -126,17 +144,33 @@ class PairingCall:
                 await self._link.send(effect.frame)
             case CompareDigits(digits=digits, certificate=certificate):
                 self._answer = self._shown.answer = asyncio.get_running_loop().create_future()
-                outcomes.put_nowait(ConfirmAsked(name=certificate.name, platform=certificate.platform, sas=digits))
+                outcomes.put_nowait(self._question(digits, certificate))
             case StoreStatements():
                 self._service.store.add_statements(effect.statements)
                 self._stored = True
                 self._roster_changed()
             case NewcomerStored():
-                outcomes.put_nowait(Paired(device_id=effect.device_id.hex(), name=effect.certificate.name))
+                rows = readable(self._service).rows
+                outcomes.put_nowait(Paired(device_id=effect.device_id.hex(), name=effect.certificate.name, rows=rows))
             case Cancelled():
-                outcomes.put_nowait(RefusedError("The pairing was refused; nothing was changed."))
+                outcomes.put_nowait(
+                    RefusedError("The answer on the new device was no. Nothing was changed on either device.")
+                )
             case Joined():
                 raise LocalProtocolError("A sponsor does not join.")
+
+    def _question(self, digits: str, certificate: Certificate) -> ConfirmAsked:
+        roster = self._service.membership.roster
+        names = {roster.certificate_by_device[device].name for device in roster.active - {certificate.device_id}}
+        left_seconds = max(self._shown.window.ends_at - self._now(), 0.0)
+        return ConfirmAsked(
+            name=certificate.name,
+            platform=certificate.platform,
+            sas=digits,
+            readable=readable(self._service),
+            name_taken=certificate.name.casefold() in {name.casefold() for name in names},
+            expires_at=instant_text(self._service.clock.now_milliseconds() + int(left_seconds * 1000)),
+        )
 
     def _failure(self, error: ProtocolError | TransportError) -> HostError | None:
         """Return what the person must hear of a failed call; None if another caller can still use the code."""

@@ -6,13 +6,18 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from node.errors import HostError, RefusedError
 from node.keys.owner_key import unlock_owner_key
 from node.pairing_call import PairingCall, PairingShown
+from node.pairing_survey import readable
 from node.repositories.values import instant_text
-from node.requests import CodeShown, Paired, PairEvent
+from node.requests import CodeShown, Delivered, Paired, PairEvent
 from node.service import Service
 from node.transport.pairing_link import PairingLink
 from sync.crypto import sign_keypair
 from sync.pairing_code import CODE_SECRET_BYTES, make_code
 from sync.pairing_window import WINDOW_SECONDS, PairingClosed, PairingWindow
+
+# A new device connects at once to fetch everything; one that is away for this long does so when its node runs.
+AWAY_SECONDS = 10.0
+POLL_SECONDS = 0.02
 
 
 class PairingHost:
@@ -43,27 +48,30 @@ class PairingHost:
         self._shown: PairingShown | None = None
 
     async def pair(self, owner_passphrase: str) -> AsyncGenerator[PairEvent, None]:
-        """Show a code and yield what happens, until a device was added.
+        """Show a code and yield what happens, until a device was added and has fetched everything, or has gone.
 
         Raises `RefusedError` when the window closes without one, `WrongPassphraseError`.
         """
         if self._busy:
             raise RefusedError("A pairing is going on already; finish it first.")
         self._busy = True
+        paired: Paired | None = None
         try:
             shown = self._shown = await self._opened(owner_passphrase)
             self._announce(shown.code.rendezvous)
             expires_at = self._service.clock.now_milliseconds() + int(WINDOW_SECONDS * 1000)
             yield CodeShown(code=shown.code.scanned, typed=shown.code.typed, expires_at=instant_text(expires_at))
-            while True:
+            while paired is None:
                 outcome = await self._next_outcome(shown)
                 if isinstance(outcome, HostError):
                     raise outcome
                 yield outcome
                 if isinstance(outcome, Paired):
-                    return
+                    paired = outcome
         finally:
             self._close()
+        if (delivered := await self._delivery(paired)) is not None:
+            yield delivered
 
     def answer(self, *, accept: bool) -> None:
         """Take the person's answer to the digits; raises `RefusedError` if nothing was asked."""
@@ -98,6 +106,20 @@ class PairingHost:
         )
         window = PairingWindow(opened_at=service.clock.monotonic_seconds())
         return PairingShown(code=code, window=window, owner_seed=owner_seed)
+
+    async def _delivery(self, paired: Paired) -> Delivered | None:
+        """Wait until the new device holds the same; None if it goes away before that."""
+        clock, links = self._service.clock, self._service.links
+        began_at = seen_at = clock.monotonic_seconds()
+        while links is not None and clock.monotonic_seconds() - seen_at < AWAY_SECONDS:
+            peer = next((peer for peer in links.peers() if peer.device_id.hex() == paired.device_id), None)
+            if peer is not None and peer.connected:
+                if peer.in_sync:
+                    seconds = round(clock.monotonic_seconds() - began_at, 3)
+                    return Delivered(name=paired.name, rows=readable(self._service).rows, seconds=seconds)
+                seen_at = clock.monotonic_seconds()
+            await asyncio.sleep(POLL_SECONDS)
+        return None
 
     async def _next_outcome(self, shown: PairingShown) -> PairEvent | HostError:
         while True:

@@ -147,14 +147,16 @@ async def _discovering(service: Service, runtime: Runtime) -> "LocalNetwork":
 
 
 def reachable_addresses(listening: Address) -> list[str]:
-    """Return where another device can reach a listener, best first: on every interface means the local network too."""
+    """Return where another device can reach a listener: on every interface means the local network too.
+
+    Few, since each makes a code larger that a camera has to read: this device's own address serves on it as well.
+    """
     if listening.host not in _WILDCARDS:
         return [str(listening)]
-    hosts = ["127.0.0.1"]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, suppress(OSError):
         probe.connect(_ELSEWHERE)
-        hosts.insert(0, probe.getsockname()[0])
-    return [str(Address(host, listening.port)) for host in dict.fromkeys(hosts)]
+        return [str(Address(probe.getsockname()[0], listening.port))]
+    return [str(Address("127.0.0.1", listening.port))]
 
 
 async def _next_unless(stopping: "asyncio.Task[Literal[True]]", events: AsyncIterator[NodeEvent]) -> NodeEvent | None:

@@ -168,6 +168,13 @@ class PairingSponsor:
         self._window.close("The pairing was refused on this device.")
         return self._seal(Cancel(CancelReason.PERSON_REFUSED))
 
+    def give_up(self) -> list[PairingEffect]:
+        """The window closed before both people had answered: tell the other side; nothing is changed."""
+        if self._transport is None or self._step in (_Step.STORED, _Step.OVER):
+            return []
+        self._step = _Step.OVER
+        return self._seal(Cancel(CancelReason.WINDOW_CLOSED))
+
     def link_lost(self) -> None:
         """Take notice that the link broke. A handshake that never finished counts as a failed one."""
         if self._step is _Step.PROOF:

@@ -13,7 +13,15 @@ OwnerPassphraseFile = Annotated[
     Path | None,
     Option("--owner-passphrase-file", metavar="FILE", help="First line is the owner's passphrase."),
 ]
-DeviceName = Annotated[str, Option("--name", metavar="NAME", help="What this device is called on the others.")]
+DeviceName = Annotated[
+    str | None,
+    Option(
+        "--name",
+        metavar="NAME",
+        help="What this device is called on the others; asked for if it is left out, else the machine's own name.",
+        show_default=False,
+    ),
+]
 Peers = Annotated[
     list[str] | None,
     Option("--peer", metavar="HOST:PORT", help="Where another device listens; may be given several times."),

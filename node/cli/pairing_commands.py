@@ -1,33 +1,56 @@
 """Commands that make two devices know each other: pair on a device that belongs, join on the new one."""
 
 import asyncio
-from contextlib import suppress
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from typer import Argument, Context
+from typer import Argument, Context, Option
 
+from node.cli.interruption import run_to_end
 from node.cli.invocation import Invocation, invocation_of
 from node.cli.options import DeviceName, OwnerPassphraseFile, PassphraseFile, Peers
 from node.cli.passphrase import read_new_passphrase, read_passphrase
+from node.errors import HostError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from node.cli.code_file import CodeFile
+    from node.requests import Caller, PairEvent
 
-    from node.requests import Caller
+_TICK_SECONDS = 1.0
+# While a person types an answer, the time that is left is told on lines of its own.
+_REMINDED_AT_SECONDS = (240, 180, 120, 60, 30)
 
 
-def pair(context: Context, owner_passphrase_file: OwnerPassphraseFile = None) -> None:
+def pair(
+    context: Context,
+    owner_passphrase_file: OwnerPassphraseFile = None,
+    qr_png: Annotated[
+        Path | None,
+        Option(
+            "--qr-png",
+            metavar="FILE",
+            help="Write the QR code as a picture, too; for you alone, and gone with the code.",
+        ),
+    ] = None,
+) -> None:
     """Add a device: show a code for it, compare six digits. The node must be running."""
-    asyncio.run(_pair(invocation_of(context), owner_passphrase_file))
+    from node.cli.code_file import code_file
+
+    with code_file(qr_png) as file:
+        run_to_end(
+            _pair(invocation_of(context), owner_passphrase_file, file),
+            interrupted="Interrupted. The code is worth nothing any more; no device was added unless it says so above.",
+        )
 
 
-async def _pair(invocation: Invocation, owner_passphrase_file: "Path | None") -> None:
+async def _pair(invocation: Invocation, owner_passphrase_file: Path | None, file: "CodeFile | None") -> None:
     from node.api.client import connect
-    from node.cli.pairing_rendering import render_code, render_confirm, render_paired
     from node.home import Home
-    from node.requests import PAIR, CodeShown, ConfirmAsked, Paired, PairRequest
+    from node.requests import PAIR, PairRequest
 
-    output = invocation.output
     async with connect(Home(invocation.config().home_directory)) as client:
         owner_passphrase = read_passphrase(
             owner_passphrase_file,
@@ -35,50 +58,114 @@ async def _pair(invocation: Invocation, owner_passphrase_file: "Path | None") ->
             prompt="Owner passphrase: ",
             option="--owner-passphrase-file",
         )
-        answering: asyncio.Task[None] | None = None
+        invocation.output.working("Opening the owner's key")
+        screen = _SponsorScreen(invocation, client, file)
         try:
             async for event in client.stream(PAIR, PairRequest(owner_passphrase=owner_passphrase)):
-                match event:
-                    case CodeShown():
-                        output.show(event, render_code)
-                    case ConfirmAsked():
-                        output.show(event, render_confirm)
-                        # The window may close while the person looks: the stream goes on being read meanwhile.
-                        answering = asyncio.create_task(_answer(invocation, client))
-                    case Paired():
-                        output.show(event, render_paired)
+                await screen.show(event)
         finally:
-            if answering is not None:
-                answering.cancel()
-                with suppress(asyncio.CancelledError):
-                    await answering
+            await screen.end()
 
 
-async def _answer(invocation: Invocation, caller: "Caller") -> None:
-    from node.requests import PAIR_ANSWER, PairAnswerRequest
+class _SponsorScreen:
+    """What the person sees beside a device that belongs, and the answer that is awaited meanwhile."""
 
-    await caller.call(PAIR_ANSWER, PairAnswerRequest(accept=await says_yes(invocation)))
+    def __init__(self, invocation: Invocation, caller: "Caller", file: "CodeFile | None") -> None:
+        self._invocation = invocation
+        self._output = invocation.output
+        self._caller = caller
+        self._file = file
+        self._beside: asyncio.Task[None] | None = None
+
+    async def show(self, event: "PairEvent") -> None:
+        """Show what happened; what runs beside belongs to the event before."""
+        from node.cli.pairing_rendering import render_code, render_confirm, render_delivered, render_paired
+        from node.requests import CodeShown, ConfirmAsked, Delivered, Paired
+
+        await self.end()
+        match event:
+            case CodeShown():
+                self._write_picture(event.code)
+                self._output.show(event, render_code)
+                self._beside = asyncio.create_task(self._count_down())
+            case ConfirmAsked():
+                self._output.show(event, render_confirm)
+                # The window may close while the person looks: the stream goes on being read meanwhile.
+                self._beside = asyncio.create_task(self._answer())
+            case Paired():
+                self._output.show(event, render_paired)
+                self._output.working(f"The new device fetches {event.rows:,} rows")
+            case Delivered():
+                self._output.show(event, render_delivered)
+
+    async def end(self) -> None:
+        """End what runs beside."""
+        beside, self._beside = self._beside, None
+        if beside is not None:
+            beside.cancel()
+            # An answer that came too late is refused; what happened instead is the next event.
+            with suppress(asyncio.CancelledError, HostError):
+                await beside
+            self._output.close()
+
+    def _write_picture(self, code: str) -> None:
+        if self._file is not None:
+            from node.cli.qr_picture import qr_png
+
+            self._file.write(qr_png(code))
+            self._output.note(
+                f"The code is in {self._file.path} as a picture, for you alone; it is removed when this command ends."
+            )
+
+    async def _count_down(self) -> None:
+        from sync.pairing_window import WINDOW_SECONDS
+
+        ends_at = time.monotonic() + WINDOW_SECONDS
+        while (left := ends_at - time.monotonic()) > 0:
+            self._output.working(f"Waiting for the new device. The code is good for {clock_text(left)} more.")
+            await asyncio.sleep(_TICK_SECONDS)
+
+    async def _answer(self) -> None:
+        from node.requests import PAIR_ANSWER, PairAnswerRequest
+
+        async with _reminding(self._invocation):
+            accept = await says_yes(self._invocation)
+        await self._caller.call(PAIR_ANSWER, PairAnswerRequest(accept=accept))
 
 
 def join(
     context: Context,
-    code: Annotated[str, Argument(metavar="CODE", help="What `nuthatch pair` shows on the other device.")],
-    name: DeviceName,
+    code: Annotated[
+        str | None,
+        Argument(
+            metavar="CODE",
+            help="What `nuthatch pair` shows on the other device; asked for if it is left out, - reads standard input.",
+            show_default=False,
+        ),
+    ] = None,
+    name: DeviceName = None,
     passphrase_file: PassphraseFile = None,
     peer: Peers = None,
 ) -> None:
     """Make this a further device of yours, with the code that `nuthatch pair` shows on another."""
+    from node.cli.code_to_join_with import code_to_join_with
+    from node.cli.device_name import chosen_device_name
     from node.home import Home
 
     invocation = invocation_of(context)
     Home(invocation.config().home_directory).require_free()
+    code = code_to_join_with(code, invocation)
+    name = chosen_device_name(name, invocation.standard_input)
     passphrase = read_new_passphrase(
         passphrase_file,
         invocation.standard_input,
         prompt="New passphrase for this device: ",
         option="--passphrase-file",
     )
-    asyncio.run(_join(invocation, code=code, name=name, passphrase=passphrase, peers=peer or []))
+    run_to_end(
+        _join(invocation, code=code, name=name, passphrase=passphrase, peers=peer or []),
+        interrupted="Interrupted. If it says Joined above, `nuthatch run` fetches the rest; else nothing was changed.",
+    )
 
 
 async def _join(invocation: Invocation, *, code: str, name: str, passphrase: str, peers: list[str]) -> None:
@@ -90,8 +177,13 @@ async def _join(invocation: Invocation, *, code: str, name: str, passphrase: str
     config, output = invocation.config(), invocation.output
 
     async def confirm(_sas: str) -> bool:
-        return await says_yes(invocation)
+        async with _reminding(invocation):
+            agreed = await says_yes(invocation)
+        if agreed:
+            output.working("Waiting for the yes on the other device")
+        return agreed
 
+    output.working("Looking for the device that shows this code")
     async for event in join_realm(
         Home(config.home_directory),
         code=code,
@@ -110,7 +202,7 @@ async def _join(invocation: Invocation, *, code: str, name: str, passphrase: str
             case SyncProgress():
                 output.progress(event, label="Fetching your memory", done=event.rows, total=None)
             case StreamReadable() | StreamComplete():
-                output.show(event, render_arrival)
+                output.happened(event, render_arrival)
             case Synced():
                 output.show(event, render_synced)
 
@@ -125,3 +217,28 @@ async def says_yes(invocation: Invocation) -> bool:
         answer = line.strip().lower()
         if answer in {b"yes", b"no"}:
             return answer == b"yes"
+
+
+@asynccontextmanager
+async def _reminding(invocation: Invocation) -> AsyncIterator[None]:
+    """Tell now and then how much of the five minutes is left while the block waits for a person."""
+    reminding = asyncio.create_task(_remind(invocation))
+    try:
+        yield
+    finally:
+        reminding.cancel()
+
+
+async def _remind(invocation: Invocation) -> None:
+    from sync.pairing_window import CONFIRMATION_SECONDS
+
+    ends_at = time.monotonic() + CONFIRMATION_SECONDS
+    for left in _REMINDED_AT_SECONDS:
+        await asyncio.sleep(ends_at - left - time.monotonic())
+        invocation.output.note(f"{clock_text(left)} left to answer.")
+
+
+def clock_text(seconds: float) -> str:
+    """Return a duration as a clock shows it: 4:59."""
+    minutes, rest = divmod(int(seconds + 0.5), 60)
+    return f"{minutes}:{rest:02d}"

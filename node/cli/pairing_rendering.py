@@ -1,21 +1,20 @@
 """How a new realm and the meeting of two devices look to a person: codes to scan and digits to compare."""
 
-from io import StringIO
 from typing import TYPE_CHECKING
 
-import segno
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from node.cli.big_digits import draw_digits
 from node.cli.plain_text import plain
+from node.cli.qr_picture import QrPicture
 from node.cli.rendering import indented, short_time
 from node.requests import StreamComplete, StreamReadable
 
 if TYPE_CHECKING:
     from node.composition import Initialised
     from node.joining import Joined, SasShown, Synced
-    from node.requests import CodeShown, ConfirmAsked, Paired
+    from node.requests import CodeShown, ConfirmAsked, Delivered, Paired, Readable
 
 
 def render_initialised(value: "Initialised") -> RenderableType:
@@ -30,27 +29,32 @@ def render_initialised(value: "Initialised") -> RenderableType:
 
 
 def render_code(value: "CodeShown") -> RenderableType:
-    """Draw the code as a QR code and in the form to type."""
-    picture = StringIO()
-    segno.make(value.code, error="l", micro=False).terminal(picture, border=2, compact=True)
+    """Draw the code in the form to type, to paste and, last because it is large, to scan."""
     return Group(
-        Text("On the new device, scan this:"),
-        # The light modules are what is drawn, so the colours must not be left to the terminal's theme.
-        indented(Text(picture.getvalue().rstrip("\n"), style="bright_white on black")),
-        Text("or run there:"),
-        Text(f"nuthatch join {value.code} --name NAME", style="bold", no_wrap=True, overflow="ignore"),
-        Text.assemble("or type the code:  ", (value.typed, "bold cyan")),
+        Text.assemble("On the new device run ", ("nuthatch join", "bold"), " and type this code there:"),
+        Text(f"    {value.typed}", style="bold cyan", overflow="ignore", no_wrap=True),
+        Text("or paste this:"),
+        Text(f"nuthatch join {value.code}", style="bold", no_wrap=True, overflow="ignore"),
         Text(f"It works once, until {short_time(value.expires_at)}. Whoever has it can try to join.", style="dim"),
+        Text("or scan:"),
+        QrPicture(value.code),
     )
 
 
 def render_confirm(value: "ConfirmAsked") -> RenderableType:
     """Draw the six digits and what a yes means."""
-    return Group(
-        Text.assemble(("\n", ""), (plain(value.name), "bold"), f" ({plain(value.platform)}) asks to join."),
+    name = plain(value.name)
+    parts: list[RenderableType] = [
+        Text.assemble("\n", (name, "bold"), f" ({plain(value.platform)}) asks to join. It must show these digits:"),
         _large(value.sas),
-        Text.assemble(("If you say yes, it will be able to read ALL of your memory.", "yellow")),
-    )
+        Text(f"If you say yes, {name} will be able to read ALL of your memory, now and from now on:", style="yellow"),
+        Text(f"  {_counts(value.readable)}", style="yellow"),
+    ]
+    if value.name_taken:
+        parts.append(
+            Text(f"You have a device called {name} already; no harm, but you would tell them apart by id only.")
+        )
+    return Group(*parts)
 
 
 def render_paired(value: "Paired") -> RenderableType:
@@ -58,14 +62,27 @@ def render_paired(value: "Paired") -> RenderableType:
     return Text.assemble((plain(value.name), "bold"), (" belongs to your devices now.", "green"))
 
 
+def render_delivered(value: "Delivered") -> RenderableType:
+    """Draw that the new device has everything."""
+    return Text.assemble(
+        ("Everything is there", "bold green"),
+        f": {plain(value.name)} and this device hold the same {value.rows:,} rows, digests equal.",
+    )
+
+
 def render_sas(value: "SasShown") -> RenderableType:
     """Draw the six digits on the new device."""
-    return Group(Text("\nThe other device must show the same digits:"), _large(value.sas))
+    return Group(
+        Text(f"\n{plain(value.name)} asks to join. The other device must show the same digits:"), _large(value.sas)
+    )
 
 
 def render_joined(value: "Joined") -> RenderableType:
     """Draw that this device was accepted."""
-    return Text("Joined: this is one of your devices now.", style="bold green")
+    text = Text("Joined: this is one of your devices now.", style="bold green")
+    if not value.name_taken:
+        return text
+    return Group(text, Text("Another device of yours has the same name; `nuthatch devices` tells them apart by id."))
 
 
 def render_arrival(value: StreamReadable | StreamComplete) -> RenderableType:
@@ -81,6 +98,18 @@ def render_synced(value: "Synced") -> RenderableType:
         ("Everything is here", "bold green"),
         f": {value.rows:,} rows in {value.seconds:.1f} s, digests equal. Next: `nuthatch run`.",
     )
+
+
+def _counts(value: "Readable") -> str:
+    counted = (
+        f"{_counted(value.conversations, 'conversation')} with {_counted(value.messages, 'message')}, "
+        f"{_counted(value.memories, 'memory', 'memories')}, {_counted(value.rows, 'row')} in all"
+    )
+    return f"{counted}, from {value.since[:10]} on." if value.since else f"{counted}."
+
+
+def _counted(count: int, one: str, many: str | None = None) -> str:
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def _large(digits: str) -> RenderableType:

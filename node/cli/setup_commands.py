@@ -17,7 +17,7 @@ _LOG = logging.getLogger(__name__)
 
 def init(
     context: Context,
-    name: DeviceName,
+    name: DeviceName = None,
     passphrase_file: PassphraseFile = None,
     owner_passphrase_file: OwnerPassphraseFile = None,
 ) -> None:
@@ -25,6 +25,7 @@ def init(
 
     The passphrase opens this device; the owner's passphrase adds devices later. One may serve for both.
     """
+    from node.cli.device_name import chosen_device_name
     from node.cli.pairing_rendering import render_initialised
     from node.composition import init_home
     from node.home import Home
@@ -32,6 +33,7 @@ def init(
     invocation = invocation_of(context)
     config, standard_input = invocation.config(), invocation.standard_input
     Home(config.home_directory).require_free()
+    name = chosen_device_name(name, standard_input)
     passphrase = read_new_passphrase(
         passphrase_file, standard_input, prompt="New passphrase for this device: ", option="--passphrase-file"
     )
@@ -46,6 +48,17 @@ def init(
     invocation.output.working("Making keys and store")
     made = init_home(config, name=name, passphrase=passphrase, owner_passphrase=owner_passphrase)
     invocation.output.show(made, render_initialised)
+    if standard_input.is_terminal() and invocation.output.is_terminal():
+        _confirm_written_down(invocation, made.recovery_code)
+
+
+def _confirm_written_down(invocation: Invocation, recovery_code: str) -> None:
+    from node.cli.recovery_code import confirm_recovery_code, two_groups
+
+    try:
+        confirm_recovery_code(recovery_code, ask=input, tell=invocation.output.note, choose=two_groups)
+    except (EOFError, KeyboardInterrupt):
+        invocation.output.note("\nThe device is made. Write the recovery code down now: it is not shown again.")
 
 
 def run(

@@ -23,22 +23,47 @@ class CodeShown(Event, frozen=True, kw_only=True, tag="code"):
     expires_at: str
 
 
+class Readable(msgspec.Struct, frozen=True, kw_only=True):
+    """What a device that joins will be able to read; `rows` is all of it, `since` the earliest instant, if known."""
+
+    conversations: int
+    messages: int
+    memories: int
+    rows: int
+    since: str | None
+
+
 class ConfirmAsked(Event, frozen=True, kw_only=True, tag="confirm"):
-    """A device asks to join: answer with `PAIR_ANSWER` after the person compared the six digits."""
+    """A device asks to join: answer with `PAIR_ANSWER` after the person compared the six digits, until `expires_at`.
+
+    `name_taken` says that another device has this name already.
+    """
 
     name: str
     platform: str
     sas: str
+    readable: Readable
+    name_taken: bool
+    expires_at: str
 
 
 class Paired(Event, frozen=True, kw_only=True, tag="paired"):
-    """The device belongs to the realm now."""
+    """The device belongs to the realm now, and begins to fetch `rows` rows."""
 
     device_id: str
     name: str
+    rows: int
 
 
-PairEvent = CodeShown | ConfirmAsked | Paired
+class Delivered(Event, frozen=True, kw_only=True, tag="delivered"):
+    """The new device and this one provably hold the same rows."""
+
+    name: str
+    rows: int
+    seconds: float
+
+
+PairEvent = CodeShown | ConfirmAsked | Paired | Delivered
 
 
 class PairAnswerRequest(Request, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ from node.transport.liveness import HEARTBEAT_SECONDS
 from node.transport.pairing_link import PairingLink, WebSocketPairingLink
 
 CONNECT_SECONDS = 5.0
+_NOT_FOUND = 404
 
 
 @asynccontextmanager
@@ -62,7 +63,12 @@ def _is_ip_address(host: str) -> bool:
 def _reason(error: BaseException) -> str:
     match error:
         case aiohttp.WSServerHandshakeError():
-            return f"it answered {error.status}"
+            # Each version of the protocol has a path of its own.
+            return (
+                "what is there speaks another version of Nuthatch, or is none: bring both devices up to date"
+                if error.status == _NOT_FOUND
+                else f"it answered {error.status}"
+            )
         case TimeoutError():
             return "no answer in time"
         case OSError() if error.strerror:

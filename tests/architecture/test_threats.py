@@ -80,4 +80,4 @@ def test_no_operation_of_a_running_node_takes_a_code() -> None:
         for item in ast.walk(source.tree)
         if isinstance(item, ast.Name) and item.id == "read_code"
     }
-    assert readers == {"node/joining.py"}
+    assert readers == {"node/joining.py", "node/cli/code_to_join_with.py"}

@@ -24,8 +24,8 @@ _BEGIN: Mapping[tuple[str, ...], Page] = {
             "nuthatch --home /srv/memory init --name server --passphrase-file /run/secrets/passphrase",
             "The same without a person, in a directory of its own.",
         ),
-        notes="The recovery code is shown once and kept nowhere: write it down. Further devices are not made "
-        "with init but with join.",
+        notes="The recovery code is shown once and kept nowhere: write it down; two groups of it are asked for. "
+        "Further devices are not made with init but with join.",
         codes=(DONE, FAILED, USAGE, LOCKED, REFUSED),
         meanings={REFUSED: "there is a device in this home already; nothing was changed"},
     ),
@@ -53,17 +53,22 @@ _BEGIN: Mapping[tuple[str, ...], Page] = {
 _DEVICES: Mapping[tuple[str, ...], Page] = {
     ("pair",): page(
         ("nuthatch pair", "Shows a code, then asks whether six digits are the same on both screens."),
+        ("nuthatch pair --qr-png code.png", "Writes the QR code as a picture as well, for as long as it is good."),
         notes="The code is valid once, for five minutes. The new device will read all of your memory. Only the "
         "owner's passphrase adds a device: a thief with this unlocked device cannot.",
         codes=_WITH_REFUSAL,
-        meanings={REFUSED: "the digits differed, the answer was no, or the window closed"},
+        meanings={REFUSED: "the answer was no, the code was tried wrongly three times, or the time was over"},
     ),
     ("join",): page(
-        ("nuthatch join NUT1:… --name phone", "Joins with the code that pair shows on the other device."),
+        ("nuthatch join", "Asks for the code that pair shows on the other device, a name and a passphrase."),
+        ("nuthatch join NUT1:… --name phone", "Joins with the code as it was scanned or pasted."),
         ("nuthatch join 'V3K7 …' --name phone", "The typed code: the other device is found in the same network."),
         ("nuthatch join NUT1:… --name phone --peer 192.168.1.7:4711", "Where the two do not find each other."),
+        notes="Capitals, hyphens and spaces of a typed code do not matter, nor O for 0 or I and L for 1; a mistake is "
+        "told by the group of five characters in which it is. A code on the command line can be seen by other programs "
+        "of this machine for the moment in which it is good: leave it out, or give - to pipe it in.",
         codes=(DONE, FAILED, USAGE, LOCKED, REFUSED),
-        meanings={REFUSED: "the digits differed, the other device said no, or a device is here already"},
+        meanings={REFUSED: "the code was not taken, somebody said no, or a device is here already"},
     ),
     ("devices",): page(
         ("nuthatch devices", "Lists your devices, this one among them."),

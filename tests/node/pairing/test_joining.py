@@ -15,6 +15,7 @@ from node.requests import (
     LIST,
     REMEMBER,
     STATUS,
+    Delivered,
     ListRequest,
     Paired,
     RememberRequest,
@@ -48,7 +49,12 @@ async def test_a_device_joins_by_scanned_code_and_holds_everything(laptop: NodeC
         assert synced.rows == 3
         assert persons.asked is not None
         assert persons.asked.name == "Phone"
-        assert paired == Paired(device_id=joined.device_id, name="Phone")
+        assert not persons.asked.name_taken
+        assert (persons.asked.readable.memories, persons.asked.readable.rows) == (3, 3)
+        assert paired == Paired(device_id=joined.device_id, name="Phone", rows=3)
+        delivered = await anext(pairing)
+        assert isinstance(delivered, Delivered)
+        assert (delivered.name, delivered.rows) == ("Phone", 3)
         with pytest.raises(StopAsyncIteration):
             await anext(pairing)
         assert sorted(await device_names(client)) == ["Laptop", "Phone"]
