@@ -6,6 +6,9 @@ so no digest, change. It runs when a store is opened, for the tables that `schem
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
 
 from crdt.identifiers import RowId
 from crdt.row import RowState
@@ -21,6 +24,14 @@ from node.store.row_state import RowStates, split_cells
 _ROWS_PER_ROUND = 2_000
 
 
+@dataclass(slots=True, kw_only=True)
+class Adopted:
+    """How many rows are shown as their table is declared by now, and how many could not be, as they are damaged."""
+
+    rows: int = 0
+    damaged: int = 0
+
+
 def tables_to_adopt(database: Database, catalogue: Catalogue) -> list[ReplicatedTable]:
     """Return the declared tables whose rows may hold what is not shown yet."""
     names = {row[0] for row in database.query("SELECT table_name FROM _to_adopt")}
@@ -34,15 +45,18 @@ def adopt(
     table: ReplicatedTable,
     vector: VersionVector,
     disturbed: Disturbed,
-) -> int:
-    """Show all of `table` within the open transaction and return how many rows were adopted.
+) -> Adopted:
+    """Show all of `table` within the open transaction.
 
-    `vector` is the causal context of its stream; `disturbed` grows by what may change the derived state. Raises
-    StorageError where a newer version's rows do not fit what this version declares.
+    `vector` is the causal context of its stream; `disturbed` grows by what may change the derived state. Rows that
+    are not what their hashes say stay as they are, for a peer's copy to come in their place.
+    Raises StorageError where a newer version's rows do not fit what this version declares.
     """
-    adopted = 0
-    for row_ids in _waiting(database, table):
-        stored = states.read(table, row_ids, vector)
+    adopted = Adopted()
+    for row_ids in _waiting(database, table, adopted):
+        stored, damaged = states.read_proven(table, row_ids, vector)
+        adopted.damaged += len(damaged)
+        stored = {row_id: row for row_id, row in stored.items() if row_id not in damaged}
         rows = {RowId(row_id): row.row for row_id, row in stored.items()}
         for row in rows.values():
             _check_strategies(table, row)
@@ -50,17 +64,18 @@ def adopt(
             merge.show(table, rows)
         except ConstraintError as error:
             raise StorageError(f"Rows of {table.name} that came from other devices do not fit its columns.") from error
-        hashes = states.write(table, rows)
-        if hashes != [stored[row_id].hash for row_id in rows]:
-            raise StorageError(f"Rows of {table.name} that came from other devices are damaged. Pair this device anew.")
+        states.write(table, rows)
         disturb(table, rows, disturbed)
-        adopted += len(rows)
+        adopted.rows += len(rows)
     database.change("DELETE FROM _to_adopt WHERE table_name = ?", (table.name,))
     return adopted
 
 
-def _waiting(database: Database, table: ReplicatedTable) -> Iterator[Sequence[bytes]]:
-    """Yield the ids of rows that hold cells of columns that are declared by now, or that are not in their new table."""
+def _waiting(database: Database, table: ReplicatedTable, adopted: Adopted) -> Iterator[Sequence[bytes]]:
+    """Yield the ids of rows that hold cells of columns that are declared by now, or that are not in their new table.
+
+    Rows of which not even that can be read are counted as damaged.
+    """
     declared = set(table.column_names)
     last = b""
     while True:
@@ -73,8 +88,12 @@ def _waiting(database: Database, table: ReplicatedTable) -> Iterator[Sequence[by
             return
         found: list[bytes] = []
         for row_id, generation, cells, stands in rows:
-            split = split_cells(cells) if cells is not None else None
-            if split is None:
+            if cells is None:
+                continue
+            try:
+                split = split_cells(cells)
+            except msgspec.MsgspecError:
+                adopted.damaged += 1
                 continue
             out_of_sight = generation % 2 == 1 and not stands and not split.hidden
             if out_of_sight or not declared.isdisjoint(split.unknown):

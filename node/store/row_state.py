@@ -367,7 +367,11 @@ def note_unknown(database: Database, row_table: str, columns: Sequence[str]) -> 
     noted = database.query(f"SELECT id, cells FROM {row_table} WHERE cells IS NOT NULL AND generation % 2 = 1")
     changed: list[tuple[bytes, bytes]] = []
     for row_id, cells in noted:
-        stamps, payloads, missing, hidden, unknown = split_cells(cells)
+        try:
+            stamps, payloads, missing, hidden, unknown = split_cells(cells)
+        except msgspec.MsgspecError:
+            # The row is damaged, and found so by whoever reads it; a peer's copy will replace it.
+            continue
         changed.append((_encode((stamps, payloads, sorted({*missing, *columns}), hidden, unknown)), row_id))
     database.change_many(f"UPDATE {row_table} SET cells = ? WHERE id = ?", changed)
 

@@ -140,13 +140,19 @@ class Store:
     def adopt(self) -> None:
         """Show what newer versions wrote before this one declared their tables and columns; done at every opening.
 
-        Raises StorageError where it does not fit what is declared.
+        Damaged rows are left to be replaced by a peer's copies, and kept for the status. Raises StorageError where what
+        came does not fit what is declared.
         """
         parts = self._parts
+        damaged = 0
         for table in tables_to_adopt(parts.database, parts.catalogue):
             with self._committing(local=False) as pending:
                 vector = pending.progress.state(table.stream).frontier.vector()
-                adopt(parts.database, parts.states, parts.merge, table, vector, pending.disturbed)
+                adopted = adopt(parts.database, parts.states, parts.merge, table, vector, pending.disturbed)
+            damaged += adopted.damaged
+        if damaged:
+            logger.warning("rows are damaged and stay as they are", extra={"rows": damaged})
+            self.health().note_damage(damaged, self._clock.now_milliseconds())
 
     def subscribe(self, subscriber: Callable[[ChangeNotice], None]) -> Callable[[], None]:
         """Call `subscriber` after every commit that changed a stream; returns what ends the subscription."""

@@ -43,10 +43,10 @@ class Verification:
 
     def damaged(self, table: str, row_ids: Sequence[bytes]) -> list[bytes]:
         """Return those of `row_ids` that stand in `table` and are not what their hashes say."""
-        declared = self._catalogue.table_by_name[table]
-        vector = self._log.view().stream(declared.stream).frontier.vector()
+        held = self._catalogue.held_table(table)
+        vector = self._log.view().stream(held.stream).frontier.vector()
         try:
-            stored = self._states.read(declared, row_ids, vector)
+            stored = self._states.read(held, row_ids, vector)
         except StorageError:
             if len(row_ids) == 1:
                 return list(row_ids)
@@ -56,14 +56,14 @@ class Verification:
             for row_id, state in stored.items()
             if hash_row(table, prove_row(RowId(row_id), state.row)) != state.hash
         ]
-        return found + [row_id for row_id in row_ids if row_id not in stored and self._stands(declared, row_id)]
+        return found + [row_id for row_id in row_ids if row_id not in stored and self._stands(held, row_id)]
 
     def damaged_by_table(self, row_ids_by_table: Mapping[str, Sequence[bytes]]) -> dict[str, list[bytes]]:
-        """Return, by table, those rows that stand here and are not what their hashes say."""
+        """Return, by table, those rows held here that are not what their hashes say."""
         found = {
             table: self.damaged(table, row_ids)
             for table, row_ids in row_ids_by_table.items()
-            if table in self._catalogue.table_by_name
+            if self._catalogue.find(table) is not None
         }
         return {table: row_ids for table, row_ids in found.items() if row_ids}
 

@@ -10,6 +10,7 @@ from simulations.mutants.registry import Mutant
 from simulations.mutants.repairing import REPAIRING
 from simulations.mutants.restoring import RESTORING
 from simulations.mutants.rewriting import REWRITING
+from simulations.mutants.updating import UPDATING
 from simulations.mutants.within_cells import WITHIN_CELLS
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -23,4 +24,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *REWRITING,
     *JOINING,
     *REPAIRING,
+    *UPDATING,
 )

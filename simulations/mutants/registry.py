@@ -15,8 +15,9 @@ STATE_CHECKS = ("merge", "snapshot", "digest", "tables", "idempotence", "read-yo
 
 
 def focused(**settings: object) -> Callable[[Plan], Plan]:
-    """Return what overrides some settings of a plan; nothing is set back, copied or damaged unless they say so."""
-    return lambda plan: replace(plan, **{"restore": 0.0, "clone": 0.0, "damage": 0.0, **settings})  # type: ignore[arg-type]
+    """Return what overrides some settings of a plan; nothing is set back, copied, damaged or of an
+    earlier version unless they say so."""
+    return lambda plan: replace(plan, **{"restore": 0.0, "clone": 0.0, "damage": 0.0, "earlier": 0.0, **settings})  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ def check_tables(query: Query, model: ModelReplica, names: Sequence[str], who: s
     """Compare the whole content of tables, cell by cell and type by type, with the oracle's."""
     visible = model.visible()
     for name in names:
-        table = model.tables[name]
+        table = model.declared[name]
         expected = {row_id: shown(table, cells) for row_id, cells in visible[name].items()}
         actual = read_table(query, table)
         lacking = {key for _, key in model.lacking}

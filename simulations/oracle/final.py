@@ -42,7 +42,7 @@ def _is_modelled(model: ModelReplica, stream: Stream) -> bool:
 def check_full_text(query: Query, model: ModelReplica, words: Iterable[str], who: str) -> None:
     """Every word must find exactly the living rows whose searched columns hold it, and nothing that was deleted."""
     visible = model.visible()
-    for table in model.tables.values():
+    for table in model.declared.values():
         if not table.full_text:
             continue
         id_by_rowid = {row[0]: row[1] for row in query(f"SELECT rowid, id FROM {table.name}")}

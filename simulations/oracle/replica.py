@@ -14,8 +14,10 @@ Visible = dict[str, dict[bytes, dict[str, Cell]]]
 class ModelReplica:
     """A set of changes and a frontier; everything else is computed from them."""
 
-    def __init__(self, tables: Mapping[str, Table]) -> None:
+    def __init__(self, tables: Mapping[str, Table], declared: Mapping[str, Table]) -> None:
+        """Hold rows of `tables`, as the latest version of the program has them, and show what is `declared` here."""
         self.tables = tables
+        self.declared = declared
         self.changes_by_row: dict[RowKey, dict[Version, Change]] = {}
         self.frontier: dict[Stream, dict[bytes, int]] = {}
         # Changes that the frontier covers and that came without their words, because their rows were forgotten.
@@ -28,7 +30,7 @@ class ModelReplica:
 
     def copy(self) -> "ModelReplica":
         """Return an equal replica that shares nothing mutable with this one."""
-        other = ModelReplica(self.tables)
+        other = ModelReplica(self.tables, self.declared)
         other.changes_by_row = {key: dict(changes) for key, changes in self.changes_by_row.items()}
         other.frontier = {stream: dict(known) for stream, known in self.frontier.items()}
         other.lacking = set(self.lacking)
@@ -97,14 +99,23 @@ class ModelReplica:
         self._stale.clear()
         return self._rows
 
+    def declared_rows(self) -> Mapping[RowKey, Row]:
+        """Return the rows of those tables that this device's program knows."""
+        return {key: row for key, row in self.rows().items() if key[0] in self.declared}
+
+    def declare(self, tables: Mapping[str, Table]) -> None:
+        """Show from now on what another version of the program declares."""
+        self.declared = tables
+        self._visible = None
+
     def visible(self) -> Visible:
         """Return what a person must see on this device. Treat as read-only."""
         if self._visible is None:
-            seen: Visible = {name: {} for name in self.tables}
-            rows = self.rows()
-            stand = standing(self.tables, rows)
+            seen: Visible = {name: {} for name in self.declared}
+            rows = self.declared_rows()
+            stand = standing(self.declared, rows)
             for table, row_id in sorted(stand):
-                seen[table][row_id] = shown_cells(self.tables, rows, stand, (table, row_id))
+                seen[table][row_id] = shown_cells(self.declared, rows, stand, (table, row_id))
             self._visible = seen
         return self._visible
 

@@ -83,7 +83,7 @@ class ModelTransaction:
     def _referring(self, parent: RowKey, action: str) -> list[tuple[str, bytes, str]]:
         return [
             (child.name, row_id, reference.column)
-            for child in self._replica.tables.values()
+            for child in self._replica.declared.values()
             for reference in child.references
             if reference.table == parent[0] and reference.on_delete == action
             for row_id, row in sorted(self.after[child.name].items())
@@ -95,18 +95,18 @@ class ModelTransaction:
         return tuple(
             Change(key=key, generation=generation, version=version, deps=deps, cells=cells)
             for key, generation, cells in self.netted()
-            if self._replica.tables[key[0]].stream == stream
+            if self._replica.declared[key[0]].stream == stream
         )
 
     def streams(self) -> set[Stream]:
         """Return the streams in which anything changed."""
-        return {self._replica.tables[key[0]].stream for key, _, _ in self.netted()}
+        return {self._replica.declared[key[0]].stream for key, _, _ in self.netted()}
 
     def netted(self) -> Iterator[tuple[RowKey, int, dict[str, CellChange]]]:
         """Yield key, generation and cells for every row that differs from before the transaction."""
         rows = self._replica.rows()
         for key in sorted(self.touched):
-            table = self._replica.tables[key[0]]
+            table = self._replica.declared[key[0]]
             before, after = self._before[key[0]].get(key[1]), self.after[key[0]].get(key[1])
             known = rows[key].generation if key in rows else 0
             if before is None and after is not None:

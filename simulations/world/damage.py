@@ -44,20 +44,24 @@ def isolated(table: Table) -> bool:
 def strike(world: World, device: Device, names: Sequence[str], *, sudden: bool = True) -> None:
     """Damage one row that a person sees, and check that it is found, never handed out, and refused with a sentence.
 
-    Not where the device or its person would be dealing with another trouble already.
+    Not where the device or its person would be dealing with another trouble already, nor, before all have come to rest,
+    where the row may be the last copy of what a page brought.
     """
+    if sudden and world.pages_adrift:
+        return
     visible = device.model.visible()
     damaged = {key for one in world.devices for key in one.damaged}
     rows = [
         (name, row_id)
         for name in names
+        if name in visible
         for row_id in sorted(visible[name])
         if not (sudden and not isolated(TABLES[name])) and (name, row_id) not in damaged
     ]
     if not rows or device.astray.behind or device.astray.written:
         return
     key = world.random.choice(rows)
-    blow = world.random.choice(_blows(TABLES[key[0]]))
+    blow = world.random.choice(_blows(device.model.declared[key[0]]))
     database = device.store._parts.database
     database.begin()
     changed = database.change(blow.statement, (key[1],))

@@ -9,6 +9,7 @@ from crdt.identifiers import DeviceId, Origin
 from node.store.authoring import Author
 from node.store.incarnation_mark import mark_path
 from node.store.opening import StoreOptions, create_store, open_store
+from node.store.schema import Component, Table
 from node.store.store import Store
 from node.store.whereabouts import Whereabouts
 from simulations.kernel.clock import SkewedClock, TrueTime
@@ -18,7 +19,7 @@ from simulations.oracle.replica import ModelReplica
 from simulations.workloads.values import Values
 from simulations.world import fence
 from simulations.world.kill import Killed, KillSwitch
-from simulations.world.plan import COMPONENTS, TABLES
+from simulations.world.plan import COMPONENTS, EARLIER_COMPONENTS, TABLES
 from sync.frontier import Frontier
 from sync.streams import Stream
 
@@ -54,13 +55,18 @@ class Device:
         author: Author,
         true_time: TrueTime,
         skew_milliseconds: int,
+        is_earlier: bool = False,
         original: "Device | None" = None,
     ) -> None:
-        """Make an empty store, or one from a copy of the files of `original`, whose keys it then shares."""
+        """Make an empty store, or one from a copy of the files of `original`, whose keys it then shares.
+
+        `is_earlier` tells whether it runs the earlier version of the program.
+        """
         self.index = index
         self.name = f"device {index}"
         self.author = author
-        self.model = ModelReplica(TABLES)
+        self.is_earlier = original.is_earlier if original else is_earlier
+        self.model = ModelReplica(TABLES, self._declared)
         self.random = SeededStream(seed, self.name)
         self.values = Values(self.random.child("values"), f"d{index}")
         self.clock = SkewedClock(true_time, skew_milliseconds)
@@ -78,6 +84,7 @@ class Device:
         self.snapshot_claims: dict[Stream, dict[bytes, int]] = {}
         self.life = 0
         self._grave: list[Store] = []
+        self._is_running = True
         self.directory = home / f"{index}-0"
         self.directory.mkdir()
         self.switch = self._new_switch()
@@ -91,7 +98,7 @@ class Device:
             self._path,
             key=self._key,
             author=author,
-            components=COMPONENTS,
+            components=self._components,
             clock=self.clock,
             entropy=self._entropy,
             options=self._options,
@@ -106,6 +113,14 @@ class Device:
     def origin(self) -> Origin:
         """Device id and incarnation under which it writes now."""
         return self.store.origin
+
+    @property
+    def _components(self) -> Sequence[Component]:
+        return EARLIER_COMPONENTS if self.is_earlier else COMPONENTS
+
+    @property
+    def _declared(self) -> dict[str, Table]:
+        return {table.name: table for component in self._components for table in component.tables}
 
     @property
     def _path(self) -> Path:
@@ -141,7 +156,8 @@ class Device:
         """
         streams = {stream for stream in self.vague if not self.is_settled(stream)}
         damaged = {name for name, _ in self.damaged}
-        return [name for name in names if self.model.tables[name].stream not in streams and name not in damaged]
+        declared = [name for name in names if name in self.model.declared]
+        return [name for name in declared if self.model.tables[name].stream not in streams and name not in damaged]
 
     def unsettle(self, stream: Stream, source: "Device", *, quiet: bool) -> None:
         """Note that rows came from `source` that may lie beyond this device's frontier, up to all that it has seen."""
@@ -163,6 +179,8 @@ class Device:
         """Note ids of rows that are gone, for later inserts under the same id."""
         visible = self.model.visible()
         for (table, row_id), row in self.model.rows().items():
+            if table not in visible:
+                continue
             if row.alive or row_id in visible[table]:
                 self.forgotten[table].discard(row_id)
             else:
@@ -192,13 +210,15 @@ class Device:
 
     def restart(self) -> None:
         """Start again from what the killed process left on disk."""
-        self._grave.append(self.store)
+        if self._is_running:
+            self._grave.append(self.store)
         fence.unwatch(self.directory)
         self.life += 1
         self.directory = self._home / f"{self.index}-{self.life}"
         self.switch = self._new_switch()
         self.held.clear()
         self.store = self._open()
+        self._is_running = True
 
     @property
     def copies(self) -> int:
@@ -240,6 +260,19 @@ class Device:
         self.store.close()
         self.store = self._open()
 
+    def update(self) -> None:
+        """End the program in good order and start its later version."""
+        self.store.close()
+        self._is_running = False
+        self.is_earlier = False
+        self.store = self._open()
+        self._is_running = True
+
+    def declare(self) -> None:
+        """Let the oracle show what this device's version of the program shows."""
+        self.model.declare(self._declared)
+        self.remember_forgotten()
+
     def close(self) -> None:
         """Close everything, the abandoned connections of earlier lives too."""
         fence.unwatch(self.directory)
@@ -252,7 +285,7 @@ class Device:
             self._path,
             key=self._key,
             author=self.author,
-            components=COMPONENTS,
+            components=self._components,
             clock=self.clock,
             entropy=self._entropy,
             options=self._options,

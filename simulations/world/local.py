@@ -23,6 +23,9 @@ class _Abandoned(Exception):
 def transact(world: World, device: Device) -> None:
     """Run one random transaction and check that what it did is exactly what it ought to have done."""
     plan, random = world.plan, device.random
+    names = [name for name in plan.tables if name in device.model.declared]
+    if not names:
+        return
     model, before = ModelTransaction(device.model), device.store.view()
     abandon, mortal = random.chance(plan.abort), random.chance(plan.kill)
     statements = random.between(1, plan.statements_max)
@@ -33,7 +36,7 @@ def transact(world: World, device: Device) -> None:
             writer = Writer(
                 random=random,
                 values=device.values,
-                tables=device.model.tables,
+                tables=device.model.declared,
                 model=model,
                 transaction=transaction,
                 new_row_id=device.store.new_row_id,
@@ -41,7 +44,7 @@ def transact(world: World, device: Device) -> None:
             )
             writer.kinds = kinds
             for _ in range(statements):
-                writer.write(plan.tables)
+                writer.write(names)
             if abandon:
                 raise _Abandoned
 
@@ -109,7 +112,7 @@ def expect_nothing(device: Device, before: ReplicaView, what: str) -> None:
     """Raise Violation if the store changed."""
     if device.store.view() != before:
         raise Violation("atomicity", f"{what} on {device.name} left something behind")
-    tables = device.clear_tables(tuple(device.model.tables))
+    tables = device.clear_tables(tuple(device.model.declared))
     check_tables(device.store.query, device.model, tables, device.name, "atomicity")
 
 
@@ -133,7 +136,7 @@ def owe_repairs(world: World, device: Device) -> None:
 
 def _repairs(world: World, device: Device) -> ModelTransaction:
     model = device.model
-    tables, rows, changes = model.tables, model.rows(), model.changes_by_row
+    tables, rows, changes = model.declared, model.declared_rows(), model.changes_by_row
     stand = standing(tables, rows)
     deletes = owed_deletes(tables, rows, changes, device.device_id)
     unveiled = {key: dict(rows[key].cells) for key in deletes}

@@ -22,23 +22,24 @@ from sync.streams import Stream
 def mend(world: World, device: Device, *, at_rest: bool = False) -> None:
     """Mend what is damaged, stream by stream, from the first device that is found to hold the same batches."""
     for stream in sorted({TABLES[name].stream for name, _ in device.damaged}):
-        holders = [one for one in world.devices if can_mend(one, device, stream, at_rest=at_rest)]
+        holders = [one for one in world.devices if can_mend(world, one, device, stream, at_rest=at_rest)]
         if holders:
             _mend(world, device, world.random.choice(holders), stream)
 
 
-def can_mend(holder: Device, device: Device, stream: Stream, *, at_rest: bool) -> bool:
+def can_mend(world: World, holder: Device, device: Device, stream: Stream, *, at_rest: bool) -> bool:
     """Tell whether a device provably holds the rows that another one ought to hold, whole.
 
     Rows of its own may be damaged, but not the same ones. Until all have come to rest, words of a forgotten row may be
-    there and not here, and a clock may be so far behind that it lets no page in.
+    there and not here, and a clock may be so far behind that it lets no page in. Then no batch is awaited either of
+    what a page brought that its sender has lost since.
     """
+    settled = all(one.is_settled(stream) for one in (holder, device)) or (at_rest and world.pages_adrift)
     return (
         holder is not device
         and not holder.damaged & device.damaged
         and all(exchange.lets_in(one, device.model.newest_hlc()) for one in (holder, device))
-        and holder.is_settled(stream)
-        and device.is_settled(stream)
+        and settled
         and not any(one.astray.behind or one.astray.written for one in (holder, device))
         and holder.frontier(stream) == device.frontier(stream)
         and (at_rest or _lacking(holder, stream) == _lacking(device, stream))

@@ -10,8 +10,10 @@ from node.schemas import CORE_COMPONENTS
 from node.store.schema import Component, Table
 from simulations.kernel.streams import SeededStream
 from simulations.workloads.component import DRILL
+from simulations.workloads.component_versions import EARLIER_DRILL, LATER_DRILL
 
-COMPONENTS: tuple[Component, ...] = (*CORE_COMPONENTS, DRILL)
+COMPONENTS: tuple[Component, ...] = (*CORE_COMPONENTS, LATER_DRILL)
+EARLIER_COMPONENTS: tuple[Component, ...] = (*CORE_COMPONENTS, EARLIER_DRILL)
 TABLES: dict[str, Table] = {table.name: table for component in COMPONENTS for table in component.tables}
 
 #: Groups of tables that a run concentrates on; few rows that everybody touches find more than many.
@@ -29,7 +31,7 @@ FOCUS_GROUPS: tuple[tuple[str, ...], ...] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The drawn settings of one run; probabilities are per step or per statement."""
+    """The drawn settings of one run; probabilities are per step or per statement, `earlier` is per device."""
 
     devices: int
     steps: int
@@ -47,6 +49,7 @@ class Plan:
     clone: float
     unnoticed: float
     damage: float
+    earlier: float
     skew_milliseconds_max: int
     frozen_time: bool
     statements_max: int
@@ -82,6 +85,7 @@ def draw_plan(seed: int) -> Plan:
         clone=_swarm(random, (0.01, 0.03)),
         unnoticed=_swarm(random, (0.3, 0.6)),
         damage=_swarm(random, (0.05, 0.15)),
+        earlier=_swarm(random, (0.4, 0.8)),
     )
 
 

@@ -80,7 +80,7 @@ def restore(world: World, device: Device) -> None:
         raise Violation("incarnation", f"{device.name} was set back and goes on under the same incarnation")
     for name in device.forgotten:
         device.forgotten[name].clear()
-    device.remember_forgotten()
+    device.declare()
     world.chronicle.adrift |= {
         written.name
         for written in world.chronicle.written_by_name.values()

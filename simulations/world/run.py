@@ -15,8 +15,9 @@ from simulations.world.fence import fenced
 from simulations.world.forks import come_to_rest, meet
 from simulations.world.local import forbidden, transact
 from simulations.world.mending import level, mend, words_adrift
-from simulations.world.plan import TABLES, Plan, as_drawn, draw_plan
+from simulations.world.plan import Plan, as_drawn, draw_plan
 from simulations.world.restore import back_up, restore
+from simulations.world.updating import update
 from simulations.world.world import World
 from sync.streams import Stream
 
@@ -51,6 +52,11 @@ def run_seed(seed: int, home: Path, change_plan: Callable[[Plan], Plan] = as_dra
                 step(world)
             heal(world)
             verify(world)
+            if updating := [device for device in world.devices if device.is_earlier]:
+                for device in updating:
+                    update(world, device)
+                come_together(world)
+                verify(world)
             for device in world.devices:
                 device.reopen()
             verify(world)
@@ -93,6 +99,8 @@ def step(world: World) -> None:
         strike(world, random.choice(world.devices), plan.tables)
     if plan.damage and random.chance(0.2):
         _mend(world, random.choice(world.devices))
+    if plan.earlier and random.chance(0.05):
+        _update(world, random.choice(world.devices))
     action: Callable[[World], None] = random.weighted(
         ((_write, 10), (_offer, 7), (_deliver, 9), (_page, 4), (_repeat, 1), (_forbid, 1), (_upkeep, 2))
     )
@@ -110,11 +118,16 @@ def heal(world: World) -> None:
         device.held.clear()
     world.true_time.advance(60 * _DAY_MILLISECONDS)
     come_to_rest(world)
+    come_together(world)
+    _mend_at_rest(world)
+
+
+def come_together(world: World) -> None:
+    """Let everybody exchange until all hold the same; bounded in rounds."""
     rounds_max = 2 * ceil(log2(len(world.devices))) + 6
     for number in range(rounds_max):
         if _agree(world):
             world.trace.record(f"healed after {number} rounds")
-            _mend_at_rest(world)
             return
         for destination in world.random.shuffled(world.devices):
             for source in world.random.shuffled(world.devices):
@@ -125,15 +138,15 @@ def heal(world: World) -> None:
 
 def verify(world: World) -> None:
     """Compare every store with the oracle and with every other store, whole."""
-    names = tuple(TABLES)
     first = world.devices[0]
     for device in world.devices:
         _check_nothing_lost(world, device)
+        names = tuple(device.model.declared)
         check_tables(device.store.query, device.model, names, device.name, "tables")
         if device.store.view() != first.store.view():
             raise Violation("digest", f"{device.name} and {first.name} hold the same batches and disagree")
-        for name in names:
-            mine, other = (read_table(one.store.query, TABLES[name]) for one in (device, first))
+        for name in names if device.is_earlier is first.is_earlier else ():
+            mine, other = (read_table(one.store.query, device.model.declared[name]) for one in (device, first))
             if not same_rows(mine, other):
                 raise Violation("tables", f"{device.name} and {first.name} show different rows of {name}")
         check_digests(device.store.view(), device.model, device.name)
@@ -233,7 +246,7 @@ def _write(world: World) -> None:
 def _forbid(world: World) -> None:
     if world.random.chance(world.plan.forbidden * 10):
         device = world.random.choice(world.devices)
-        if device.is_clear() and not device.damaged:
+        if device.is_clear() and not device.damaged and not device.is_earlier:
             forbidden(world, device)
 
 
@@ -323,6 +336,11 @@ def _kill(world: World, device: Device) -> None:
     check_tables(device.store.query, device.model, tables, device.name, "durability")
 
 
+def _update(world: World, device: Device) -> None:
+    if device.is_earlier:
+        update(world, device)
+
+
 def _restore(world: World, device: Device) -> None:
     if device.damaged:
         return
@@ -331,7 +349,11 @@ def _restore(world: World, device: Device) -> None:
         return
     if device.index in world.backup_by_device and world.random.chance(0.5):
         # A page can hold what its sender wrote after it began; set back, the sender will never send that as a batch.
-        world.pages_adrift |= any(other.unsettled for other in world.devices if other is not device)
+        adrift = any(other.unsettled for other in world.devices if other is not device)
+        if adrift and any(other.damaged for other in world.devices):
+            # It might be the only one left to hold that, and send no page of it.
+            return
+        world.pages_adrift |= adrift
         restore(world, device)
         world.transfers = [one for one in world.transfers if device.index not in (one.source, one.destination)]
     else:

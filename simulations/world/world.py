@@ -72,6 +72,7 @@ class World:
         skew = SeededStream(self.seed, f"skew {index}").between(
             -self.plan.skew_milliseconds_max, self.plan.skew_milliseconds_max
         )
+        is_earlier = SeededStream(self.seed, f"version {index}").chance(self.plan.earlier)
         device = Device(
             index=index,
             seed=self.seed,
@@ -79,6 +80,7 @@ class World:
             author=author,
             true_time=self.true_time,
             skew_milliseconds=skew,
+            is_earlier=is_earlier,
             original=original,
         )
         self.devices.append(device)

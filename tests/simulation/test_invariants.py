@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from simulations.lanes import run_in_scratch, run_series
+from simulations.workloads.component import DRILL
 from simulations.world.plan import Plan
 from simulations.world.run import Outcome
 
@@ -30,7 +31,6 @@ REACHED = (
     "orphan out of sight",
     "parcel lost",
     "parcel shuffled",
-    "reference repaired",
     "reinsert",
     "repair page joined",
     "replace",
@@ -40,6 +40,7 @@ REACHED = (
     "store restored with its mark",
     "store restored without its mark",
     "transaction abandoned",
+    "updated",
 )
 #: The same of runs in which only a peer can tell a device that it went back.
 REACHED_BY_FORKS = (
@@ -48,6 +49,8 @@ REACHED_BY_FORKS = (
     "store restored with its whole machine",
     "written under a number that was taken",
 )
+#: The same of runs in which some devices begin on an earlier version.
+REACHED_BY_UPDATES = ("killed in an update", "reference repaired", "updated", "updated with a damaged row")
 
 
 def test_no_invariant_breaks_in_a_slice_of_seeds_and_the_slice_reaches_the_situations_that_matter() -> None:
@@ -71,6 +74,17 @@ def test_a_device_set_back_without_a_trace_meets_its_lost_past_and_no_invariant_
     series = run_series(range(1, 11), lambda outcome: broken.extend([outcome] if outcome.violation else []), focus)
     assert [f"seed {outcome.seed}: {outcome.violation}" for outcome in broken] == []
     assert [label for label in REACHED_BY_FORKS if series.sometimes[label] == 0] == []
+
+
+def test_devices_of_two_versions_hold_the_same_and_show_the_same_once_all_are_updated() -> None:
+    def focus(plan: Plan) -> Plan:
+        tables = tuple(table.name for table in DRILL.tables)
+        return replace(plan, tables=tables, earlier=0.7, damage=0.08, snapshot=0.06, kill=0.08, devices=3, steps=80)
+
+    broken: list[Outcome] = []
+    series = run_series(range(51, 61), lambda outcome: broken.extend([outcome] if outcome.violation else []), focus)
+    assert [f"seed {outcome.seed}: {outcome.violation}" for outcome in broken] == []
+    assert [label for label in REACHED_BY_UPDATES if series.sometimes[label] == 0] == []
 
 
 def test_the_same_seed_takes_the_same_course_and_another_seed_another() -> None:
