@@ -193,9 +193,12 @@ def _key_of(table: str, row_id: bytes, generation: int, column: str, loser: Stam
     return blake2b(cell, digest_size=16, person=b"nuthatch-loser").digest()
 
 
-def purge_conflicts(database: Database, row_ids: Sequence[bytes]) -> None:
-    """Forget the losers of rows whose life has ended."""
-    database.change(f"DELETE FROM _conflict WHERE row_id IN (SELECT k FROM {IDS})", (ids_blob(row_ids), len(row_ids)))
+def purge_conflicts(database: Database, row_ids: Sequence[bytes], generation: int) -> None:
+    """Forget the losers of those lives of rows that ended before a generation."""
+    database.change(
+        f"DELETE FROM _conflict WHERE row_id IN (SELECT k FROM {IDS}) AND generation < ?3",
+        (ids_blob(row_ids), len(row_ids), generation),
+    )
 
 
 def age_conflicts(database: Database, before: HybridTime) -> int:

@@ -90,20 +90,22 @@ class Forgetting:
             self._meet_late(table, late)
 
     def _end(self, table: ReplicatedTable, ended: Sequence[Step]) -> None:
-        row_ids = [step.row_id for step in ended]
-        for generation in {step.after.generation for step in ended}:
-            group = [step.row_id for step in ended if step.after.generation == generation]
+        groups: dict[int, list[RowId]] = {}
+        for step in ended:
+            groups.setdefault(step.after.generation, []).append(step.row_id)
+        for generation, group in groups.items():
             self._database.change(
                 f"{_QUEUE} SELECT ?3, h.origin, h.seq, k, ?4 {FROM_ENTRIES}"
                 f" WHERE h.table_name = ?5 AND h.generation % 2 = 1{_KEEP_LATEST}",
                 (ids_blob(group), len(group), int(table.stream), generation, table.name),
             )
         self._queue(table, ((step.row_id, step.before, step.after.generation) for step in ended))
-        if replaced := self._history.replaced(row_ids):
+        if replaced := self._history.replaced([step.row_id for step in ended]):
             ends = {bytes(step.row_id): step.after.generation for step in ended if step.row_id in replaced}
             self._look_everywhere(table, ends)
-        purge_conflicts(self._database, row_ids)
-        self._history.purge(row_ids)
+        for generation, group in groups.items():
+            purge_conflicts(self._database, group, generation)
+            self._history.purge(group, generation)
         self._history.note_ends(
             table, {step.row_id: (step.after.born, step.after.generation) for step in ended if not step.after.alive}
         )
@@ -151,8 +153,8 @@ class Forgetting:
                 f" WHERE b.stream = ?3{_KEEP_LATEST}",
                 (ids_blob(row_ids), len(row_ids), int(table.stream), generation),
             )
-            purge_conflicts(self._database, row_ids)
-            self._history.purge(row_ids)
+            purge_conflicts(self._database, row_ids, generation)
+            self._history.purge(row_ids, generation)
             self.pending = True
 
     def drain(self, *, batches_max: int, bytes_max: int) -> Drained:

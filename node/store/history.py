@@ -209,11 +209,11 @@ class History:
         count: int = self._database.query(f"SELECT count(*) {FROM_ENTRIES}", (ids_blob(row_ids), len(row_ids)))[0][0]
         return count
 
-    def purge(self, row_ids: Sequence[bytes]) -> None:
-        """Forget all entries of rows."""
+    def purge(self, row_ids: Sequence[bytes], generation: int) -> None:
+        """Forget all entries of those lives of rows that ended before a generation."""
         self._database.change(
-            f"DELETE FROM _history WHERE number IN (SELECT h.number {FROM_ENTRIES})",
-            (ids_blob(row_ids), len(row_ids)),
+            f"DELETE FROM _history WHERE number IN (SELECT h.number {FROM_ENTRIES} WHERE h.generation < ?3)",
+            (ids_blob(row_ids), len(row_ids), generation),
         )
 
     def age(self, entries_max: int) -> int:

@@ -197,3 +197,22 @@ def test_words_taken_out_for_a_delete_that_was_lost_come_back_as_rows(realm: Rea
     repair(author, other)
     assert_equal(author, other)
     assert len(other.query("SELECT title FROM drill_items")) == 2
+
+
+def test_a_row_that_was_brought_back_keeps_the_losers_and_the_history_of_its_present_life(realm: Realm) -> None:
+    here, there = realm.replicas
+    here.write(insert_item(1, title="first life"))
+    here.write(delete_item(1))
+    here.write(insert_item(1, title="second life"))
+    realm.exchange()
+    for replica in (here, there):
+        replica.write(("UPDATE drill_items SET title = ? WHERE id = ?", [f"by {replica.path.stem}", row_id(1)]))
+    realm.exchange()
+    assert (here.store.conflicts(), there.store.conflicts()) == (1, 1)
+    entries = "SELECT generation, hlc, differences FROM _history WHERE seq > 0 AND generation = 3 ORDER BY number"
+    before = there.query(entries)
+    there.store.take_out({"drill_items": [row_id(1)]})
+    assert repair(here, there) > 0
+    assert_equal(here, there)
+    assert there.store.conflicts() == 1
+    assert there.query(entries)[: len(before)] == before
