@@ -65,7 +65,7 @@ class Device:
         self.index = index
         self.name = f"device {index}"
         self.author = author
-        self.is_earlier = original.is_earlier if original else is_earlier
+        self.is_earlier: bool = original.is_earlier if original else is_earlier
         self.model = ModelReplica(TABLES, self._declared)
         self.random = SeededStream(seed, self.name)
         self.values = Values(self.random.child("values"), f"d{index}")
