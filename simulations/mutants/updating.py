@@ -88,7 +88,7 @@ UPDATING = (
         name="references-not-followed-at-an-update",
         says="references that became known by an update are not looked at for what they refer to",
         checks=("update", "capture"),
-        plant=lambda: replaced(adoption, "_disturb", _nothing),
+        plant=lambda: replaced(adoption, "disturb", _nothing),
         focus=_REFERRING,
     ),
     Mutant(
