@@ -5,8 +5,8 @@ declared, the same states are written as those of known columns and their values
 so no digest, change. It runs when a store is opened, for the tables that `schema_registry` has noted down.
 """
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -23,13 +23,7 @@ from node.store.row_state import RowStates, split_cells
 
 _ROWS_PER_ROUND = 2_000
 
-
-@dataclass(slots=True, kw_only=True)
-class Adopted:
-    """How many rows are shown as their table is declared by now, and how many could not be, as they are damaged."""
-
-    rows: int = 0
-    damaged: int = 0
+logger = logging.getLogger(__name__)
 
 
 def tables_to_adopt(database: Database, catalogue: Catalogue) -> list[ReplicatedTable]:
@@ -45,19 +39,17 @@ def adopt(
     table: ReplicatedTable,
     vector: VersionVector,
     disturbed: Disturbed,
-) -> Adopted:
-    """Show all of `table` within the open transaction.
+) -> int:
+    """Show all of `table` within the open transaction and return how many rows are damaged.
 
     `vector` is the causal context of its stream; `disturbed` grows by what may change the derived state. Rows that
-    are not what their hashes say stay as they are, for a peer's copy to come in their place.
-    Raises StorageError where a newer version's rows do not fit what this version declares.
+    are not what their hashes say stay as they are, for a peer's copy to come in their place. Raises StorageError where a newer version's rows do not fit what this version declares.
     """
-    adopted = Adopted()
-    for row_ids in _waiting(database, table, adopted):
-        stored, damaged = states.read_proven(table, row_ids, vector)
-        adopted.damaged += len(damaged)
-        stored = {row_id: row for row_id, row in stored.items() if row_id not in damaged}
-        rows = {RowId(row_id): row.row for row_id, row in stored.items()}
+    damaged: set[bytes] = set()
+    for row_ids in _waiting(database, table, damaged):
+        stored, unproven = states.read_proven(table, row_ids, vector)
+        damaged |= unproven
+        rows = {RowId(row_id): row.row for row_id, row in stored.items() if row_id not in unproven}
         for row in rows.values():
             _check_strategies(table, row)
         try:
@@ -66,15 +58,16 @@ def adopt(
             raise StorageError(f"Rows of {table.name} that came from other devices do not fit its columns.") from error
         states.write(table, rows)
         disturb(table, rows, disturbed)
-        adopted.rows += len(rows)
     database.change("DELETE FROM _to_adopt WHERE table_name = ?", (table.name,))
-    return adopted
+    if damaged:
+        logger.error("damaged rows stay as they are until they are repaired", extra={"rows": len(damaged)})
+    return len(damaged)
 
 
-def _waiting(database: Database, table: ReplicatedTable, adopted: Adopted) -> Iterator[Sequence[bytes]]:
+def _waiting(database: Database, table: ReplicatedTable, damaged: set[bytes]) -> Iterator[Sequence[bytes]]:
     """Yield the ids of rows that hold cells of columns that are declared by now, or that are not in their new table.
 
-    Rows of which not even that can be read are counted as damaged.
+    `damaged` grows by the rows of which not even that can be read.
     """
     declared = set(table.column_names)
     last = b""
@@ -93,7 +86,7 @@ def _waiting(database: Database, table: ReplicatedTable, adopted: Adopted) -> It
             try:
                 split = split_cells(cells)
             except msgspec.MsgspecError:
-                adopted.damaged += 1
+                damaged.add(row_id)
                 continue
             out_of_sight = generation % 2 == 1 and not stands and not split.hidden
             if out_of_sight or not declared.isdisjoint(split.unknown):

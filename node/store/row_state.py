@@ -355,27 +355,6 @@ def _cells(table: ReplicatedTable, state: RowState, hidden: Mapping[str, Any], o
     return _encode((gather_stamps(stamps, origins), payloads, missing, dict(hidden), unknown))
 
 
-def note_unknown(database: Database, row_table: str, columns: Sequence[str]) -> None:
-    """Note that living rows know nothing yet of `columns`, which a migration has just added.
-
-    So their states, and with them their hashes, stay what they are on devices that have not migrated.
-    """
-    database.change(
-        f"UPDATE {row_table} SET cells = ? WHERE cells IS NULL AND generation % 2 = 1",
-        (_encode(([], {}, sorted(columns), {}, {})),),
-    )
-    noted = database.query(f"SELECT id, cells FROM {row_table} WHERE cells IS NOT NULL AND generation % 2 = 1")
-    changed: list[tuple[bytes, bytes]] = []
-    for row_id, cells in noted:
-        try:
-            stamps, payloads, missing, hidden, unknown = split_cells(cells)
-        except msgspec.MsgspecError:
-            # The row is damaged, and found so by whoever reads it; a peer's copy will replace it.
-            continue
-        changed.append((_encode((stamps, payloads, sorted({*missing, *columns}), hidden, unknown)), row_id))
-    database.change_many(f"UPDATE {row_table} SET cells = ? WHERE id = ?", changed)
-
-
 def insert_rows(
     database: Database,
     table: str,

@@ -14,7 +14,7 @@ from node.store.catalogue import ReplicatedTable, check_declarations
 from node.store.database import Database
 from node.store.full_text import layout
 from node.store.history import BLOCK_BITS
-from node.store.row_state import note_unknown
+from node.store.row_state import split_cells
 from node.store.schema import Component
 
 FORMAT_VERSION = 2
@@ -161,7 +161,7 @@ def _register(database: Database, component: Component) -> None:
     for table in component.tables:
         added = {column.name for column in table.columns} - before[table.name].keys()
         if before[table.name] and added:
-            note_unknown(database, ReplicatedTable(table).row_table, sorted(added))
+            _note_unknown(database, ReplicatedTable(table).row_table, sorted(added))
             database.change("INSERT OR IGNORE INTO _to_adopt VALUES (?)", (table.name,))
     if present == 0:
         _note(database, component.name, component.version, "created")
@@ -206,6 +206,29 @@ def create_table(database: Database, table: ReplicatedTable) -> None:
         database.change(index)
     if table.full_text_table:
         database.change(layout(table))
+
+
+def _note_unknown(database: Database, row_table: str, columns: Sequence[str]) -> None:
+    """Note that living rows know nothing yet of `columns`, which a migration has just added.
+
+    So their states, and with them their hashes, stay what they are on devices that have not migrated.
+    """
+    database.change(
+        f"UPDATE {row_table} SET cells = ? WHERE cells IS NULL AND generation % 2 = 1",
+        (msgspec.msgpack.encode(([], {}, sorted(columns), {}, {})),),
+    )
+    noted = database.query(f"SELECT id, cells FROM {row_table} WHERE cells IS NOT NULL AND generation % 2 = 1")
+    changed: list[tuple[bytes, bytes]] = []
+    for row_id, cells in noted:
+        try:
+            stamps, payloads, missing, hidden, unknown = split_cells(cells)
+        except msgspec.MsgspecError:
+            # The row is damaged, and found so by whoever reads it; a peer's copy will replace it.
+            continue
+        changed.append(
+            (msgspec.msgpack.encode((stamps, payloads, sorted({*missing, *columns}), hidden, unknown)), row_id)
+        )
+    database.change_many(f"UPDATE {row_table} SET cells = ? WHERE id = ?", changed)
 
 
 def _present_columns(database: Database, table: str) -> dict[str, str]:

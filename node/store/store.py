@@ -140,18 +140,14 @@ class Store:
     def adopt(self) -> None:
         """Show what newer versions wrote before this one declared their tables and columns; done at every opening.
 
-        Damaged rows are left to be replaced by a peer's copies, and kept for the status. Raises StorageError where what
-        came does not fit what is declared.
+        Damaged rows are left as they are, for the status to tell. Raises StorageError where what came does not fit.
         """
-        parts = self._parts
-        damaged = 0
+        parts, damaged = self._parts, 0
         for table in tables_to_adopt(parts.database, parts.catalogue):
             with self._committing(local=False) as pending:
                 vector = pending.progress.state(table.stream).frontier.vector()
-                adopted = adopt(parts.database, parts.states, parts.merge, table, vector, pending.disturbed)
-            damaged += adopted.damaged
+                damaged += adopt(parts.database, parts.states, parts.merge, table, vector, pending.disturbed)
         if damaged:
-            logger.warning("rows are damaged and stay as they are", extra={"rows": damaged})
             self.health().note_damage(damaged, self._clock.now_milliseconds())
 
     def subscribe(self, subscriber: Callable[[ChangeNotice], None]) -> Callable[[], None]:

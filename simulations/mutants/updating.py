@@ -50,7 +50,7 @@ def _adopted_unproven() -> Iterator[None]:
 
     adopt = adoption.adopt
 
-    def unproven(*given: Any) -> adoption.Adopted:
+    def unproven(*given: Any) -> int:
         with replaced(RowStates, "read_proven", read_proven):
             return adopt(*given)
 
@@ -81,7 +81,7 @@ UPDATING = (
         name="new-columns-taken-for-written",
         says="rows from before an update pass for having been given the new columns' defaults",
         checks=(*STATE_CHECKS, "update", "scrub"),
-        plant=lambda: replaced(schema_registry, "note_unknown", _nothing),
+        plant=lambda: replaced(schema_registry, "_note_unknown", _nothing),
         focus=_VERSIONS,
     ),
     Mutant(
