@@ -43,7 +43,8 @@ def adopt(
     """Show all of `table` within the open transaction and return how many rows are damaged.
 
     `vector` is the causal context of its stream; `disturbed` grows by what may change the derived state. Rows that
-    are not what their hashes say stay as they are, for a peer's copy to come in their place. Raises StorageError where a newer version's rows do not fit what this version declares.
+    are not what their hashes say stay as they are, for a peer's copy to come in their place.
+    Raises StorageError where a newer version's rows do not fit what this version declares.
     """
     damaged: set[bytes] = set()
     for row_ids in _waiting(database, table, damaged):

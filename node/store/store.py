@@ -138,10 +138,7 @@ class Store:
                 logger.exception("a subscriber to commits failed")
 
     def adopt(self) -> None:
-        """Show what newer versions wrote before this one declared their tables and columns; done at every opening.
-
-        Damaged rows are left as they are, for the status to tell. Raises StorageError where what came does not fit.
-        """
+        """Show what newer versions wrote before this one declared it, damaged rows excepted; raises StorageError."""
         parts, damaged = self._parts, 0
         for table in tables_to_adopt(parts.database, parts.catalogue):
             with self._committing(local=False) as pending:
