@@ -100,5 +100,10 @@ class PeerTable:
         certificate = self._membership().roster.certificate_by_device.get(device_id)
         return certificate.name if certificate is not None else device_id.hex()[:12]
 
+    def in_sync(self) -> str | None:
+        """Return the name of a connected device that holds the same, None where there is none."""
+        names = (self.name(state.device_id) for state in self._state_by_device.values() if state.in_sync)
+        return next(names, None)
+
     def _state(self, device_id: DeviceId) -> PeerState:
         return self._state_by_device.setdefault(device_id, PeerState(device_id=device_id))

@@ -27,6 +27,7 @@ from node.peers import PeerState, PeerTable
 from node.replication import Replication
 from node.requests import NodeEvent, Notice, StreamComplete, StreamReadable
 from node.rest import Rest
+from node.scrubbing import Scrubbing
 from node.store.store import Store
 from node.store.store_parts import ChangeNotice
 from node.transport.address import Address, parse_address
@@ -55,8 +56,6 @@ TELL_SECONDS = 0.2
 MINT_PATIENCE_SECONDS = 3.0
 # Two links opened within this time are a race. A later one says that the peer lost the one before, whatever we think.
 RACE_SECONDS = 10.0
-# Some milliseconds of work.
-VERIFIED_PER_TICK = 200
 # A connection that lasted this long was worth having; the next pause before dialling starts small again.
 STEADY_SECONDS = 5.0
 STARTED_OVER = "changes were written again under another name; comparing anew"
@@ -105,6 +104,13 @@ class Runtime:
         self._timers = NamedTimers()
         self.doubts = Doubts(self.calling, self._timers, lambda: list(self._links), self._link_by_device)
         self._rest = Rest(store, clock.monotonic_seconds)
+        self._scrubbing = Scrubbing(
+            store,
+            clock,
+            sign_public=lambda device_id: self.replication.membership.roster.sign_public(device_id),
+            holder=self._peers.in_sync,
+            tell=self._tell,
+        )
         self._ticker: asyncio.Task[None] | None = None
         self._unsubscribe: Callable[[], None] | None = None
         self._stopping = False
@@ -372,10 +378,5 @@ class Runtime:
             guarded(self.replication.beat_if_due)
             guarded(self.replication.tidy_if_due)
             guarded(self.replication.compact_if_due)
-            guarded(self._verify_listed)
+            guarded(self._scrubbing.look)
             guarded(self._rest.look)
-
-    def _verify_listed(self) -> None:
-        """Verify what was lately listed on this device, a little at a time."""
-        if self.replication.store.verify_listed(VERIFIED_PER_TICK):
-            self._tell("A record on this device's disk is damaged: run nuthatch doctor --repair.")
