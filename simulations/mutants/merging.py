@@ -24,6 +24,13 @@ _TIES = focused(
 _ITEMS = focused(tables=("drill_items",), devices=3, steps=60)
 
 
+_joined = plain_edits._joined
+
+
+def _joined_unasked(*given: object) -> object:
+    return _joined(*given[:-1], _Omniscient())  # type: ignore[arg-type, call-arg]
+
+
 def _tie_by_arrival(a: Register, b: Register) -> Register:
     return b if stamp_hlc(a.stamp) == stamp_hlc(b.stamp) else lww.join(a, b)
 
@@ -161,7 +168,7 @@ MERGING = (
         name="concurrent-taken-for-later",
         says="the quick way for plain edits does not ask whether the author had seen what it replaces",
         checks=("conflicts",),
-        plant=lambda: replaced(plain_edits, "CHOOSING", frozenset()),
+        plant=lambda: replaced(plain_edits, "_joined", _joined_unasked),
         focus=focused(tables=("drill_folders",), devices=3, steps=90, statements_max=2, snapshot=0.0, late_devices=0),
     ),
     Mutant(
