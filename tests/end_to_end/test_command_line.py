@@ -10,7 +10,8 @@ import pexpect
 import pytest
 
 from node.cli.application import run_command_line
-from tests.support.program import CONSOLE_SCRIPT, ENVIRONMENT
+from tests.support.person import founds_a_realm, spawned
+from tests.support.program import CONSOLE_SCRIPT
 
 COMMANDS = (
     *("init", "run", "demo", "pair", "join", "devices", "status", "remember", "recall"),
@@ -77,23 +78,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home whose passphrase a person typed at the prompts."""
     directory = tmp_path_factory.mktemp("typed") / "home"
     with spawned("--home", str(directory), "init", "--name", "desk") as terminal:
-        terminal.expect_exact("New passphrase for this device: ")
-        terminal.sendline("typed secret")
-        terminal.expect_exact("The same again: ")
-        terminal.sendline("typed secret")
-        terminal.expect_exact("Owner passphrase")
-        terminal.sendline("")
-        terminal.expect_exact("recovery code")
-        terminal.expect(pexpect.EOF)
-        shown = str(terminal.before)
+        shown = founds_a_realm(terminal, "typed secret")
     assert terminal.exitstatus == 0
     assert "typed secret" not in shown
     return directory
-
-
-def spawned(*arguments: str) -> "pexpect.spawn[str]":
-    environment = {**dict(ENVIRONMENT), "PATH": "/usr/bin:/bin", "TERM": "xterm-256color", "COLUMNS": "100"}
-    return pexpect.spawn(CONSOLE_SCRIPT, list(arguments), env=environment, encoding="utf-8", timeout=30, echo=False)
 
 
 def test_a_person_types_the_passphrase_without_an_echo(home: Path) -> None:
