@@ -70,15 +70,19 @@ class Home:
         return self.directory / "node.log"
 
     def exists(self) -> bool:
-        """Say whether a device was set up here."""
-        return self.key_file.exists()
+        """Say whether a device was set up here; raises `StorageError` if this user may not look."""
+        return _is_there(self.key_file)
 
     def require(self) -> None:
-        """Raise `UsageError` with advice if no device was set up here."""
-        if not self.exists():
+        """Raise `UsageError` with advice if no device was set up here, `StorageError` if that cannot be told."""
+        if self.exists():
+            return
+        if _is_there(self.store_file):
             raise UsageError(
-                f"There is no device in {self.directory}. Run `nuthatch init`, or `nuthatch join` to add one."
+                f"{self.directory} holds a store, but the key file {self.key_file.name} that opens it is missing. "
+                "Restore it from a backup."
             )
+        raise UsageError(f"There is no device in {self.directory}. Run `nuthatch init`, or `nuthatch join` to add one.")
 
     def require_free(self) -> None:
         """Raise `RefusedError` if anything of a device is here.
@@ -89,14 +93,14 @@ class Home:
         if self._is_unfinished():
             return
         for path in (self.key_file, self.owner_key_file, self.store_file):
-            if path.exists():
+            if _is_there(path):
                 raise RefusedError(
                     f"{self.directory} already holds a device ({path.name} is there); nothing was changed. "
                     "Choose another --home."
                 )
 
     def _is_unfinished(self) -> bool:
-        return self.unfinished_file.exists() and not self.key_file.exists()
+        return _is_there(self.unfinished_file) and not _is_there(self.key_file)
 
     def begin(self) -> None:
         """Clear away what an earlier attempt left, and note that a home is being made; raises `StorageError`."""
@@ -153,6 +157,20 @@ class Home:
             yield
         finally:
             os.close(descriptor)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return False
+    except NotADirectoryError as error:
+        raise StorageError(
+            f"{path.parent} is not a directory, so no device can live there. Choose another --home."
+        ) from error
+    except OSError as error:
+        raise StorageError(f"The home {path.parent} cannot be read: {error.strerror}.") from error
+    return True
 
 
 def _remove(*paths: Path) -> None:

@@ -19,6 +19,7 @@ from typing import TextIO
 from node.config import LogConfig
 from node.errors import HostError, StorageError
 from node.home import FILE_MODE
+from node.log_names import NOT_ON_SCREEN
 
 _STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _OWN_LOGGERS = ("node", "nuthatch")
@@ -101,6 +102,7 @@ def configure_logging(config: LogConfig, *, file: Path | None = None, stream: Te
     on_screen = logging.StreamHandler(stream or sys.stderr)
     handlers: list[logging.Handler] = [on_screen]
     on_screen.setLevel(config.level.upper())
+    on_screen.addFilter(lambda record: record.name != NOT_ON_SCREEN)
     if file is not None and config.file_level is not None:
         try:
             turning = TurningFile(file, bytes_max=config.file_bytes_max, files_max=config.files_max)

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 HomeDirectory = Annotated[
     Path | None,
-    Option("--home", metavar="DIR", help="Where this device keeps its data; NUTHATCH_HOME says the same."),
+    Option(
+        "--home", metavar="DIR", readable=False, help="Where this device keeps its data; NUTHATCH_HOME says the same."
+    ),
 ]
 Json = Annotated[bool, Option("--json", help="Answer with one JSON object a line.")]
 Quiet = Annotated[bool, Option("--quiet", "-q", help="Only answers and errors: no progress, no hints.")]

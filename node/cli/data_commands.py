@@ -57,7 +57,8 @@ def sql(
 def import_file(
     context: Context,
     path: Annotated[
-        Path, Argument(metavar="PATH", help="The file, folder or zip archive to read.", show_default=False)
+        Path,
+        Argument(metavar="PATH", readable=False, help="The file, folder or zip archive to read.", show_default=False),
     ],
     file_format: Annotated[
         ImportFormat | None, Option("--format", help="What it holds; found out by its content otherwise.")
@@ -70,8 +71,12 @@ def import_file(
 
     invocation = invocation_of(context)
     absolute = path.expanduser().absolute()
-    if not absolute.exists():
-        raise InputError(f"There is no file {absolute}; nothing was imported.")
+    try:
+        absolute.stat()
+    except FileNotFoundError:
+        raise InputError(f"There is no file {absolute}; nothing was imported.") from None
+    except OSError as error:
+        raise InputError(f"{absolute} cannot be read: {error.strerror}; nothing was imported.") from error
     request = ImportRequest(
         path=str(absolute), format=None if file_format is None else file_format.value, dry_run=dry_run
     )

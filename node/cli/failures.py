@@ -62,7 +62,10 @@ def _told(command: Callable[[], object], output: Output) -> int:
 
 
 def _usage_sentence(error: TyperException) -> str:
-    sentence = error.format_message().strip()
+    # The library's own words for a wrong value begin with the name of its class.
+    sentence = error.format_message().strip().replace("Value error, ", "")
     if not sentence.endswith((".", "?", "!")):
         sentence += "."
-    return f"{sentence} See `nuthatch --help`, or `nuthatch COMMAND --help`."
+    context = getattr(error, "ctx", None)
+    command = "nuthatch" if context is None else context.command_path
+    return f"{sentence} See `{command} --help`."

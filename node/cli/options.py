@@ -7,11 +7,16 @@ from typer import Argument, Option
 
 PassphraseFile = Annotated[
     Path | None,
-    Option("--passphrase-file", metavar="FILE", help="First line is the passphrase; - reads standard input."),
+    Option(
+        "--passphrase-file",
+        metavar="FILE",
+        readable=False,
+        help="First line is the passphrase; - reads standard input.",
+    ),
 ]
 OwnerPassphraseFile = Annotated[
     Path | None,
-    Option("--owner-passphrase-file", metavar="FILE", help="First line is the owner's passphrase."),
+    Option("--owner-passphrase-file", metavar="FILE", readable=False, help="First line is the owner's passphrase."),
 ]
 DeviceName = Annotated[
     str | None,
@@ -27,6 +32,9 @@ Peers = Annotated[
     Option("--peer", metavar="HOST:PORT", help="Where another device listens; may be given several times."),
 ]
 RecordId = Annotated[
-    str, Argument(metavar="ID", help="The record's id, as list and recall show it.", show_default=False)
+    str,
+    Argument(
+        metavar="ID", help="The record's id, as list and recall show it; its first digits suffice.", show_default=False
+    ),
 ]
 Namespace = Annotated[str | None, Option("--namespace", metavar="NAME", help="The group that a memory belongs to.")]

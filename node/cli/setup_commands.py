@@ -11,8 +11,9 @@ from node.cli.invocation import Invocation, invocation_of
 from node.cli.options import DeviceName, OwnerPassphraseFile, PassphraseFile, Peers
 from node.cli.passphrase import read_new_passphrase, read_owner_passphrase_or, read_passphrase
 from node.errors import HostError
+from node.log_names import NOT_ON_SCREEN
 
-_LOG = logging.getLogger(__name__)
+_ENDED_LOG = logging.getLogger(NOT_ON_SCREEN)
 
 
 def init(
@@ -78,10 +79,14 @@ def run(
     import asyncio
 
     from node.home import Home
+    from node.transport.address import parse_address
 
     invocation = invocation_of(context)
     config = invocation.config()
     Home(config.home_directory).require()
+    for address in (listen, api, *(peer or ())):
+        if address is not None:
+            parse_address(address)
     passphrase = read_passphrase(
         passphrase_file or config.passphrase_file,
         invocation.standard_input,
@@ -124,6 +129,6 @@ async def _run(
             tell = output.show if isinstance(event, Ready | Notice) else output.happened
             tell(event if named else unnamed(event), render_node_event)
     except HostError as error:
-        # Where a supervisor started the node, nobody may read what it prints.
-        _LOG.error("the node ended", extra={"reason": str(error)})
+        # Where a supervisor started the node, nobody may read what it prints; who does reads it as every other failure.
+        _ENDED_LOG.error("the node ended", extra={"reason": str(error)})
         raise

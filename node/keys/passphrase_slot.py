@@ -92,7 +92,7 @@ def unwrap_secret(
     try:
         return aead_decrypt(key, slot.nonce, slot.wrapped, stated)
     except Rejected:
-        raise WrongPassphraseError(f"The {kind} passphrase is wrong, or the key file was altered.") from None
+        raise WrongPassphraseError(f"The {kind} passphrase is wrong, or the key file was altered. Try again.") from None
 
 
 def _check_stated(slot: PassphraseSlot) -> None:

@@ -3,7 +3,7 @@
 from crdt.identifiers import origin_device, row_id_to_text, stamp_origin
 from node.errors import UsageError
 from node.operations.json_values import to_json_value
-from node.operations.record_ids import read_record_id
+from node.operations.record_ids import find_record_id
 from node.operations.upkeep import finish_forgetting
 from node.operations.versions import written_at, written_by
 from node.repositories.record_history import Happening
@@ -20,13 +20,13 @@ async def log(service: Service, request: LogRequest) -> LogReport:
     if request.id is None:
         found = service.history.recent(request.limit)
     else:
-        found = service.history.of_record(read_record_id(request.id), request.limit)
+        found = service.history.of_record(find_record_id(service, request.id), request.limit)
     return LogReport(entries=[_entry(service, happening) for happening in found])
 
 
 async def undo(service: Service, request: UndoRequest) -> Undone:
     """Set a record back; what is written so reaches all devices."""
-    row_id = read_record_id(request.id)
+    row_id = find_record_id(service, request.id)
     undone = service.history.undo(row_id, to=request.to)
     await finish_forgetting(service)
     return Undone(id=row_id_to_text(row_id), table=undone.table, columns=list(undone.columns))

@@ -3,7 +3,7 @@
 from crdt.identifiers import RowId, row_id_to_text
 from node.errors import UsageError
 from node.operations.json_values import to_json_value
-from node.operations.record_ids import read_record_id
+from node.operations.record_ids import find_record_id
 from node.operations.upkeep import finish_forgetting
 from node.repositories.conflicts import delete_resolutions
 from node.repositories.conversation_records import MessageEdit
@@ -71,7 +71,7 @@ async def list_memories(service: Service, request: ListRequest) -> MemoryList:
 
 async def show(service: Service, request: ShowRequest) -> Shown:
     """Return one record with all its columns."""
-    row_id = read_record_id(request.id)
+    row_id = find_record_id(service, request.id)
     for table in _TABLES:
         names = [column.name for column in table.columns]
         rows = service.store.query(f"SELECT {', '.join(names)} FROM {table.name} WHERE id = ?", (row_id,))
@@ -89,7 +89,7 @@ async def show(service: Service, request: ShowRequest) -> Shown:
 
 async def edit(service: Service, request: EditRequest) -> Edited:
     """Give a memory or a message a new text."""
-    row_id = read_record_id(request.id)
+    row_id = find_record_id(service, request.id)
     text = request.text if request.base is None else _rebased(service, row_id, request.text, request.base)
     found = service.memories.edit(row_id, MemoryEdit(content=text)) or service.conversations.edit_message(
         row_id, MessageEdit(content=text)
@@ -113,7 +113,7 @@ def _rebased(service: Service, row_id: RowId, text: str, base: str) -> str:
 
 async def forget(service: Service, request: ForgetRequest) -> Forgotten:
     """Delete a record and what hangs on it, here and on every device, with all traces; or say what that would be."""
-    row_id = read_record_id(request.id)
+    row_id = find_record_id(service, request.id)
     table = _table_of(service, row_id)
     if table is None:
         raise _unknown(request.id)

@@ -85,8 +85,8 @@ def remove_setting(path: Path, name: str) -> bool:
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return ""
+    except (FileNotFoundError, NotADirectoryError):
+        return ""  # where there is no home at all, that is said by whoever needs one
     except UnicodeDecodeError as error:
         raise SettingError(f"{path} is not valid UTF-8 text (byte {error.start}).") from None
     except OSError as error:

@@ -259,6 +259,10 @@ def _translated(message: str) -> StorageError:
         return StorageError("The disk is full; nothing was changed. Make room and try again.")
     if "disk i/o error" in lower:
         return StorageError("The disk reports an error; nothing was changed. Check the disk and try again.")
+    if "readonly database" in lower:
+        return StorageError(
+            "The store may not be written; nothing was changed. See with `nuthatch doctor` whose files they are."
+        )
     if "vtable constructor failed" in lower:
         # The engine gives this one name to whatever keeps it from opening a full-text table.
         return StorageError(

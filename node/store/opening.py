@@ -90,7 +90,9 @@ def open_store(
     Raises WrongKeyError for another key, NewerStoreError for a newer version's store, StorageError else.
     """
     if not path.exists():
-        raise StorageError(f"There is no store at {path.name}; run `nuthatch init` or `nuthatch join` first.")
+        raise StorageError(
+            f"The store {path.name} is missing. Restore a backup of it, or move the home away and join anew."
+        )
     # Before the engine opens it: closing any other descriptor of the file would take the engine's locks away.
     whereabouts = _locate(path, options.locate)
     database = Database(path, key)

@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import logging
+import os
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -63,8 +64,10 @@ class Listener:
             bound = await door.open(address)
         except OSError as error:
             await runner.cleanup()
+            # The event loop writes a sentence of its own around what the system says.
+            reason = os.strerror(error.errno) if error.errno else str(error)
             raise TransportError(
-                f"Cannot listen on {address}: {error.strerror or error}. Choose another address with --listen."
+                f"Cannot listen on {address}: {reason}. Choose another address with --listen."
             ) from error
         self._runner, self._door = runner, door
         return bound
