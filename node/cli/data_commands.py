@@ -146,7 +146,7 @@ async def _export(invocation: Invocation, caller: "Caller", *, file_format: str,
                         file.write(event.line.encode() + b"\n")
                         count += 1
     except OSError as error:
-        raise StorageError(f"{path} cannot be written: {error.strerror}.") from error
+        raise StorageError(f"{path} cannot be written: {error.strerror}. Choose another --output.") from error
     invocation.output.show(Exported(path=str(path), lines=count), render_exported)
 
 

@@ -38,8 +38,12 @@ class Invocation:
 
     def caller(self, passphrase_file: Path | None) -> "AbstractAsyncContextManager[Caller]":
         """Reach the running node, or else open the home; the passphrase is asked for in the second case only."""
+        import logging
+
         from node.reaching import reach
 
+        # What a node would log is no sentence for a person; what concerns one is in the status and the doctor's report.
+        logging.getLogger().addHandler(logging.NullHandler())
         config = self.config()
         source = passphrase_file or config.passphrase_file
 

@@ -11,6 +11,7 @@ import pytest
 
 from node.config import LogConfig
 from node.errors import StorageError
+from node.log_names import NOT_ON_SCREEN
 from node.logs import configure_logging
 
 CANARY = "canary-quagga-41TT"
@@ -30,6 +31,13 @@ def _untouched_root_logger() -> Iterator[None]:
 @pytest.fixture
 def stream() -> io.StringIO:
     return io.StringIO()
+
+
+def test_what_the_screen_shows_otherwise_goes_into_the_file_alone(tmp_path: Path, stream: io.StringIO) -> None:
+    configure_logging(LogConfig(level="info", file_level="info"), file=tmp_path / "node.log", stream=stream)
+    logging.getLogger(NOT_ON_SCREEN).error("the node ended", extra={"reason": "a port is in use"})
+    assert stream.getvalue() == ""
+    assert "the node ended reason=a port is in use" in (tmp_path / "node.log").read_text()
 
 
 def test_fields_of_a_record_follow_its_message(stream: io.StringIO) -> None:

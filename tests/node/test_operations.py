@@ -155,6 +155,20 @@ async def test_a_memory_is_remembered_found_listed_shown_edited_and_forgotten(ca
         await caller.call(FORGET, ForgetRequest(id=made.id))
 
 
+async def test_a_record_is_found_by_as_many_digits_of_its_id_as_no_other_begins_with(caller: Caller) -> None:
+    remembered = await caller.call(REMEMBER, RememberRequest(text="The key is under the third pot."))
+    await caller.call(REMEMBER, RememberRequest(text="The key is under the fourth pot."))
+    # All but the last digit, in capitals and without hyphens: chance does not repeat so many.
+    shown = await caller.call(SHOW, ShowRequest(id=remembered.id.replace("-", "").upper()[:-1]))
+    assert shown.id == remembered.id
+    with pytest.raises(UsageError, match=f"several records.*{remembered.id}"):
+        await caller.call(FORGET, ForgetRequest(id=remembered.id[:4]))
+    for none in ("ffff", "abc", remembered.id[:4] + "g"):
+        with pytest.raises(UsageError):
+            await caller.call(FORGET, ForgetRequest(id=none))
+    assert len((await caller.call(LIST, ListRequest())).memories) == 2
+
+
 async def test_an_edit_of_the_version_that_was_read_keeps_what_came_since(caller: Caller) -> None:
     made = await remember(caller, "Jays cache acorns.")
     read = await caller.call(SHOW, ShowRequest(id=made))
