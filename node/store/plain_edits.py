@@ -342,11 +342,15 @@ def _apply(table: ReplicatedTable, row: PlainRow, written: _Written, origins: Or
     for index, cell in written.items():
         name = table.column_names[index]
         if isinstance(cell, TextAtRest):
-            was = row.text(table, index).shown
+            was = proofs[index] if stated.get(name) is None else proofs[index][1]
             if cell.shown != was:
                 differences[name] = (was, cell.shown)
             proofs[index] = cell.proof
-            stated = dict(sorted({**stated, name: cell.payload}.items()))
+            # They are kept in order of name.
+            known = name in stated
+            stated = {**stated, name: cell.payload}
+            if not known:
+                stated = dict(sorted(stated.items()))
             continue
         if cell.value != proofs[index]:
             differences[name] = (proofs[index], cell.value)

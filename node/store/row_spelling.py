@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from crdt.errors import MergeError
 from crdt.identifiers import STAMP_BYTES, RowId, Stamp, make_stamp, row_id_to_text
 from crdt.row import Layout, hash_row, hash_runs, prove_row, spell_row
 from crdt.version_vector import VersionVector
@@ -103,12 +104,14 @@ class RowSpelling:
         row_id = RowId(row[_ID])
         try:
             stored = self._states.from_row(table, (row_id, row[_GENERATION], *row[:5], *row[_VALUES:]), vector)
-        except DamagedRowError:
-            stored = None
-        if stored is None or hash_row(table.name, prove_row(row_id, stored.row)) != stored.hash:
+            sound = hash_row(table.name, prove_row(row_id, stored.row)) == stored.hash
+            # What is kept beside an edited text is not in the hash: that it is whole shows when it is spelled.
+            spelled = spell_row(row_id, stored.row) if sound else None
+        except (DamagedRowError, MergeError):
+            spelled = None
+        if spelled is None:
             _tell_damaged(table, row_id)
             return None
-        spelled = spell_row(row_id, stored.row)
         stamps = sorted(spelled.stamp_by_index.items())
         return SpelledRun([row_id], spelled.layout, [spelled.born], [spelled.body], stamps)
 

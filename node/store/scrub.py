@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from crdt.digest import EMPTY_DIGEST, move_digest, sum_hashes
 from crdt.identifiers import RowId
 from crdt.row import hash_row, prove_row
-from crdt.strategies import text
-from crdt.strategies.text import Text
 from crdt.version_vector import VersionVector
 from node.errors import StorageError
 from node.store.catalogue import Catalogue, ReplicatedTable
@@ -27,6 +25,7 @@ from node.store.log_scrub import LogScrub
 from node.store.pace import Pace
 from node.store.row_state import RowStates
 from node.store.text_scrub import scrub_text
+from node.store.verification import has_whole_texts
 from sync.streams import Stream
 
 _SUMMING_ATTEMPTS = 3
@@ -195,8 +194,10 @@ class Scrub:
             ]
             stored = self._states.from_row(table, (*row[:7], *values), vector)
             # An edited text keeps more than its hash tells of; that it is whole, its changes prove.
-            whole = all(text.is_whole(cell) for cell in stored.row.cell_by_column.values() if isinstance(cell, Text))
-            return whole and hash_row(table.name, prove_row(RowId(row[0]), stored.row)) == stored.hash
+            return (
+                has_whole_texts(stored.row)
+                and hash_row(table.name, prove_row(RowId(row[0]), stored.row)) == stored.hash
+            )
         except Exception:  # noqa: BLE001  damaged bytes can make anything fail on the way to the hash; it is no match
             return False
 

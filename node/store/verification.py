@@ -9,7 +9,9 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 
 from crdt.identifiers import RowId
-from crdt.row import hash_row, prove_row
+from crdt.row import RowState, hash_row, prove_row
+from crdt.strategies import text
+from crdt.strategies.text import Text
 from node.errors import StorageError
 from node.store.catalogue import Catalogue, ReplicatedTable
 from node.store.cells_at_rest import damaged_row
@@ -21,6 +23,11 @@ logger = logging.getLogger(__name__)
 
 # Older ones are left to the scrub.
 _LISTED_MAX = 10_000
+
+
+def has_whole_texts(row: RowState) -> bool:
+    """Tell whether what is kept of a row's edited texts is what their changes make."""
+    return all(text.is_whole(cell) for cell in row.cell_by_column.values() if isinstance(cell, Text))
 
 
 class Verification:
@@ -41,8 +48,11 @@ class Verification:
         for row_id in self.damaged(table, row_ids):
             raise damaged_row(row_id)
 
-    def damaged(self, table: str, row_ids: Sequence[bytes]) -> list[bytes]:
-        """Return those of `row_ids` that stand in `table` and are not what their hashes say."""
+    def damaged(self, table: str, row_ids: Sequence[bytes], *, texts: bool = False) -> list[bytes]:
+        """Return those of `row_ids` that stand in `table` and are not what their hashes say.
+
+        What is shown of an edited text is in its row's hash; `texts` asks as well for what is kept beside it.
+        """
         held = self._catalogue.held_table(table)
         vector = self._log.view().stream(held.stream).frontier.vector()
         try:
@@ -50,18 +60,22 @@ class Verification:
         except StorageError:
             if len(row_ids) == 1:
                 return list(row_ids)
-            return [row_id for one in row_ids for row_id in self.damaged(table, [one])]
+            return [row_id for one in row_ids for row_id in self.damaged(table, [one], texts=texts)]
         found = [
             row_id
             for row_id, state in stored.items()
             if hash_row(table, prove_row(RowId(row_id), state.row)) != state.hash
+            or (texts and not has_whole_texts(state.row))
         ]
         return found + [row_id for row_id in row_ids if row_id not in stored and self._stands(held, row_id)]
 
     def damaged_by_table(self, row_ids_by_table: Mapping[str, Sequence[bytes]]) -> dict[str, list[bytes]]:
-        """Return, by table, those rows held here that are not what their hashes say."""
+        """Return, by table, those rows held here that are not what their hashes say.
+
+        Also those of which only what is kept beside an edited text is damaged: nothing can be joined with them.
+        """
         found = {
-            table: self.damaged(table, row_ids)
+            table: self.damaged(table, row_ids, texts=True)
             for table, row_ids in row_ids_by_table.items()
             if self._catalogue.find(table) is not None
         }

@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from node.errors import ConstraintError, DamagedRowError, UsageError
-from sync.row_ranges import EVERYTHING
+from node.errors import ConstraintError, UsageError
 from sync.streams import Stream
 from tests.node.store.test_scrub import scrub
-from tests.support.damage import tamper
 from tests.support.diary import DIARY
 from tests.support.realm import Realm, Replica, Statement, check_digests, open_realm, row_id
 
@@ -348,29 +346,3 @@ def test_many_changes_of_a_text_are_kept_in_little_room_and_still_travel(
     assert same_everywhere(realm) == "Look: " + text
     for replica in realm.replicas:
         assert scrub(replica).sound
-
-
-def test_a_damaged_text_is_never_proven_by_what_is_merged_with_it_and_gives_way_to_a_sound_copy(
-    here: Replica, there: Replica
-) -> None:
-    here.write(page(1, FOX))
-    here.write(write_body(1, FOX.upper()))
-    there.pull(here)
-    here.write(write_body(1, FOX))
-    (raw,) = here.batches(STREAM, there.store.view().stream(STREAM).frontier)
-    there.store.close()
-    tamper(there.path, "UPDATE diary_pages SET body = 'shorter'")
-    there.store = there.open(there.path)
-    with pytest.raises(DamagedRowError, match="doctor --repair"):
-        there.store.require_whole("diary_pages", [row_id(1)])
-    there.receive([raw])
-    assert body(there) == "shorter"
-    mine, theirs = (replica.store.view().stream(STREAM) for replica in (there, here))
-    assert (mine.frontier == theirs.frontier, mine.digest == theirs.digest) == (True, False), "the comparison begins"
-    with pytest.raises(DamagedRowError, match="doctor --repair"):
-        there.write(write_body(1, "over it"))
-    manifest, sound, _ = here.store.pages().read_repair(STREAM, (EVERYTHING,), 2**20)
-    there.store.apply_page(sound, manifest, here.device_id, there.roster)
-    assert body(there) == FOX
-    there.pull(here)
-    check_digests(there)
