@@ -2,11 +2,13 @@
 
 They were merged and forwarded all the while as `unknown` cells of their row states. Once the tables and columns are
 declared, the same states are written as those of known columns and their values shown; neither states nor hashes, and
-so no digest, change. It runs when a store is opened, for the tables that `schema_registry` has noted down.
+so no digest, change. It runs when a store is opened, for the tables that `schema_registry` has noted down. A cell that
+its column cannot hold stays `unknown`, and the column shows its default.
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -51,8 +53,7 @@ def adopt(
         stored, unproven = states.read_proven(table, row_ids, vector)
         damaged |= unproven
         rows = {RowId(row_id): row.row for row_id, row in stored.items() if row_id not in unproven}
-        for row in rows.values():
-            _check_strategies(table, row)
+        _tell_unfit(table, rows.values())
         try:
             merge.show(table, rows)
         except ConstraintError as error:
@@ -97,13 +98,23 @@ def _waiting(database: Database, table: ReplicatedTable, damaged: set[bytes]) ->
             yield found
 
 
-def _check_strategies(table: ReplicatedTable, row: RowState) -> None:
-    for name, strategy in table.strategy_by_column.items():
-        if row.code_by_column.get(name, strategy.code) != strategy.code:
-            raise StorageError(
-                f"Other devices merge {table.name}.{name} in another way than this version. Update Nuthatch here and "
-                "there to one version; nothing was lost."
-            )
+def _tell_unfit(table: ReplicatedTable, rows: Iterable[RowState]) -> None:
+    """Log which columns cannot show what was written to them elsewhere while they were unknown here.
+
+    A person is not cut off from all that the device holds because another device, defective or not honest any more,
+    wrote a few cells that do not fit. They stay in the row state as they came.
+    """
+    unfit = Counter(
+        name
+        for row in rows
+        for name, cell in row.cell_by_column.items()
+        if name in table.strategy_by_column and not table.can_hold(name, row.code_by_column[name], cell)
+    )
+    for name, count in unfit.items():
+        logger.error(
+            "values from other devices do not fit a column and are not shown",
+            extra={"table": table.name, "column": name, "rows": count},
+        )
 
 
 def disturb(table: ReplicatedTable, rows: Mapping[RowId, RowState], disturbed: Disturbed) -> None:

@@ -9,7 +9,8 @@ import msgspec
 
 from crdt.identifiers import ROW_ID_BYTES
 from crdt.row import GENERATION_MAX, Layout, layout_digest
-from crdt.strategies import STRATEGY_BY_CODE, STRATEGY_BY_NAME, Strategy
+from crdt.strategies import STRATEGY_BY_CODE, STRATEGY_BY_NAME, CellState, Strategy
+from crdt.strategies.register import Register
 from crdt.values import INTEGER_MAX, INTEGER_MIN, Scalar
 from node.errors import StorageError
 from node.store.schema import Column, Component, Reference, Table
@@ -18,6 +19,7 @@ from sync.streams import Stream
 _Integer = Annotated[int, msgspec.Meta(ge=INTEGER_MIN, le=INTEGER_MAX)]
 _RowId = Annotated[bytes, msgspec.Meta(min_length=ROW_ID_BYTES, max_length=ROW_ID_BYTES)]
 _Generation = Annotated[int, msgspec.Meta(ge=1, le=GENERATION_MAX)]
+_TYPE_OF_VALUES: dict[str, type] = {"TEXT": str, "INTEGER": int, "REAL": float, "BLOB": bytes}
 _PYTHON_TYPE: dict[str, object] = {"TEXT": str, "INTEGER": _Integer, "REAL": float, "BLOB": bytes}
 # Closed types: a payload that nests deeper than its strategy's cannot even be decoded.
 _PAYLOAD_TYPE: dict[str, object] = {
@@ -159,6 +161,28 @@ class ReplicatedTable:
     def selected(self) -> str:
         """The selected columns, as SQL takes them."""
         return ", ".join(self.selections)
+
+    @cached_property
+    def _holdable_types(self) -> dict[str, frozenset[type]]:
+        """The types of values that each stamped column can hold."""
+        return {
+            column.name: frozenset(
+                {_TYPE_OF_VALUES[column.type]}
+                if column.default is not None
+                else {_TYPE_OF_VALUES[column.type], type(None)}
+            )
+            for column in self.columns
+        }
+
+    def can_hold(self, name: str, code: int, cell: CellState) -> bool:
+        """Tell whether a column is declared, merges by strategy `code`, and can show what `cell` holds.
+
+        While it was unknown here, another device may have written to it what its declaration does not allow.
+        """
+        strategy = self.strategy_by_column.get(name)
+        if strategy is None or strategy.code != code:
+            return False
+        return not isinstance(cell, Register) or type(cell.value) in self._holdable_types[name]
 
     def selected_as_bytes_of(self, alias: str) -> str:
         """Return the columns of what is called `alias`, texts as their bytes: any can then be read."""

@@ -233,4 +233,5 @@ def _moved(table: ReplicatedTable, before: RowState, written: RowState, after: R
 def _values(table: ReplicatedTable, state: RowState, columns: Sequence[str]) -> Iterable[object]:
     for name in columns:
         cell = state.cell_by_column.get(name)
-        yield None if cell is None else table.strategy_by_column[name].value(cell)
+        shown = cell is not None and table.can_hold(name, state.code_by_column[name], cell)
+        yield table.strategy_by_column[name].value(cell) if cell is not None and shown else None

@@ -75,6 +75,11 @@ def _written_cells(
         if strategy.name == "immutable":
             raise ConstraintError(f"The column {name} of {table.name} is set once and cannot be changed.")
         state = old.row.cell_by_column.get(name)
+        if old.row.code_by_column.get(name, strategy.code) != strategy.code:
+            raise ConstraintError(
+                f"The column {name} of this record in {table.name} was written by another device in a way that this "
+                "version does not merge, and cannot be changed. Write the record under a new id and forget this one."
+            )
         if isinstance(state, Text) and not all(map(vector.covers_stamp, stamps_of(old.row))):
             state = come_ahead(state)
         nil = table.shown_for_nil[index]
@@ -112,10 +117,13 @@ def corrections(
     for name, strategy, written, nil in zip(
         table.column_names, table.strategies, values, table.shown_for_nil, strict=True
     ):
-        if strategy.name in _SHOWN_AS_WRITTEN or name not in state.cell_by_column:
+        cell = state.cell_by_column.get(name)
+        if strategy.name in _SHOWN_AS_WRITTEN or cell is None:
+            continue
+        if not table.can_hold(name, state.code_by_column[name], cell):
             continue
         nothing = None if nil is None else parse_literal(nil)
-        value = strategy.value(state.cell_by_column[name])
+        value = strategy.value(cell)
         shown = nothing if value is None else value
         if shown != (nothing if written is None else written):
             found.append((name, shown, row_id))

@@ -6,7 +6,8 @@ there is lies in `cells`, a msgpack array of five:
 - `payloads` {column: payload}: what cells are beyond the value shown (`cells_at_rest`), and a tombstone's references;
 - `missing` [column…]: of which this row knows nothing yet;
 - `hidden` {column: true value}: where the table shows a derived value, or the row is kept out of it (`derived`);
-- `unknown` {column: [strategy code, payload]}: of a newer version's columns, which the table does not have.
+- `unknown` {column: [strategy code, payload]}: of a newer version's columns, which the table does not have, or of
+  columns that came to be declared and cannot show what was written to them.
 """
 
 import json
@@ -341,9 +342,8 @@ def _cells(table: ReplicatedTable, state: RowState, hidden: Mapping[str, Any], o
         stamp = own_stamp(cell)
         if stamp is not None and stamp != state.born:
             stamps[name] = stamp
-        strategy = table.strategy_by_column.get(name)
-        if strategy is None:
-            code = state.code_by_column[name]
+        strategy, code = table.strategy_by_column.get(name), state.code_by_column[name]
+        if strategy is None or not table.can_hold(name, code, cell):
             unknown[name] = (code, strategy_of(code).to_wire(cell))
         elif not state.alive:
             payloads[name] = strategy.to_wire(cell)

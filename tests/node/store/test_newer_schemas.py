@@ -1,5 +1,6 @@
 """Two versions of a schema in one realm: what the older does not know it merges, forwards, and shows once updated."""
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from node.errors import StorageError
+from node.errors import ConstraintError
 from node.store.schema import Column, Component, Migration, Reference, Table
 from simulations.workloads.component import DRILL
 from sync.streams import Stream
 from tests.node.store.test_references import comment, delete, ids, item
+from tests.support.forgery import Forger, column
 from tests.support.realm import Realm, Replica, check_digests, open_realm, row_id
 
 _NEW_COLUMNS = (
@@ -220,15 +222,69 @@ def _killed(*arguments: object) -> int:
     raise KeyboardInterrupt
 
 
-def test_an_update_that_merges_a_column_otherwise_is_refused_in_a_sentence(realm: Realm) -> None:
+def test_a_column_that_an_update_merges_otherwise_stays_as_it_came_and_the_log_tells(
+    realm: Realm, caplog: pytest.LogCaptureFixture
+) -> None:
     newer, older, *_ = realm.replicas
     newer.write(("UPDATE drill_items SET mood = 'glad'", []))
     older.pull(newer)
     items = NEWER.tables[1]
     columns = tuple(replace(column, strategy="max") if column.name == "mood" else column for column in items.columns)
     otherwise = replace(NEWER, tables=(NEWER.tables[0], replace(items, columns=columns), *NEWER.tables[2:]))
-    with pytest.raises(StorageError, match="in another way than this version"):
-        update(older, otherwise)
+    update(older, otherwise)
+    assert "do not fit a column" in caplog.text
+    assert older.store.view() == newer.store.view()
+    assert older.query("SELECT DISTINCT mood FROM drill_items") == [("calm",)]
+    older.write("UPDATE drill_items SET title = 'of the other version'")
+    check_digests(older)
+    newer.pull(older)
+    assert older.store.view() == newer.store.view()
+
+
+@pytest.mark.parametrize(
+    ("name", "strategy", "forged", "default"),
+    [
+        ("mood", "lww", 7, "calm"),
+        ("mood", "lww", None, "calm"),
+        ("mood", "max", "7", "calm"),
+        ("peak", "max", "high", None),
+        ("shelf_id", "lww", 1.5, None),
+        ("first", "min", b"1", None),
+        ("votes", "lww", 9, 0),
+        ("story", "document", '{"a":1}', ""),
+    ],
+)
+def test_a_member_that_writes_what_a_later_column_cannot_hold_does_not_keep_others_from_their_update(
+    realm: Realm, name: str, strategy: str, forged: object, default: object
+) -> None:
+    newer, older, other, _ = realm.replicas
+    forger = Forger(newer)
+    raw = forger.batch([forger.change("drill_items", [column(name, strategy)], row_id(1), 1, forged)])
+    for replica in (older, other):
+        assert replica.receive([raw]).applied == 1
+        view = replica.store.view()
+        update(replica)
+        assert replica.store.view() == view
+        assert replica.query(f"SELECT {name} FROM drill_items WHERE id = ?", row_id(1)) == [(default,)]
+        check_digests(replica)
+    older.write("UPDATE drill_items SET title = 'still here'", "UPDATE drill_items SET size = 7")
+    older.write(("UPDATE drill_items SET mood = 'glad', votes = votes + 1 WHERE id = ?", [row_id(2)]))
+    other.pull(older)
+    assert other.store.view() == older.store.view()
+    assert shown(other) == shown(older)
+    older.reopen()
+    check_digests(older)
+    with suppress(ConstraintError):
+        # Of what merges otherwise a sentence tells; whatever is of the column's own strategy can be written again.
+        older.write((f"UPDATE drill_items SET {name} = ? WHERE id = ?", [_WRITTEN[name], row_id(1)]))
+    check_digests(older)
+    older.write(delete("drill_items", 1))
+    other.pull(older)
+    assert other.store.view() == older.store.view()
+    check_digests(other)
+
+
+_WRITTEN = {"mood": "mine", "peak": 3.5, "shelf_id": None, "first": 1, "votes": 4, "story": "mine"}
 
 
 def test_a_comment_still_finds_its_place_beside_rows_of_two_versions(realm: Realm) -> None:
