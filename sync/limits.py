@@ -61,6 +61,10 @@ WINDOW_BYTES: Final = 2 * MEBIBYTE
 # Of a comparison of rows by ranges: ranges in one question (sixteen of sixteen each), and questions in one session.
 RANGES_MAX: Final = 256
 REPAIR_ASKS_MAX: Final = 512
+# All rows are read for a question about everything, and an honest comparison of 16 million rows cuts six times. A
+# session's questions about a stream may have so many times its rows added up, and so many rows more.
+SUMMED_PASSES_MAX: Final = 16
+SUMMED_ROWS_SPARE: Final = 100_000
 
 # A certificate with its names takes some 300 bytes; a key epoch for 20 devices some 3 KiB.
 STATEMENT_BYTES_MAX: Final = 16 * KIBIBYTE

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from sync.effects import SplitRanges, SumRanges
 from sync.errors import LocalProtocolError, RemoteProtocolError
-from sync.limits import REPAIR_ASKS_MAX
+from sync.limits import REPAIR_ASKS_MAX, SUMMED_PASSES_MAX, SUMMED_ROWS_SPARE
 from sync.messages import RangesAnswer, RangesAsk, RowsAsk
 from sync.row_ranges import EVERYTHING, FAN_OUT, RangeSum, RowRange
 from sync.streams import Stream
@@ -31,6 +31,10 @@ class Repair:
         self._asked: list[tuple[RowRange, RangeSum]] | None = None
         self._answering: Stream | None = None
         self._asks = 0
+        self._is_fresh = False
+        self._fresh_asks: Counter[Stream] = Counter()
+        self._summed_rows: Counter[Stream] = Counter()
+        self._most_rows: Counter[Stream] = Counter()
 
     def given_up(self, stream: Stream) -> bool:
         """Tell whether a stream was compared as often as makes sense, and is not being compared now."""
@@ -42,6 +46,7 @@ class Repair:
             return []
         self._stream = stream
         self._times[stream] += 1
+        self._is_fresh = True
         return [SplitRanges(stream=stream, ranges=(EVERYTHING,), fresh=True)]
 
     def split(self, parts: Sequence[tuple[RowRange, RangeSum]]) -> list[RepairStep]:
@@ -49,7 +54,7 @@ class Repair:
         if self._stream is None or self._asked is not None:
             raise LocalProtocolError("ranges were cut that nobody asked for")
         self._asked = list(parts)
-        fresh = bool(parts) and parts[0][0].first == EVERYTHING.first and parts[-1][0].end == EVERYTHING.end
+        fresh, self._is_fresh = self._is_fresh, False
         return [RangesAsk(stream=self._stream, ranges=[part for part, _ in parts], fresh=fresh)]
 
     def answered(self, answer: RangesAnswer) -> tuple[list[RepairStep], list[RowRange]]:
@@ -79,8 +84,15 @@ class Repair:
         return steps, leaves
 
     def asked(self, ask: RangesAsk) -> SumRanges:
-        """Take a question. Raises RemoteProtocolError for one before the last was answered, or for too many."""
+        """Take a question. Raises RemoteProtocolError for one before the last was answered, or for too many.
+
+        Each costs this end the reading of all rows in its ranges, so it is also counted what they come to.
+        """
         self._count(ask.ranges)
+        self._fresh_asks[ask.stream] += ask.fresh
+        spent_max = SUMMED_PASSES_MAX * self._most_rows[ask.stream] + SUMMED_ROWS_SPARE
+        if self._fresh_asks[ask.stream] > REPAIRS_PER_STREAM_MAX or self._summed_rows[ask.stream] > spent_max:
+            raise RemoteProtocolError("the peer has the same rows added up again and again")
         if self._answering is not None:
             raise RemoteProtocolError("the peer asked for ranges before the last answer")
         self._answering = ask.stream
@@ -91,6 +103,9 @@ class Repair:
         stream, self._answering = self._answering, None
         if stream is None:
             raise LocalProtocolError("ranges were summed up that nobody asked for")
+        rows = sum(one.rows for one in sums)
+        self._summed_rows[stream] += rows
+        self._most_rows[stream] = max(self._most_rows[stream], rows)
         return RangesAnswer(stream=stream, sums=list(sums))
 
     def wanted(self, ask: RowsAsk) -> list[RowRange]:

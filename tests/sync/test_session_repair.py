@@ -1,14 +1,17 @@
 """Equal frontiers with different rows: found by ranges, exchanged, told; and a peer that abuses the questions."""
 
+from contextlib import suppress
+
 import pytest
 
+from sync import session_repair
 from sync.effects import Diverged, ReadRepair, Repaired, SplitRanges, SumRanges
 from sync.errors import RemoteProtocolError
-from sync.limits import REPAIR_ASKS_MAX
+from sync.limits import REPAIR_ASKS_MAX, SUMMED_PASSES_MAX
 from sync.messages import Message, RangesAnswer, RangesAsk, RepairPage, RowsAsk
 from sync.row_ranges import EVERYTHING, RangeSum, RowRange
 from sync.session_exchange import UNREPAIRED_MILLISECONDS
-from sync.session_repair import REPAIRS_PER_STREAM_MAX
+from sync.session_repair import REPAIRS_PER_STREAM_MAX, Repair
 from sync.snapshot import START, RowKey
 from sync.streams import Stream
 from tests.support.hostile_member import HostileMember
@@ -141,3 +144,43 @@ def test_questions_without_end_close_the_session() -> None:
     assert hostile.victim.error is None
     hostile.say(RangesAsk(stream=MEMORIES, ranges=[EVERYTHING], fresh=False))
     assert isinstance(hostile.victim.error, RemoteProtocolError)
+
+
+@pytest.mark.parametrize("sound", [True, False])
+def test_a_peer_that_has_all_rows_added_up_again_and_again_is_cut_off(
+    monkeypatch: pytest.MonkeyPatch, sound: bool
+) -> None:
+    monkeypatch.setattr(session_repair, "SUMMED_ROWS_SPARE", 0)
+    if not sound:
+        # The planted bug: nobody counts.
+        monkeypatch.setattr(session_repair, "SUMMED_PASSES_MAX", 10**9)
+    repair = Repair()
+    questions = 0
+    with suppress(RemoteProtocolError):
+        while questions < 100:
+            repair.asked(RangesAsk(stream=MEMORIES, ranges=[EVERYTHING], fresh=False))
+            repair.summed([RangeSum(bytes(32), 1_000_000)])
+            questions += 1
+    assert questions == (SUMMED_PASSES_MAX + 1 if sound else 100)
+
+
+def test_only_as_many_comparisons_may_begin_as_an_honest_peer_begins() -> None:
+    hostile = HostileMember().greet()
+    for _ in range(REPAIRS_PER_STREAM_MAX):
+        hostile.say(RangesAsk(stream=MEMORIES, ranges=[EVERYTHING], fresh=True))
+    assert hostile.victim.error is None
+    hostile.say(RangesAsk(stream=MEMORIES, ranges=[EVERYTHING], fresh=True))
+    assert isinstance(hostile.victim.error, RemoteProtocolError)
+
+
+def test_an_honest_comparison_in_which_all_differs_stays_within_the_bound() -> None:
+    """Every row differs, so every range is cut and added up again down to the last."""
+    pair = equal_pair(0)
+    for end in (pair.initiator, pair.responder):
+        for number in range(600):
+            end.replica.corrupt(MEMORIES, b"%s %d" % (end.device_id[:4], number))
+        end.changed()
+    pair.settle()
+    for seconds in range(1, 8):
+        tick(pair, seconds)
+    assert all(end.error is None and end.status().in_sync for end in (pair.initiator, pair.responder))
