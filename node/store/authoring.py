@@ -251,7 +251,7 @@ class Authoring:
             shown += corrections(table, row_id, state, values[2:])
         for row in touched:
             row_id = RowId(row.row_id)
-            if row_id in damaged and row.before is not None and row.after is not None:
+            if row_id in damaged and row.after is not None:
                 raise damaged_row(row_id)
             old = old_by_id.get(row.row_id)
             change = change_of(table, row, old, draft.stamp, draft.vector)

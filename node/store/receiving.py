@@ -16,7 +16,7 @@ from node.store.disturbed import Disturbed
 from node.store.incoming import Applied, Incoming, RowsByTable
 from node.store.incoming_pages import ArrivedRows, IncomingPages
 from node.store.origins import Origins
-from node.store.repair import take_out
+from node.store.repair import make_way
 from node.store.repetition import repeats
 from node.store.rewriting import Rewriting
 from node.store.snapshot_partials import SnapshotPartials
@@ -297,7 +297,7 @@ class Receiving:
         for rows in arrived:
             row_ids_by_table.setdefault(rows.table.name, []).extend(rows.row_ids)
         if damaged := self._verification.damaged_by_table(row_ids_by_table):
-            take_out(self._database, self._catalogue, progress, damaged, index_text=self._index_text)
+            make_way(self._database, self._catalogue, progress, damaged, index_text=self._index_text)
 
     def adopt(self, manifest: Manifest, progress: Progress) -> set[Origin]:
         """Take over what a snapshot may claim all of whose pages were applied; return whose batches are new here."""

@@ -1,8 +1,10 @@
 """Mends what a scrub found: takes damaged rows out, so that another device's come in their place, and adds up anew.
 
 A row whose hash and state disagree cannot be mended here, for nobody can tell which of the two is true. Where another
-device provably holds the same rows, this one forgets its own copy, row and row state; its digest then differs although
-the frontiers agree, and comparing ranges of hashes brings the whole row back.
+device provably holds the same rows, this one forgets its own copy; its digest then differs although the frontiers
+agree, and comparing ranges of hashes brings the whole row back. In its place a row state is left that nobody can read:
+a change that arrives before that copy does is then not taken for all that there is of the row, which would let
+elements of its sets pass for removed, here and in the end everywhere.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,10 +29,38 @@ def take_out(
     *,
     index_text: bool,
 ) -> None:
-    """Remove rows and their states, within the open transaction and with capture silent: no delete is made of it."""
+    """Forget rows that another device holds and will send, within the open transaction and with capture silent.
+
+    No delete is made of it. Until they arrive they count as damaged: nothing is joined with them, nor written to them.
+    """
+    for name, row_ids in row_ids_by_table.items():
+        table = catalogue.held_table(name)
+        remove(database, table, row_ids, index_text=index_text)
+        _await(database, table, row_ids)
+    add_up(database, catalogue, progress, {catalogue.held_table(name).stream for name in row_ids_by_table})
+
+
+def make_way(
+    database: Database,
+    catalogue: Catalogue,
+    progress: Progress,
+    row_ids_by_table: Mapping[str, Sequence[bytes]],
+    *,
+    index_text: bool,
+) -> None:
+    """Remove rows of which whole copies take the place within the same open transaction."""
     for name, row_ids in row_ids_by_table.items():
         remove(database, catalogue.held_table(name), row_ids, index_text=index_text)
     add_up(database, catalogue, progress, {catalogue.held_table(name).stream for name in row_ids_by_table})
+
+
+def _await(database: Database, table: ReplicatedTable, row_ids: Sequence[bytes]) -> None:
+    """Leave row states that cannot be read, and so never pass for whole."""
+    database.change(
+        f"INSERT INTO {table.row_table} (id, generation, hlc, origin, seq, cells, hash)"
+        f" SELECT k, 1, zeroblob(8), 0, 0, x'c1', zeroblob(32) FROM {IDS}",
+        (ids_blob(row_ids), len(row_ids)),
+    )
 
 
 def remove(database: Database, table: ReplicatedTable, row_ids: Sequence[bytes], *, index_text: bool) -> None:

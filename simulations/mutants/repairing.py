@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from crdt.version_vector import VersionVector
-from node.store import row_spelling
+from node.store import repair, row_spelling
 from node.store.catalogue import ReplicatedTable
 from node.store.forgetting import Forgetting
 from node.store.plain_edits import PlainEdits
@@ -19,6 +19,8 @@ from sync.row_ranges import RangeSum, RowRange
 from sync.streams import Stream
 
 _DAMAGE = focused(damage=0.4, tables=("drill_settings", "drill_notes"), devices=3, steps=60)
+
+_AWAITING = focused(damage=0.3, tables=("drill_settings",), devices=3, steps=100, jump=0.0)
 
 
 @contextmanager
@@ -124,6 +126,13 @@ REPAIRING = (
         checks=("forgetting",),
         plant=lambda: replaced(Forgetting, "replace", _nothing),
         focus=_DAMAGE,
+    ),
+    Mutant(
+        name="taken-out-row-joined",
+        says="a change that arrives for a row that was taken out is taken for all that there is of the row",
+        checks=("repair", "tables", "merge", "digest"),
+        plant=lambda: replaced(repair, "_await", _nothing),
+        focus=_AWAITING,
     ),
     Mutant(
         name="damage-takes-the-quick-way",

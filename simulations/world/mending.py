@@ -23,7 +23,11 @@ def mend(world: World, device: Device, *, at_rest: bool = False) -> None:
     """Mend what is damaged, stream by stream, from the first device that is found to hold the same batches."""
     for stream in sorted({TABLES[name].stream for name, _ in device.damaged}):
         holders = [one for one in world.devices if can_mend(world, one, device, stream, at_rest=at_rest)]
-        if holders:
+        if holders and not at_rest and world.random.chance(0.3):
+            # The connection is lost before the rows that were taken out arrive.
+            _take_out(world, device, stream)
+            world.trace.reached("rows taken out and awaited")
+        elif holders:
             _mend(world, device, world.random.choice(holders), stream)
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from node.errors import DamagedRowError
 from node.store.row_ranges import RowRanges
 from sync.errors import RemoteProtocolError
 from sync.row_ranges import EVERYTHING, FAN_OUT, RowRange
@@ -216,3 +217,33 @@ def test_a_row_that_was_brought_back_keeps_the_losers_and_the_history_of_its_pre
     assert_equal(here, there)
     assert there.store.conflicts() == 1
     assert there.query(entries)[: len(before)] == before
+
+
+def test_an_edit_that_arrives_before_the_row_that_was_taken_out_takes_nothing_from_it(
+    pair: tuple[Replica, Replica],
+) -> None:
+    here, there = pair
+    here.write(('UPDATE drill_items SET tags = \'["b","kept"]\' WHERE id = ?', [row_id(20)]))
+    there.pull(here)
+    there.store.take_out({"drill_items": [row_id(20), row_id(21)]})
+    here.write(
+        ('UPDATE drill_items SET tags = \'["b","kept","late"]\', title = \'edited\' WHERE id = ?', [row_id(20)]),
+        delete_item(21),
+    )
+    there.pull(here)
+    assert there.query("SELECT count(*) FROM drill_items WHERE id IN (?, ?)", row_id(20), row_id(21)) == [(0,)]
+    assert repair(here, there) > 0
+    assert_equal(here, there)
+    shown = [("edited", '["b","kept","late"]')]
+    for replica in (here, there):
+        assert replica.query("SELECT title, tags FROM drill_items WHERE id = ?", row_id(20)) == shown
+        assert replica.query("SELECT title FROM drill_items WHERE id = ?", row_id(21)) == []
+
+
+def test_a_row_that_was_taken_out_cannot_be_written_anew_before_it_arrives(pair: tuple[Replica, Replica]) -> None:
+    here, there = pair
+    there.store.take_out({"drill_items": [row_id(20)]})
+    with pytest.raises(DamagedRowError, match="doctor"):
+        there.write(insert_item(20, title="in its place"))
+    assert repair(here, there) > 0
+    assert_equal(here, there)
