@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from msgspec import MsgspecError
+
 from node.store.catalogue import Catalogue, ReplicatedTable
 from node.store.database import Database
 from node.store.row_state import IDS, ids_blob, split_cells
@@ -63,7 +65,11 @@ class ReferenceGraph:
             shown = dict(zip(columns, values, strict=True))
             true = shown
             if cells is not None:
-                split = split_cells(cells)
+                try:
+                    split = split_cells(cells)
+                except MsgspecError:
+                    # Damaged, or taken out and awaited: nobody knows whether it lives until a peer's copy comes.
+                    continue
                 told = split.hidden if alive else split.payloads
                 true = {column: told.get(column, value) for column, value in shown.items()}
             self._node_by_key[table.name, row_id] = Node(
@@ -71,7 +77,7 @@ class ReferenceGraph:
             )
 
     def node(self, key: RowKey) -> Node | None:
-        """Return a row, None where it was never seen here."""
+        """Return a row, None where it was never seen here or cannot be read."""
         self.load((key,))
         return self._node_by_key[key]
 

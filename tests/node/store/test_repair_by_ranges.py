@@ -8,6 +8,7 @@ from sync.errors import RemoteProtocolError
 from sync.row_ranges import EVERYTHING, FAN_OUT, RowRange
 from sync.snapshot import START, Manifest, RowKey
 from sync.streams import Stream
+from tests.node.store.test_references import comment
 from tests.support.forgery import Forger
 from tests.support.realm import Realm, Replica, check_digests, delete_item, insert_item, row_id
 from tests.support.set_back import set_back, take_image
@@ -247,3 +248,22 @@ def test_a_row_that_was_taken_out_cannot_be_written_anew_before_it_arrives(pair:
         there.write(insert_item(20, title="in its place"))
     assert repair(here, there) > 0
     assert_equal(here, there)
+
+
+@pytest.mark.parametrize("is_taken_out", [True, False])
+def test_what_refers_to_a_row_that_cannot_be_read_is_merged_and_stands_when_the_row_is_back(
+    pair: tuple[Replica, Replica], is_taken_out: bool
+) -> None:
+    here, there = pair
+    if is_taken_out:
+        there.store.take_out({"drill_items": [row_id(20)]})
+    else:
+        vandalise(
+            there, f"UPDATE _row_drill_items SET cells = x'c1', hash = zeroblob(32) WHERE id = x'{row_id(20).hex()}'"
+        )
+    here.write(comment(70, 20), ("UPDATE drill_items SET pinned_id = ? WHERE id = ?", [row_id(20), row_id(21)]))
+    there.pull(here)
+    assert there.query("SELECT id FROM drill_comments") == [(row_id(70),)]
+    assert repair(here, there) > 0
+    assert_equal(here, there)
+    assert there.query("SELECT id FROM drill_comments") == here.query("SELECT id FROM drill_comments")
