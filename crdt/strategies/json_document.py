@@ -24,8 +24,10 @@ Path = tuple[str, ...]
 
 #: Of a document as one change writes it: a tenth of a second of work.
 LEAVES_WRITTEN_MAX = 20_000
-#: Of a document that several have written, those that are taken away too.
-LEAVES_MAX = 100_000
+#: Of a document that several have written, those that are taken away too: a writer who sees so many adds none.
+LEAVES_KEPT_MAX = 60_000
+#: Of one that is read or arrives: seven devices may each have added as many as one change writes, apart.
+LEAVES_MAX = LEAVES_KEPT_MAX + 7 * LEAVES_WRITTEN_MAX
 DEPTH_MAX = 64
 #: Of objects and arrays inside one another. Python's own bound depends on who calls, so one device would read what
 #: another could not.
@@ -75,7 +77,7 @@ def is_plain(value: Scalar) -> bool:
 def delta(state: JsonDocument | None, new_value: Scalar, stamp: Stamp, place: Place) -> JsonDocument | None:
     """Return the leaves written and taken away in moving to `new_value`; None where nothing changes.
 
-    Raises MergeError where `new_value` is neither NULL nor JSON, or has too many leaves.
+    Raises MergeError where `new_value` is neither NULL nor JSON, or has too many leaves, or the document has had.
     """
     wanted = {} if new_value is None else _written_leaves(_parse(new_value))
     if state is None:
@@ -86,6 +88,9 @@ def delta(state: JsonDocument | None, new_value: Scalar, stamp: Stamp, place: Pl
     written = {path: Leaf(stamp, text) for path, text in wanted.items() if shown.get(path) != text}
     standing = (path for path, leaf in state.leaf_by_path.items() if leaf.text is not None)
     written |= {path: Leaf(stamp, None) for path in standing if path not in wanted}
+    added = len(written.keys() - state.leaf_by_path.keys())
+    if added and len(state.leaf_by_path) + added > LEAVES_KEPT_MAX:
+        raise MergeError(f"a document has had more than {LEAVES_KEPT_MAX:,} values in its time; begin another record")
     return JsonDocument(dict(sorted(written.items())))
 
 

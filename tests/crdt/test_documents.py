@@ -146,3 +146,30 @@ def test_a_document_of_too_many_values_is_refused_before_they_are_walked_through
         with pytest.raises(MergeError, match="20,000"):
             json_document.delta(inserted("{}"), text, stamp(2), PLACE)
     assert process_time() - began < 3, "some 0.7 seconds; walking through all took 2 for each"
+
+
+def test_a_document_grows_only_so_far_that_what_many_add_apart_can_still_be_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, bound in (("LEAVES_WRITTEN_MAX", 20), ("LEAVES_KEPT_MAX", 60), ("LEAVES_MAX", 200)):
+        monkeypatch.setattr(json_document, name, bound)
+
+    def text(first: int, count: int) -> str:
+        return json.dumps({f"{key:03}": 1 for key in range(first, first + count)}, separators=(",", ":"))
+
+    state = inserted(text(0, 20))
+    for number in (1, 2):
+        change = json_document.delta(state, text(20 * number, 20), stamp(number + 1), PLACE)
+        assert change is not None
+        state = json_document.join(state, change)
+    assert len(state.leaf_by_path) == 60
+    with pytest.raises(MergeError, match="begin another record"):
+        json_document.delta(state, text(60, 1), stamp(9), PLACE)
+    assert json_document.delta(state, text(40, 19), stamp(9), PLACE) is not None, "one may be taken away"
+    assert json_document.delta(state, text(0, 20), stamp(9), PLACE) is not None, "one that was there may come back"
+    merged = json_document.delta(inserted(text(0, 20)), text(20, 20), stamp(2), PLACE)
+    assert merged is not None
+    for device in range(7):
+        merged = json_document.join(merged, inserted(text(100 + 20 * device, 20)))
+    assert len(merged.leaf_by_path) <= 200
+    assert json_document.from_wire(json_document.to_wire(merged), merged.stamp or stamp(1), PLACE) == merged
