@@ -46,7 +46,8 @@ class QrPicture:
 
     def _obstacle(self, console: Console, options: ConsoleOptions) -> str | None:
         wide = len(self.modules[0])
-        high = -(-len(self.modules) // 2)
+        # Below it stands how long it is good for.
+        high = -(-len(self.modules) // 2) + 1
         if not console.is_terminal:
             return "The code is drawn to be scanned on a terminal only."
         if console.no_color or console.color_system is None:

@@ -78,8 +78,8 @@ def test_a_picture_that_is_spoilt_is_not_read() -> None:
 @pytest.mark.parametrize(
     ("terminal", "sentence"),
     [
-        ({"width": 40}, "needs 45 columns and 23 lines, and this terminal has 40 and 40"),
-        ({"height": 20}, "needs 45 columns and 23 lines, and this terminal has 80 and 20"),
+        ({"width": 40}, "needs 45 columns and 24 lines, and this terminal has 40 and 40"),
+        ({"height": 20}, "needs 45 columns and 24 lines, and this terminal has 80 and 20"),
         ({"colours": None}, "this terminal is to show no colours"),
         ({"encoding": "latin-1"}, "a terminal that shows UTF-8"),
     ],
