@@ -1,10 +1,13 @@
 """The options that every command takes: they may stand before the command or behind it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
 
+from node.cli.interruption import NOTHING_HALF_DONE, BrokenOffError
 from node.cli.invocation import Invocation
 from node.cli.switches import Command, Group
 
@@ -33,7 +36,8 @@ class AnywhereCommand(Command):
     def invoke(self, context: "Context") -> object:
         """Put the application's options where the command looks for them, and run it."""
         _resolve(context)
-        return super().invoke(context)
+        with _told_when_broken_off():
+            return super().invoke(context)
 
 
 class AnywhereGroup(Group):
@@ -46,7 +50,16 @@ class AnywhereGroup(Group):
     def invoke(self, context: "Context") -> object:
         """Put the application's options where the command looks for them, and run it."""
         _resolve(context)
-        return super().invoke(context)
+        with _told_when_broken_off():
+            return super().invoke(context)
+
+
+@contextmanager
+def _told_when_broken_off() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        raise BrokenOffError(str(interrupt) or NOTHING_HALF_DONE) from None
 
 
 def _of_the_application(context: "Context") -> "list[Parameter]":

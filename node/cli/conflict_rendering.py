@@ -41,7 +41,7 @@ def render_conflicts(value: ConflictList) -> RenderableType:
     hint = Text.assemble(
         f"\n{waiting}Look at one: ",
         ("nuthatch conflicts show KEY", "bold"),
-        "   choose: ",
+        "\nChoose: ",
         ("nuthatch conflicts resolve KEY --keep shown|other", "bold"),
     )
     return Group(drawn, hint, *([Text(), _name_clashes(value.name_clashes)] if value.name_clashes else []))

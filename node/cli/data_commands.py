@@ -80,7 +80,12 @@ def import_file(
     request = ImportRequest(
         path=str(absolute), format=None if file_format is None else file_format.value, dry_run=dry_run
     )
-    invocation.perform(passphrase_file, lambda caller: _import(invocation, caller, request))
+    invocation.perform(
+        passphrase_file,
+        lambda caller: _import(invocation, caller, request),
+        doing="Reading what the file holds",
+        interrupted="Interrupted. What was imported so far stays; the same import again goes on from there.",
+    )
 
 
 async def _import(invocation: Invocation, caller: "Caller", request: "ImportRequest") -> None:
@@ -115,7 +120,10 @@ def export(
     if path is None and file_format is ExportFormat.MARKDOWN:
         raise UsageError("Markdown is a folder of files; name a new one with --output.")
     invocation.perform(
-        passphrase_file, lambda caller: _export(invocation, caller, file_format=file_format.value, path=path)
+        passphrase_file,
+        lambda caller: _export(invocation, caller, file_format=file_format.value, path=path),
+        doing="Exporting",
+        interrupted="Interrupted. No file was written." if path else "Interrupted. The output is not whole.",
     )
 
 

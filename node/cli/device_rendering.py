@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from node.cli.layout import Adaptive
 from node.cli.plain_text import plain
 from node.cli.rendering import entries, plain_table, short_time
 from node.requests import (
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 # Enough of a digest to compare two screens by eye; programs get all of it.
 _DIGEST_CHARACTERS = 16
 _SHORT_ID_CHARACTERS = 8
+_NARROW_COLUMNS = 60
 
 
 def render_devices(value: DeviceList) -> RenderableType:
@@ -40,7 +42,8 @@ def render_devices(value: DeviceList) -> RenderableType:
             Text("●" if device.active else "○", style="green" if device.active else "dim"),
             Text.assemble((plain(device.name), "bold"), "  ", what),
         )
-        listed.add_row("", Text(device.device_id, style="dim", no_wrap=True, overflow="ignore"))
+        # Whole, though on two lines if need be: it is compared with another screen.
+        listed.add_row("", Text(device.device_id, style="dim", overflow="fold"))
     return listed
 
 
@@ -49,10 +52,13 @@ def render_status(value: StatusReport) -> RenderableType:
     running = ("running", "green") if value.running else ("not running", "yellow")
     parts: list[RenderableType] = [
         Text.assemble((plain(value.name), "bold"), "  ", running),
-        Text(f"device {value.device_id}\nrealm  {value.realm_id}\n", style="dim"),
+        _identity(value),
+        Text(),
         _peers(value.peers) if value.peers else Text("No other device yet. Add one: nuthatch pair", style="dim"),
         Text(),
-        _streams(value.streams) if value.streams else Text("Nothing is kept here yet.", style="dim"),
+        Adaptive(lambda width: _streams(value.streams, width))
+        if value.streams
+        else Text("Nothing is kept here yet.", style="dim"),
     ]
     if value.streams:
         parts.append(_scrubbed(value))
@@ -119,18 +125,28 @@ def _peers(peers: list[PeerReport]) -> Table:
     return table
 
 
-def _streams(streams: list[StreamReport]) -> Table:
-    table = plain_table("Stream", "Rows", "Digest", "To come", "To send")
-    for column in (1, 3, 4):
-        table.columns[column].justify = "right"
+def _identity(value: StatusReport) -> Table:
+    drawn = Table.grid(padding=(0, 1, 0, 0))
+    drawn.add_column(no_wrap=True)
+    drawn.add_column(overflow="fold")
+    for name, whole_id in (("device", value.device_id), ("realm", value.realm_id)):
+        drawn.add_row(Text(name, style="dim"), Text(whole_id, style="dim"))
+    return drawn
+
+
+def _streams(streams: list[StreamReport], width: int) -> Table:
+    """Draw the streams; where there is little room, digests are shorter and what is on its way stands apart."""
+    narrow = width < _NARROW_COLUMNS
+    headings = ("Stream", "Rows", "Digest") if narrow else ("Stream", "Rows", "Digest", "To come", "To send")
+    table = plain_table(*headings)
+    for column in (*table.columns[1:2], *table.columns[3:]):
+        column.justify = "right"
     for stream in streams:
-        table.add_row(
-            stream.name,
-            f"{stream.rows:,}",
-            Text(stream.digest[:_DIGEST_CHARACTERS], style="cyan"),
-            f"{stream.pending_in:,}",
-            f"{stream.pending_out:,}",
-        )
+        digest = stream.digest[: _DIGEST_CHARACTERS // 2 if narrow else _DIGEST_CHARACTERS]
+        on_the_way = (f"{stream.pending_in:,}", f"{stream.pending_out:,}")
+        table.add_row(stream.name, f"{stream.rows:,}", Text(digest, style="cyan"), *(() if narrow else on_the_way))
+        if narrow and (stream.pending_in or stream.pending_out):
+            table.add_row(Text("  {} to come, {} to send".format(*on_the_way), style="yellow"))
     return table
 
 

@@ -53,7 +53,7 @@ def _examined(invocation: Invocation, passphrase_file: Path | None, request: "Do
     if not home.exists():
         return Examined(findings=[no_home(home)])
     try:
-        return invocation.perform(passphrase_file, lambda caller: _ask(invocation, caller, request))
+        return invocation.perform(passphrase_file, lambda caller: _ask(invocation, caller, request), doing="Examining")
     except WrongPassphraseError:
         raise
     except HostError as error:

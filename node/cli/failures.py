@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typer import Abort, TyperException
 
 from node.cli.human_output import HumanOutput
-from node.cli.interruption import NOTHING_HALF_DONE, Ended
+from node.cli.interruption import NOTHING_HALF_DONE, BrokenOffError, Ended
 from node.cli.output import JsonOutput, Output
 from node.cli.standard_output import ReaderGoneError, flush_out
 from node.errors import HostError
@@ -47,7 +47,7 @@ def _told(command: Callable[[], object], output: Output) -> int:
     except TyperException as error:
         output.fail(_usage_sentence(error))
         return error.exit_code
-    except (KeyboardInterrupt, Abort) as error:
+    except (BrokenOffError, Abort) as error:
         output.interrupted(str(error) or NOTHING_HALF_DONE)
         return INTERRUPTED
     except Ended as ended:

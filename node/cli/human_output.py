@@ -18,6 +18,8 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 # Of what is piped on nobody sees an edge: one thing stays on one line, for grep and cut to find it whole.
 _PIPED_COLUMNS = 4096
+# Longer lines of prose are hard to read, however wide the window is.
+READABLE_COLUMNS_MAX = 110
 
 
 class HumanOutput:
@@ -101,11 +103,15 @@ def drawn(content: "RenderableType", stream: TextIO) -> bytes:
     """
     from rich.console import Console
 
+    from node.cli.layout import FullWidth
+
     written = BytesIO()
     file = TextIOWrapper(written, encoding=stream.encoding or "utf-8", errors="replace", newline="")
     watched = Console(file=stream).is_terminal
     console = Console(file=file, force_terminal=watched, highlight=False)
-    if not watched and not os.environ.get("COLUMNS", "").isdecimal():
+    if watched and not isinstance(content, FullWidth):
+        console.width = min(console.width, READABLE_COLUMNS_MAX)
+    elif not watched and not os.environ.get("COLUMNS", "").isdecimal():
         console.width = _PIPED_COLUMNS
     # What must not be broken, a code to copy, may be longer than a line: it is the terminal that wraps it.
     console.print(content, crop=False)

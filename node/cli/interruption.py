@@ -9,6 +9,7 @@ import os
 import signal
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from threading import current_thread, main_thread
 from types import FrameType
 from typing import TYPE_CHECKING, TypeVar
 
@@ -23,6 +24,13 @@ _SHOW_CURSOR = b"\x1b[?25h"
 _PATIENCE = 3
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _STANDARD_ERROR = 2
+
+
+class BrokenOffError(Exception):
+    """The person broke a command off with Ctrl-C; the message says how things stand.
+
+    A `KeyboardInterrupt` would be told by the library that calls the commands, with an exit code and no word.
+    """
 
 
 class Ended(BaseException):
@@ -64,6 +72,23 @@ def run_to_end(work: Coroutine[object, object, T], *, interrupted: str = NOTHING
                 if received[0] != signal.SIGINT:
                     raise Ended(received[0]) from None
                 raise KeyboardInterrupt(interrupted) from None
+
+
+@contextmanager
+def person_answers() -> Iterator[None]:
+    """Let a signal break off at once what waits for a person while the block runs: nothing has begun yet.
+
+    The reading of a line goes on after a handler that only takes note, so Ctrl-C at a prompt would do nothing.
+    """
+    if current_thread() is not main_thread():
+        yield
+        return
+
+    def break_off(number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt if number == signal.SIGINT else Ended(number)
+
+    with _handling(break_off):
+        yield
 
 
 def _insist(number: int, count: int) -> None:

@@ -112,7 +112,7 @@ def forget(
 
     invocation = invocation_of(context)
     request = ForgetRequest(id=record_id, dry_run=dry_run)
-    forgotten = invocation.perform(passphrase_file, lambda caller: caller.call(FORGET, request))
+    forgotten = invocation.perform(passphrase_file, lambda caller: caller.call(FORGET, request), doing="Forgetting")
     invocation.output.show(forgotten, render_forgotten)
 
 
@@ -121,6 +121,8 @@ def _text_of(argument: str, invocation: Invocation) -> str:
     if argument != _STANDARD_INPUT:
         return argument
     invocation.output.close()  # nothing may turn where a person types
+    if invocation.standard_input.is_terminal():
+        invocation.output.note("Type the text; Ctrl-D on a line of its own ends it.")
     try:
         return invocation.standard_input.everything().decode().removesuffix("\n")
     except UnicodeDecodeError as error:

@@ -3,6 +3,7 @@
 from getpass import getpass
 from pathlib import Path
 
+from node.cli.interruption import person_answers
 from node.cli.standard_input import StandardInput
 from node.errors import NotRunningError, WrongPassphraseError
 
@@ -81,6 +82,7 @@ def _described(source: Path) -> str:
 
 def _asked(prompt: str) -> str:
     try:
-        return getpass(prompt)
+        with person_answers():
+            return getpass(prompt)
     except EOFError:
         raise WrongPassphraseError("No passphrase was entered; nothing was done.") from None

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from node.cli.export_file import Exported
+from node.cli.layout import FullWidth
 from node.cli.plain_text import plain, plain_line
 from node.requests import (
     Edited,
@@ -81,7 +82,7 @@ def render_sql(value: SqlResult) -> RenderableType:
     table = plain_table(*(plain(column) for column in value.columns))
     for row in value.rows:
         table.add_row(*(cell(field) for field in row))
-    return Group(table, Text(_counted(len(value.rows), "row"), style="dim"))
+    return FullWidth(Group(table, Text(_counted(len(value.rows), "row"), style="dim")))
 
 
 def render_imported(value: Imported) -> RenderableType:

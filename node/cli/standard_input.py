@@ -4,6 +4,8 @@ import os
 from threading import Thread
 from typing import TYPE_CHECKING
 
+from node.cli.interruption import person_answers
+
 if TYPE_CHECKING:
     pass
 
@@ -66,7 +68,8 @@ class StandardInput:
 
     def _fill(self) -> None:
         try:
-            chunk = os.read(self._descriptor, _CHUNK_BYTES)
+            with person_answers():
+                chunk = os.read(self._descriptor, _CHUNK_BYTES)
         except OSError:
             chunk = b""  # a closed or missing standard input has no lines
         self._ended = not chunk

@@ -1,4 +1,4 @@
-"""Commands whose help shows a switch without a type: a switch is given or not, there is nothing to write after it."""
+"""Commands whose help is of a width that can be read, and shows no type of a switch: nothing is written after one."""
 
 from typing import TYPE_CHECKING
 
@@ -10,12 +10,16 @@ if TYPE_CHECKING:
     from typer._click.formatting import HelpFormatter
 
 
+# A table of options that fills a wide window is read with a finger on the line.
+HELP_COLUMNS_MAX = 100
+
+
 class Command(TyperCommand):
     """A command."""
 
     def format_help(self, ctx: "Context", formatter: "HelpFormatter") -> None:
         """Write the help."""
-        _leave_out_types(self, ctx)
+        _prepare(self, ctx)
         super().format_help(ctx, formatter)
 
 
@@ -24,11 +28,15 @@ class Group(TyperGroup):
 
     def format_help(self, ctx: "Context", formatter: "HelpFormatter") -> None:
         """Write the help."""
-        _leave_out_types(self, ctx)
+        _prepare(self, ctx)
         super().format_help(ctx, formatter)
 
 
-def _leave_out_types(command: TyperCommand | TyperGroup, context: "Context") -> None:
+def _prepare(command: TyperCommand | TyperGroup, context: "Context") -> None:
+    from rich.console import Console
+    from typer import rich_utils
+
+    rich_utils.MAX_WIDTH = min(Console().width, HELP_COLUMNS_MAX)
     for parameter in command.get_params(context):
         if isinstance(parameter, TyperOption) and parameter.is_flag:
             parameter.metavar = ""
