@@ -260,7 +260,9 @@ class Exchange:
         ]
         for stream in mended:
             del self._differs_since[stream]
-            steps.append(Repaired(stream=stream))
+            # Rows of a batch without words differ until the delete comes; that mends itself, and is no news.
+            if self._repair.has_exchanged(stream):
+                steps.append(Repaired(stream=stream))
         for stream in sorted(lasting):
             since = self._differs_since.setdefault(stream, now_milliseconds)
             if now_milliseconds - since >= UNREPAIRED_MILLISECONDS and stream not in self._told_diverged:

@@ -31,6 +31,7 @@ class Repair:
         self._asked: list[tuple[RowRange, RangeSum]] | None = None
         self._answering: Stream | None = None
         self._asks = 0
+        self._exchanged: set[Stream] = set()
         self._is_fresh = False
         self._fresh_asks: Counter[Stream] = Counter()
         self._summed_rows: Counter[Stream] = Counter()
@@ -39,6 +40,12 @@ class Repair:
     def given_up(self, stream: Stream) -> bool:
         """Tell whether a stream was compared as often as makes sense, and is not being compared now."""
         return self._times[stream] >= REPAIRS_PER_STREAM_MAX and self._stream is not stream
+
+    def has_exchanged(self, stream: Stream) -> bool:
+        """Tell whether rows of a stream were asked for since this was last asked: it did not come right by itself."""
+        exchanged = stream in self._exchanged
+        self._exchanged.discard(stream)
+        return exchanged
 
     def begin(self, stream: Stream) -> list[RepairStep]:
         """Begin to compare a stream, unless one is being compared or it was tried in vain."""
@@ -75,6 +82,7 @@ class Repair:
                 self._to_split.append(part)
         stream = self._stream
         steps: list[RepairStep] = [RowsAsk(stream=stream, ranges=leaves)] if leaves else []
+        self._exchanged.update([stream] if leaves else [])
         self._to_split.sort()
         ranges, self._to_split = self._to_split[:FAN_OUT], self._to_split[FAN_OUT:]
         if ranges:
@@ -111,6 +119,7 @@ class Repair:
     def wanted(self, ask: RowsAsk) -> list[RowRange]:
         """Return the ranges whose rows the peer wants. Raises RemoteProtocolError for malformed or too many ones."""
         self._count(ask.ranges)
+        self._exchanged.add(ask.stream)
         return ask.ranges
 
     def _count(self, ranges: Sequence[RowRange]) -> None:

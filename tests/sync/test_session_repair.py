@@ -87,6 +87,25 @@ def test_the_end_with_the_lower_id_asks_and_the_other_answers() -> None:
     assert not any(isinstance(effect, SplitRanges) for effect in higher.effects)
 
 
+def test_what_comes_right_by_itself_is_no_news(monkeypatch: pytest.MonkeyPatch) -> None:
+    pair = equal_pair(5)
+    ends = (pair.initiator, pair.responder)
+    for end in ends:
+        monkeypatch.setattr(end.session._exchange._repair, "begin", lambda stream: [])
+    pair.responder.replica.corrupt(MEMORIES, b"there for a while")
+    pair.responder.changed()
+    pair.settle()
+    for seconds in range(1, 4):
+        tick(pair, seconds)
+    assert "comparing" in pair.initiator.status().why
+    pair.initiator.replica.corrupt(MEMORIES, b"there for a while")
+    pair.initiator.changed()
+    for seconds in range(4, 6):
+        tick(pair, seconds)
+    assert all(end.status().in_sync for end in ends)
+    assert not [effect for end in ends for effect in end.effects if isinstance(effect, Diverged | Repaired)]
+
+
 def test_what_cannot_be_mended_is_told_once_and_not_tried_for_ever() -> None:
     pair = equal_pair(5)
     pair.responder.replica.corrupt(MEMORIES, b"never given away")
