@@ -4,6 +4,7 @@ Each component's version is its own. A store whose component is newer than the p
 component whose declaration changed without a new version is schema drift and refused too.
 """
 
+import re
 from collections.abc import Sequence
 from hashlib import blake2b
 
@@ -90,6 +91,10 @@ _NEW_ID = (
     " substr('89AB', 1 + (random() & 3), 1) || substr(hex(randomblob(8)), 2)))"
 )
 
+_ALTERED = re.compile(
+    r"\s*(?:ALTER\s+TABLE|CREATE\s+(?:UNIQUE\s+)?INDEX\s+(?:IF\s+NOT\s+EXISTS\s+)?\w+\s+ON)\s+(\w+)", re.IGNORECASE
+)
+
 
 def create_internal_tables(database: Database) -> None:
     """Lay out an empty database, within the open transaction."""
@@ -144,12 +149,17 @@ def _register(database: Database, component: Component) -> None:
     before = {table.name: _present_columns(database, table.name) for table in component.tables}
     for table in component.tables:
         _take_over(database, ReplicatedTable(table))
+    fresh = {table.name for table in component.tables if not _present_columns(database, table.name)}
+    for table in component.tables:
         create_table(database, ReplicatedTable(table))
     for migration in component.migrations:
-        # A new store is laid out as declared, which is where all migrations have led.
+        # What is new is laid out as declared, which is where all migrations have led: a new store as a whole, and in
+        # an old one the tables that a version between has added.
         if 0 < present < migration.version <= component.version:
             for statement in migration.up:
-                database.change(statement)
+                altered = _ALTERED.match(statement)
+                if altered is None or altered[1] not in fresh:
+                    database.change(statement)
             _note(database, component.name, migration.version, migration.description)
     database.change(
         "INSERT INTO _component VALUES (?, ?, ?, ?, ?) ON CONFLICT(name) DO UPDATE"

@@ -287,6 +287,29 @@ def test_a_member_that_writes_what_a_later_column_cannot_hold_does_not_keep_othe
 _WRITTEN = {"mood": "mine", "peak": 3.5, "shelf_id": None, "first": 1, "votes": 4, "story": "mine"}
 
 
+def test_a_device_that_skipped_the_version_that_added_a_table_takes_the_later_changes_of_that_table(
+    realm: Realm,
+) -> None:
+    colour = Column(name="colour", type="TEXT", strategy="lww")
+    shelves = replace(
+        _SHELVES,
+        columns=(*_SHELVES.columns, colour),
+        indexes=(*_SHELVES.indexes, "CREATE INDEX drill_shelves_by_colour ON drill_shelves (colour)"),
+    )
+    up = ("ALTER TABLE drill_shelves ADD COLUMN colour TEXT", shelves.indexes[-1])
+    step = Migration(version=3, description="colours", up=up, down=())
+    newest = replace(NEWER, version=3, tables=(*NEWER.tables[:-1], shelves), migrations=(*NEWER.migrations, step))
+    newer, older, never_heard, _ = realm.replicas
+    update(newer, newest)
+    newer.write(shelf(10, 1), "UPDATE drill_shelves SET colour = 'red'")
+    older.pull(newer)
+    for replica in (older, never_heard):
+        update(replica, newest)
+        replica.pull(newer)
+        assert replica.query("SELECT label, colour FROM drill_shelves") == [("oak shelf", "red")]
+    assert older.store.view() == newer.store.view()
+
+
 def test_a_comment_still_finds_its_place_beside_rows_of_two_versions(realm: Realm) -> None:
     newer, older, *_ = realm.replicas
     newer.write(("INSERT INTO drill_items (id, mood) VALUES (?, 'keen')", [row_id(3)]))
