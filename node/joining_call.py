@@ -23,6 +23,10 @@ NOBODY_THERE = (
     "Nobody said yes on the other device within five minutes, so nothing was changed on either device. "
     "Run `nuthatch pair` there for a new code."
 )
+TOO_LATE = (
+    "The five minutes to answer are over, so nothing was changed on either device. "
+    "Run `nuthatch pair` on the other device for a new code."
+)
 TOO_LONG = "The other device began to answer and then took too long; run `nuthatch pair` there for a new code."
 
 
@@ -132,7 +136,7 @@ class JoiningCall:
             case SendFrame(frame=frame):
                 await self._link.send(frame)
             case Cancelled(reason=CancelReason.WINDOW_CLOSED):
-                raise RefusedError(NOBODY_THERE)
+                raise RefusedError(TOO_LATE)
             case Cancelled():
                 raise RefusedError("The answer on the other device was no. Nothing was changed on either device.")
             case _:

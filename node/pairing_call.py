@@ -37,13 +37,15 @@ _HANDSHAKE_FRAMES = 2
 class PairingShown:
     """One showing of one code, from the owner's passphrase to the end of the window.
 
-    `answer` waits for the person from the moment they were asked; `outcomes` is what they are to hear.
+    `claimed`: a call proved the code, and has the last word. `answer` waits for the person from the moment they were
+    asked; `outcomes` is what they are to hear.
     """
 
     code: PairingCode
     window: PairingWindow
     owner_seed: bytes = field(repr=False)
     outcomes: "asyncio.Queue[PairEvent | HostError]" = field(default_factory=asyncio.Queue)
+    claimed: bool = False
     answer: "asyncio.Future[bool] | None" = None
 
 
@@ -115,6 +117,7 @@ class PairingCall:
         effects = sponsor.receive(frame, now=self._now(), now_milliseconds=self._service.clock.now_milliseconds())
         if self._frames == _HANDSHAKE_FRAMES:
             self._link.proven()
+            self._shown.claimed = True
         return effects
 
     def _too_late(self, sponsor: PairingSponsor) -> list[PairingEffect]:

@@ -18,6 +18,7 @@ from sync.pairing_window import WINDOW_SECONDS, PairingClosed, PairingWindow
 # A new device connects at once to fetch everything; one that is away for this long does so when its node runs.
 AWAY_SECONDS = 10.0
 POLL_SECONDS = 0.02
+LAST_WORD_SECONDS = 2.0
 
 
 class PairingHost:
@@ -127,13 +128,20 @@ class PairingHost:
             try:
                 shown.window.check_going_on(now)
             except PairingClosed as error:
-                # What a call had to say comes first: it knows better why the window is closed.
-                return RefusedError(str(error)) if shown.outcomes.empty() else shown.outcomes.get_nowait()
+                return await self._last_word(shown, error)
             try:
                 async with asyncio.timeout(shown.window.ends_at - now):
                     return await shown.outcomes.get()
             except TimeoutError:
                 continue  # The window grows when a caller proves the code: its end is asked for again.
+
+    async def _last_word(self, shown: PairingShown, closed: PairingClosed) -> PairEvent | HostError:
+        """Return what a call has to say first: it knows better why the window is closed."""
+        try:
+            async with asyncio.timeout(LAST_WORD_SECONDS if shown.claimed else 0.0):
+                return await shown.outcomes.get()
+        except TimeoutError:
+            return RefusedError(str(closed)) if shown.outcomes.empty() else shown.outcomes.get_nowait()
 
     def _close(self) -> None:
         """End the showing: the code is worth nothing any more, and a caller who waits for an answer hears no."""

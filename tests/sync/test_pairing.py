@@ -111,6 +111,18 @@ def test_a_no_on_either_side_adds_nothing_and_tells_the_other(realm: FoundedReal
         pair.sponsor_accepts()
 
 
+def test_a_window_that_closes_before_both_have_answered_is_told_to_the_newcomer(realm: FoundedRealm) -> None:
+    pair = make_pair(realm)
+    pair.start()
+    pair.newcomer_accepts()
+    pair.to_newcomer(pair.sponsor.give_up())
+    assert pair.newcomer_effects[-1] == Cancelled(reason=CancelReason.WINDOW_CLOSED)
+    assert pair.sponsor.over
+    assert pair.sponsor.give_up() == []
+    early = make_sponsor(realm, pair.code, PairingWindow(opened_at=0.0))
+    assert early.give_up() == []
+
+
 def test_without_the_owner_key_in_force_nobody_is_added(realm: FoundedRealm) -> None:
     pair = make_pair(realm)
     pair.start()

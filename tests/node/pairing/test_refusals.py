@@ -14,7 +14,7 @@ from node.config import NodeConfig
 from node.entropy import SystemEntropy
 from node.errors import HostError, RefusedError, TransportError, UsageError, WrongPassphraseError
 from node.home import Home
-from node.joining import SasShown, join_realm
+from node.joining import Joined, SasShown, join_realm
 from node.keys.key_file import unlock_key_file
 from node.pairing_host import PairingHost
 from node.requests import (
@@ -26,6 +26,7 @@ from node.running import run_node
 from node.service import closing
 from node.transport.address import parse_address
 from node.transport.dialer import connect_for_pairing
+from sync import pairing_window
 from sync.pairing_window import WINDOW_SECONDS
 from tests.support.two_devices import (
     CHEAP,
@@ -51,9 +52,12 @@ async def test_a_no_on_either_screen_changes_nothing_on_both(
     async with node(laptop) as (client, _):
         pairing = pairing_at(client)
         code = await code_of(pairing)
-        with pytest.raises(RefusedError):
+        mine, theirs = "You said no", "The answer on the .* device was no"
+        # Where both say no, either may hear of the other's first.
+        heard_at_phone = theirs if at_phone else mine if at_laptop else f"{mine}|{theirs}"
+        with pytest.raises(RefusedError, match=heard_at_phone):
             await join(phone, code.code, Persons(client, pairing, at_laptop=at_laptop, at_phone=at_phone).compare)
-        with pytest.raises(RefusedError):
+        with pytest.raises(RefusedError, match=theirs if at_laptop else mine):
             await anext(pairing)
         await expect_no_device(client, phone)
         with pytest.raises(RefusedError, match="not accepted"):
@@ -206,6 +210,71 @@ async def test_a_code_that_nobody_used_in_five_minutes_is_over(laptop: NodeConfi
         await code_of(again)
         await again.aclose()
     assert [name is None for name in announced] == [False, True, False, True]
+
+
+async def test_when_nobody_answers_here_in_time_both_are_told(
+    laptop: NodeConfig, phone: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pairing_window, "CONFIRMATION_SECONDS", 0.5)
+
+    async def yes(_sas: str) -> bool:
+        return True
+
+    async with node(laptop) as (client, _):
+        pairing = pairing_at(client)
+        code = (await code_of(pairing)).code
+        with pytest.raises(RefusedError, match="five minutes to answer are over"):
+            await join(phone, code, yes)
+        assert isinstance(await anext(pairing), ConfirmAsked)
+        with pytest.raises(RefusedError, match="Nobody answered here within five minutes"):
+            await anext(pairing)
+        await expect_no_device(client, phone)
+
+
+async def test_when_nobody_answers_there_in_time_both_are_told(
+    laptop: NodeConfig, phone: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pairing_window, "CONFIRMATION_SECONDS", 0.5)
+    async with node(laptop) as (client, _):
+        pairing = pairing_at(client)
+        persons = Persons(client, pairing)
+
+        async def hesitate(sas: str) -> bool:
+            await persons.compare(sas)
+            await asyncio.Event().wait()
+            return True
+
+        code = (await code_of(pairing)).code
+        with pytest.raises(RefusedError, match="five minutes to answer are over"):
+            await join(phone, code, hesitate)
+        with pytest.raises(RefusedError, match="Nobody said yes on the new device within five minutes"):
+            await anext(pairing)
+        await expect_no_device(client, phone)
+
+
+async def test_a_device_of_another_version_is_told_as_such(phone: Home) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        there = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        with pytest.raises(TransportError, match=r"another version of Nuthatch.*bring both devices up"):
+            await join(phone, OTHER_CODE, never_asked, there)
+
+
+async def test_a_name_that_another_device_has_is_told_on_both_screens(laptop: NodeConfig, phone: Home) -> None:
+    async with node(laptop) as (client, _):
+        pairing = pairing_at(client)
+        persons = Persons(client, pairing)
+        _, joined, *_ = await join(phone, (await code_of(pairing)).code, persons.compare, name="laptop")
+        assert persons.asked is not None
+        assert persons.asked.name_taken
+        assert isinstance(joined, Joined)
+        assert joined.name_taken
 
 
 async def test_a_wrong_owner_passphrase_shows_no_code(laptop: NodeConfig) -> None:
