@@ -1,11 +1,12 @@
 """What the documents tell a person to type is typed, on two devices and by real processes, and shows what they say."""
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -15,17 +16,18 @@ import pytest
 from tests.architecture.source_tree import PROJECT
 from tests.support import stand_in_systemd
 from tests.support.program import CONSOLE_SCRIPT, objects
+from tests.support.rooms import Room, two_rooms
 from tests.support.terminals import Answer, Terminals
 from tests.support.typed_commands import Block, Command, blocks, in_order
 
 BLOCKS = [block for document in ("README.md", "node/README.md") for block in blocks(PROJECT, document)]
 BIN = Path(CONSOLE_SCRIPT).parent
 FIXTURES = PROJECT / "tests/fixtures/imports"
-ENVIRONMENT = {
-    # Both devices are this machine, which is all the network that a test may use.
-    "NUTHATCH_RUN_LISTEN": "127.0.0.1:0",
-}
-RUNNING, ASKED, SHOWN_CODE = "Ctrl-C stops it", "Type yes or no", r"NUT1:\S+"
+# Both devices are this machine, which is all the network that a test may use; or rooms, which have a network for them.
+ON_THIS_MACHINE = {"NUTHATCH_RUN_LISTEN": "127.0.0.1:0"}
+IN_ROOMS = {"NUTHATCH_RUN_DISCOVERY": "true"}
+RUNNING, ASKED = "Ctrl-C stops it", "Type yes or no"
+PASTED_CODE, TYPED_CODE = r"NUT1:[0-9A-Z]+", r"(?:[0-9A-Z]{5}-){6}[0-9A-Z]{5}"
 # What takes minutes is not made here: the machine that checks every change makes it, or tests of its own do.
 MADE_ELSEWHERE = {
     "check": ".ci/run",
@@ -39,22 +41,31 @@ MADE_ELSEWHERE = {
 
 
 class Reader:
-    """A person who types what the documents say, in their order."""
+    """A person who types what the documents say, in their order; in `rooms`, where there are any."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, rooms: Sequence[Room] = ()) -> None:
         self._directory = directory
         self._device = ""
+        self._remembered = ""
         # Capitals stand for what an earlier command showed.
         self.known: dict[str, str] = {}
         self._running: dict[str, pexpect.spawn[str]] = {}
-        self._pairing: tuple[str, pexpect.spawn[str]] | None = None
-        self.terminals = Terminals(directory, self._answers(), {**ENVIRONMENT, "PATH": self._tools()})
+        self._pairing: pexpect.spawn[str] | None = None
+        self.terminals = Terminals(
+            directory,
+            self._answers(),
+            {**(IN_ROOMS if rooms else ON_THIS_MACHINE), "PATH": self._tools()},
+            {device: room.entrance for device, room in zip(("laptop", "desktop"), rooms, strict=False)},
+        )
+        # What is pasted says where the other device is, what is typed does not.
+        self._code = TYPED_CODE if rooms else PASTED_CODE
         self._handlers: dict[str, Callable[[Command], str]] = {
             "nuthatch run": self._run,
             "nuthatch pair": self._pair,
             "nuthatch join": self._join,
             "nuthatch events": self._events,
             "nuthatch remember": self._remember,
+            "nuthatch recall": self._recall,
             "nuthatch conflicts": self._conflicts,
             "nuthatch import": self._import,
             "nuthatch service install": self._install,
@@ -102,14 +113,14 @@ class Reader:
 
     def _pair(self, command: Command) -> str:
         terminal = self.terminals.start(command.device, command.line)
-        shown = self.terminals.read(terminal, SHOWN_CODE)
-        self._pairing = command.device, terminal
-        self.known["CODE"] = shown[shown.rindex("NUT1:") :].strip()
+        shown = self.terminals.read(terminal, PASTED_CODE + "[^0-9A-Z]")
+        self._pairing = terminal
+        self.known["CODE"] = re.findall(self._code, shown)[0]
         return shown
 
     def _join(self, command: Command) -> str:
         assert self._pairing is not None, "there is no code"
-        sponsor, newcomer = self._pairing[1], self.terminals.start(command.device, command.line)
+        sponsor, newcomer = self._pairing, self.terminals.start(command.device, command.line)
         screens = [self.terminals.read(terminal, ASKED) for terminal in (newcomer, sponsor)]
         digits = [[line for line in screen.splitlines() if "█" in line][-3:] for screen in screens]
         assert digits[0] == digits[1], "the two screens show other digits"
@@ -130,6 +141,14 @@ class Reader:
     def _remember(self, command: Command) -> str:
         shown = self._type(command)
         self.known["ID"] = re.findall(r"[0-9a-f-]{36}", shown)[0]
+        self._remembered = shlex.split(command.line)[2]
+        # A person takes longer to reach the other device than the words do.
+        self.terminals.type(command.device, "nuthatch status --wait 30")
+        return shown
+
+    def _recall(self, command: Command) -> str:
+        shown = self._type(command)
+        assert self._remembered in shown
         return shown
 
     def _conflicts(self, command: Command) -> str:
@@ -215,6 +234,20 @@ def test_what_a_document_says_can_be_typed_and_shows_what_it_says(reader: Reader
     shown = [reader.do(command) for command in block.commands]
     missing = in_order(block.shown, shown[-1])
     assert missing is None, f"`{block.commands[-1].line}` does not show: {missing}\n{shown[-1]}"
+
+
+def test_in_one_network_the_readme_leads_to_two_devices_without_an_address(tmp_path: Path) -> None:
+    (two_devices,) = [block for block in BLOCKS if any("join" in command.line for command in block.commands)]
+    with two_rooms() as rooms:
+        for number, room in enumerate(rooms, start=1):
+            room.plug()
+            room.readdress(f"10.77.0.{number}/24")
+        reader = Reader(tmp_path, rooms)
+        try:
+            shown = [reader.do(command) for command in two_devices.commands]
+        finally:
+            reader.close()
+    assert in_order(two_devices.shown, shown[-1]) is None, shown[-1]
 
 
 def test_a_command_that_fails_and_an_output_that_differs_would_be_seen(reader: Reader) -> None:

@@ -34,7 +34,7 @@ class Room:
 
     def run(self, *command: str) -> None:
         """Run a command in this room."""
-        subprocess.run(("ip", "netns", "exec", self.name, *command), check=True, capture_output=True, timeout=10)
+        subprocess.run((*self.entrance, *command), check=True, capture_output=True, timeout=10)
 
     def readdress(self, address: str) -> None:
         """Take every IPv4 address of the cable away and give it this one."""
@@ -57,11 +57,16 @@ class Room:
         """Put the cable in."""
         self.ip("link", "set", CABLE, "up")
 
+    @property
+    def entrance(self) -> tuple[str, ...]:
+        """What stands before a command that is to run in this room."""
+        return ("ip", "netns", "exec", self.name)
+
     def device(self, directory: Path, name: str, passphrase: str) -> Device:
         """Return a device whose every process runs in this room."""
         passphrase_file = directory / f"{name}.passphrase"
         passphrase_file.write_text(passphrase + "\n")
-        program = ("ip", "netns", "exec", self.name, CONSOLE_SCRIPT)
+        program = (*self.entrance, CONSOLE_SCRIPT)
         return Device(name, directory / name, passphrase_file, ENVIRONMENT, program)
 
 

@@ -1,7 +1,7 @@
 """Types at terminals as a person does: each device has a home directory of its own, and questions are answered."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,13 +22,21 @@ Answer = str | Callable[[str], str]
 class Terminals:
     """The terminals of several devices on this machine; `answers` are by what a question looks like.
 
-    `environment` is added to that of each, and has to name the PATH.
+    `environment` is added to that of each, and has to name the PATH; `place_by_device` is put before what is typed on a
+    device that is somewhere else than this process.
     """
 
-    def __init__(self, directory: Path, answers: Mapping[str, Answer], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        answers: Mapping[str, Answer],
+        environment: Mapping[str, str],
+        place_by_device: Mapping[str, Sequence[str]],
+    ) -> None:
         self._directory = directory
         self._answers = answers
         self._environment = environment
+        self._place_by_device = place_by_device
         self._open: list[pexpect.spawn[str]] = []
 
     def home(self, device: str) -> Path:
@@ -39,6 +47,7 @@ class Terminals:
 
     def start(self, device: str, line: str) -> "pexpect.spawn[str]":
         """Type a line and leave it running."""
+        program, *arguments = self._place_by_device.get(device, ("/usr/bin/env",))
         environment = {
             **ENVIRONMENT,
             "HOME": str(self.home(device)),
@@ -48,8 +57,8 @@ class Terminals:
             **self._environment,
         }
         terminal: pexpect.spawn[str] = pexpect.spawn(
-            "/bin/bash",
-            ["-c", line],
+            program,
+            [*arguments, "/bin/bash", "-c", line],
             env=environment,
             cwd=self.home(device),
             encoding="utf-8",
