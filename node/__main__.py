@@ -13,7 +13,7 @@ def main() -> int:
 
         return run_command_line(sys.argv[1:])
     except KeyboardInterrupt:
-        sys.stderr.write("\nInterrupted. Nothing was done.\n")
+        sys.stderr.write("\nInterrupted.\n")
         return _INTERRUPTED
 
 

@@ -68,7 +68,7 @@ def test_while_the_program_is_being_loaded_there_is_no_traceback(home: Path, tmp
     ended = subprocess.run(
         [CONSOLE_SCRIPT, "list"], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False
     )
-    assert (ended.returncode, ended.stdout, ended.stderr) == (INTERRUPTED, "", "\nInterrupted. Nothing was done.\n")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (INTERRUPTED, "", "\nInterrupted.\n")
 
 
 def test_while_a_text_is_typed_nothing_is_kept(home: Path) -> None:
