@@ -37,6 +37,7 @@ _HANDSHAKE_FRAMES = 2
 class PairingShown:
     """One showing of one code, from the owner's passphrase to the end of the window.
 
+    `from_anywhere`: callers in other networks are heard as well; `turned_away`: one was not, and the person knows.
     `claimed`: a call proved the code, and has the last word. `answer` waits for the person from the moment they were
     asked; `outcomes` is what they are to hear.
     """
@@ -45,6 +46,8 @@ class PairingShown:
     window: PairingWindow
     owner_seed: bytes = field(repr=False)
     outcomes: "asyncio.Queue[PairEvent | HostError]" = field(default_factory=asyncio.Queue)
+    from_anywhere: bool = False
+    turned_away: bool = False
     claimed: bool = False
     answer: "asyncio.Future[bool] | None" = None
 

@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
+from ipaddress import ip_address
 
 from node.errors import HostError, RefusedError
 from node.keys.owner_key import unlock_owner_key
 from node.pairing_call import PairingCall, PairingShown
 from node.pairing_survey import readable
 from node.repositories.values import instant_text
-from node.requests import CodeShown, Delivered, Paired, PairEvent
+from node.requests import CodeShown, Delivered, Paired, PairEvent, TurnedAway
 from node.service import Service
+from node.transport.address import Address, plain_host
 from node.transport.pairing_link import PairingLink
 from sync.crypto import sign_keypair
 from sync.pairing_code import CODE_SECRET_BYTES, make_code
@@ -26,7 +28,8 @@ class PairingHost:
 
     1. The owner's seed is held only while a window that the person opened with the owner's passphrase is open.
     2. A caller that has not proved the code learns nothing, and the person is not bothered with it.
-    3. Nobody is admitted without the person's yes to the digits on this device.
+    3. A caller from another network is not heard, unless the person said so.
+    4. Nobody is admitted without the person's yes to the digits on this device.
     """
 
     def __init__(
@@ -48,8 +51,10 @@ class PairingHost:
         self._busy = False
         self._shown: PairingShown | None = None
 
-    async def pair(self, owner_passphrase: str) -> AsyncGenerator[PairEvent, None]:
+    async def pair(self, owner_passphrase: str, *, from_anywhere: bool = False) -> AsyncGenerator[PairEvent, None]:
         """Show a code and yield what happens, until a device was added and has fetched everything, or has gone.
+
+        A caller in none of this device's networks is heard only with `from_anywhere`.
 
         Raises `RefusedError` when the window closes without one, `WrongPassphraseError`.
         """
@@ -59,6 +64,7 @@ class PairingHost:
         paired: Paired | None = None
         try:
             shown = self._shown = await self._opened(owner_passphrase)
+            shown.from_anywhere = from_anywhere
             self._announce(shown.code.rendezvous)
             expires_at = self._service.clock.now_milliseconds() + int(WINDOW_SECONDS * 1000)
             yield CodeShown(code=shown.code.scanned, typed=shown.code.typed, expires_at=instant_text(expires_at))
@@ -83,10 +89,16 @@ class PairingHost:
 
     async def serve(self, link: PairingLink) -> None:
         """Talk to one caller until the pairing or its link is over; without an open window, hang up."""
-        if self._shown is None:
+        shown = self._shown
+        if shown is None:
+            await link.close()
+        elif not shown.from_anywhere and not is_near(link.peer_address):
+            if not shown.turned_away:
+                shown.turned_away = True
+                shown.outcomes.put_nowait(TurnedAway(address=link.peer_address))
             await link.close()
         else:
-            await PairingCall(self._service, self._shown, link, self._roster_changed).run()
+            await PairingCall(self._service, shown, link, self._roster_changed).run()
 
     async def _opened(self, owner_passphrase: str) -> PairingShown:
         service = self._service
@@ -151,3 +163,20 @@ class PairingHost:
             shown.window.close("The pairing was ended on this device.")
             if shown.answer is not None and not shown.answer.done():
                 shown.answer.set_result(False)
+
+
+def is_near(host: str) -> bool:
+    """Tell whether an address is in a network that this device is on, its own loopback included."""
+    # A look at the interfaces loads what only pairing and discovery need.
+    from node.discovery.interfaces import interfaces, is_on_link
+
+    bare = plain_host(host)
+    # A socket names a caller of one link without its scope; nobody from further away can have such an address.
+    return _is_link_local(bare) or is_on_link(Address(bare, 1), interfaces())
+
+
+def _is_link_local(host: str) -> bool:
+    try:
+        return ip_address(host).is_link_local
+    except ValueError:
+        return False

@@ -35,18 +35,23 @@ def pair(
             help="Write the QR code as a picture, too; for you alone, and gone with the code.",
         ),
     ] = None,
+    from_anywhere: Annotated[
+        bool, Option("--from-anywhere", help="Let a device call that is in none of this one's networks.")
+    ] = False,
 ) -> None:
     """Add a device: show a code for it, compare six digits. The node must be running."""
     from node.cli.code_file import code_file
 
     with code_file(qr_png) as file:
         run_to_end(
-            _pair(invocation_of(context), owner_passphrase_file, file),
+            _pair(invocation_of(context), owner_passphrase_file, file, from_anywhere=from_anywhere),
             interrupted="Interrupted. The code is worth nothing any more; no device was added unless it says so above.",
         )
 
 
-async def _pair(invocation: Invocation, owner_passphrase_file: Path | None, file: "CodeFile | None") -> None:
+async def _pair(
+    invocation: Invocation, owner_passphrase_file: Path | None, file: "CodeFile | None", *, from_anywhere: bool
+) -> None:
     from node.api.client import connect
     from node.home import Home
     from node.requests import PAIR, PairRequest
@@ -61,7 +66,8 @@ async def _pair(invocation: Invocation, owner_passphrase_file: Path | None, file
         invocation.output.working("Opening the owner's key")
         screen = _SponsorScreen(invocation, client, file)
         try:
-            async for event in client.stream(PAIR, PairRequest(owner_passphrase=owner_passphrase)):
+            request = PairRequest(owner_passphrase=owner_passphrase, from_anywhere=from_anywhere)
+            async for event in client.stream(PAIR, request):
                 await screen.show(event)
         finally:
             await screen.end()
@@ -79,9 +85,19 @@ class _SponsorScreen:
 
     async def show(self, event: "PairEvent") -> None:
         """Show what happened; what runs beside belongs to the event before."""
-        from node.cli.pairing_rendering import render_code, render_confirm, render_delivered, render_paired
-        from node.requests import CodeShown, ConfirmAsked, Delivered, Paired
+        from node.cli.pairing_rendering import (
+            render_code,
+            render_confirm,
+            render_delivered,
+            render_paired,
+            render_turned_away,
+        )
+        from node.requests import CodeShown, ConfirmAsked, Delivered, Paired, TurnedAway
 
+        if isinstance(event, TurnedAway):
+            # The code is still good, and counted down.
+            self._output.happened(event, render_turned_away)
+            return
         await self.end()
         match event:
             case CodeShown():

@@ -14,7 +14,7 @@ from node.requests import StreamComplete, StreamReadable
 if TYPE_CHECKING:
     from node.composition import Initialised
     from node.joining import Joined, SasShown, Synced
-    from node.requests import CodeShown, ConfirmAsked, Delivered, Paired, Readable
+    from node.requests import CodeShown, ConfirmAsked, Delivered, Paired, Readable, TurnedAway
 
 
 def render_initialised(value: "Initialised") -> RenderableType:
@@ -38,6 +38,15 @@ def render_code(value: "CodeShown") -> RenderableType:
         Text(f"It works once, until {short_time(value.expires_at)}. Whoever has it can try to join.", style="dim"),
         Text("or scan:"),
         QrPicture(value.code),
+    )
+
+
+def render_turned_away(value: "TurnedAway") -> RenderableType:
+    """Draw that somebody called from elsewhere."""
+    return Text(
+        f"Somebody called from {plain(value.address)}, which is in no network of this device, and was not heard. "
+        "If that is your new device, begin again with: nuthatch pair --from-anywhere",
+        style="yellow",
     )
 
 

@@ -70,7 +70,7 @@ async def events(service: Service, request: EventsRequest) -> AsyncGenerator[Fol
 
 async def pair(service: Service, request: PairRequest) -> AsyncGenerator[PairEvent, None]:
     """Open a pairing window and yield what happens in it, until a device was added or the window closed."""
-    async for event in service.require_pairing().pair(request.owner_passphrase):
+    async for event in service.require_pairing().pair(request.owner_passphrase, from_anywhere=request.from_anywhere):
         yield event
 
 

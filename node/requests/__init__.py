@@ -55,6 +55,7 @@ from node.requests.pairing import (
     PairEvent,
     PairRequest,
     Readable,
+    TurnedAway,
 )
 from node.requests.records import (
     EDIT,
@@ -195,6 +196,7 @@ __all__ = [
     "StreamOperation",
     "StreamReadable",
     "StreamReport",
+    "TurnedAway",
     "UndoRequest",
     "Undone",
 ]

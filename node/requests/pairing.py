@@ -6,9 +6,13 @@ from node.requests.operation import Event, Operation, Request, Response, StreamO
 
 
 class PairRequest(Request, frozen=True, kw_only=True):
-    """Open a pairing window; the owner's passphrase signs the new device into the realm."""
+    """Open a pairing window; the owner's passphrase signs the new device into the realm.
+
+    `from_anywhere` lets a device in that is in none of this one's networks.
+    """
 
     owner_passphrase: str
+    from_anywhere: bool = False
 
     def __repr__(self) -> str:
         """Keep the passphrase out of logs and tracebacks."""
@@ -47,6 +51,12 @@ class ConfirmAsked(Event, frozen=True, kw_only=True, tag="confirm"):
     expires_at: str
 
 
+class TurnedAway(Event, frozen=True, kw_only=True, tag="turned_away"):
+    """A device called from an address that is in no network of this one, and was not heard; told once for each code."""
+
+    address: str
+
+
 class Paired(Event, frozen=True, kw_only=True, tag="paired"):
     """The device belongs to the realm now, and begins to fetch `rows` rows."""
 
@@ -63,7 +73,7 @@ class Delivered(Event, frozen=True, kw_only=True, tag="delivered"):
     seconds: float
 
 
-PairEvent = CodeShown | ConfirmAsked | Paired | Delivered
+PairEvent = CodeShown | TurnedAway | ConfirmAsked | Paired | Delivered
 
 
 class PairAnswerRequest(Request, frozen=True, kw_only=True):

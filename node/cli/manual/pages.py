@@ -54,8 +54,8 @@ _DEVICES: Mapping[tuple[str, ...], Page] = {
     ("pair",): page(
         ("nuthatch pair", "Shows a code, then asks whether six digits are the same on both screens."),
         ("nuthatch pair --qr-png code.png", "Writes the QR code as a picture as well, for as long as it is good."),
-        notes="The code is valid once, for five minutes. The new device will read all of your memory. Only the "
-        "owner's passphrase adds a device: a thief with this unlocked device cannot.",
+        notes="The code is valid once, for five minutes, for devices in the same network. The new device will read all "
+        "of your memory. Only the owner's passphrase adds a device: a thief with this unlocked device cannot.",
         codes=_WITH_REFUSAL,
         meanings={REFUSED: "the answer was no, the code was tried wrongly three times, or the time was over"},
     ),

@@ -16,11 +16,12 @@ from node.errors import HostError, RefusedError, TransportError, UsageError, Wro
 from node.home import Home
 from node.joining import Joined, SasShown, join_realm
 from node.keys.key_file import unlock_key_file
-from node.pairing_host import PairingHost
+from node.pairing_host import PairingHost, is_near
 from node.requests import (
     PAIR_ANSWER,
     ConfirmAsked,
     PairAnswerRequest,
+    TurnedAway,
 )
 from node.running import run_node
 from node.service import closing
@@ -275,6 +276,53 @@ async def test_a_name_that_another_device_has_is_told_on_both_screens(laptop: No
         assert persons.asked.name_taken
         assert isinstance(joined, Joined)
         assert joined.name_taken
+
+
+class LinkFromAfar:
+    """Connects a caller whose address is in no network of any machine (RFC 5737)."""
+
+    peer_address = "203.0.113.9"
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    async def receive(self) -> bytes | None:
+        return None
+
+    async def send(self, frame: bytes) -> None:
+        raise AssertionError("a caller from afar was answered")
+
+    def proven(self) -> None:
+        raise AssertionError("a caller from afar was heard")
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+async def test_a_caller_from_another_network_is_not_heard_and_the_person_is_told_once(laptop: NodeConfig) -> None:
+    home = Home(laptop.home_directory)
+    keys = unlock_key_file(home.key_file, passphrase=PASSPHRASE)
+    with home.locked(), closing(open_service(home, keys, SystemClock(), SystemEntropy())) as service:
+        host = PairingHost(
+            service, hints=lambda: ["127.0.0.1:1"], roster_changed=lambda: None, announce=lambda _name: None
+        )
+        pairing = host.pair(OWNER_PASSPHRASE)
+        await code_of(pairing)
+        for _ in range(5):
+            link = LinkFromAfar()
+            await host.serve(link)
+            assert link.closed
+        assert await anext(pairing) == TurnedAway(address="203.0.113.9")
+        # Five callers were not heard, so none of them counts as a wrong attempt that would have closed the window.
+        waiting = asyncio.ensure_future(anext(pairing))
+        assert not (await asyncio.wait([waiting], timeout=0.05))[0]
+        waiting.cancel()
+        await asyncio.wait([waiting])
+    assert is_near("127.0.0.1")
+    assert is_near("::ffff:127.0.0.1")
+    assert is_near("fe80::1")
+    assert not is_near("203.0.113.9")
+    assert not is_near("no address")
 
 
 async def test_a_wrong_owner_passphrase_shows_no_code(laptop: NodeConfig) -> None:
