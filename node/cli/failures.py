@@ -35,6 +35,9 @@ def exit_code_of(command: Callable[[], object], arguments: Sequence[str]) -> int
         return _told(command, output)
     except (ReaderGoneError, BrokenPipeError):
         return READER_GONE
+    except SystemExit:
+        # What draws the help ends the process itself, with 1, when its reader has gone.
+        return READER_GONE
 
 
 def _told(command: Callable[[], object], output: Output) -> int:

@@ -45,6 +45,8 @@ class HumanOutput:
 
     def write(self, content: bytes) -> None:
         """Write the bytes as they are."""
+        if self.is_terminal():
+            self.close()
         write_out(content, flush=False)
 
     def progress(self, value: msgspec.Struct, *, label: str, done: int, total: int | None) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from node.cli.failures import FAILED, INTERRUPTED
+from node.cli.failures import FAILED, INTERRUPTED, READER_GONE
 from node.errors import NotRunningError, RefusedError, UsageError, WrongPassphraseError
 
 DONE = 0
@@ -18,6 +18,7 @@ _MEANING_BY_CODE: Mapping[int, str] = {
     NO_NODE: "no node runs on this home",
     REFUSED: "refused: by you, by the other device, or to protect what is there",
     INTERRUPTED: "interrupted with Ctrl-C",
+    READER_GONE: "whoever read the output has closed it",
 }
 #: What most commands end with: they ask the running node, or open the home themselves.
 USUAL_CODES = (DONE, FAILED, USAGE, LOCKED, NO_NODE)

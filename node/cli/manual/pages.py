@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from node.cli.failures import FAILED, INTERRUPTED
+from node.cli.failures import FAILED, INTERRUPTED, READER_GONE
 from node.cli.manual.page import (
     DONE,
     LOCKED,
@@ -239,7 +239,9 @@ TOP = page(
     ("nuthatch run", "Keeps it in sync and serves its programs."),
     ("nuthatch pair", "Adds another device, on which you type join."),
     ("nuthatch --json recall 'spare key'", "Answers a program: one JSON object a line, errors among them."),
-    notes="Each command has examples of its own: nuthatch COMMAND --help. Settings are in config.toml of the home "
+    notes="Each command has examples of its own: nuthatch COMMAND --help. The options above may also stand behind "
+    "the command. In a pipe nothing is coloured, and one thing stands on one line; COLUMNS says otherwise. "
+    "Settings are in config.toml of the home "
     "and in NUTHATCH_ variables: nuthatch config.",
-    codes=(*_WITH_REFUSAL, INTERRUPTED),
+    codes=(*_WITH_REFUSAL, INTERRUPTED, READER_GONE),
 )

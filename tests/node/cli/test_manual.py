@@ -11,7 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from node import errors
 from node.cli.application import application, run_command_line
-from node.cli.failures import INTERRUPTED
+from node.cli.failures import INTERRUPTED, READER_GONE
 from node.cli.manual.page import Page, epilog, page
 from node.cli.manual.pages import PAGES, TOP
 from node.errors import HostError
@@ -97,4 +97,4 @@ def test_the_codes_are_those_that_errors_have() -> None:
     }
     told = {code for one in PAGES.values() for code in one.codes}
     assert told - {0} == raised
-    assert set(TOP.codes) == {*told, INTERRUPTED}
+    assert set(TOP.codes) == {*told, INTERRUPTED, READER_GONE}

@@ -88,6 +88,7 @@ ANSWERS = (
     ("completion", "bash"),
     ("config", "show"),
     ("frobnicate", "--json"),
+    ("list", "--help"),
 )
 
 
@@ -133,6 +134,19 @@ def terminal_for_errors(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         with suppress(OSError):  # how a terminal ends on Linux
             while piece := screen.read(1 << 16):
                 seen.append(piece.decode())
+
+
+def test_colour_is_for_terminals_and_only_if_it_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    red = "\x1b[1;31m"
+    with terminal_for_errors(monkeypatch) as seen:
+        HumanOutput().fail("It failed.")
+    assert red in "".join(seen)
+    for variable, value in (("NO_COLOR", "1"), ("TERM", "dumb")):
+        with terminal_for_errors(monkeypatch) as seen, monkeypatch.context() as patched:
+            patched.setenv(variable, value)
+            HumanOutput().fail("It failed.")
+        assert "31m" not in "".join(seen)
+        assert "Error: " in "".join(seen)
 
 
 def test_work_that_takes_long_shows_how_far_it_is_and_takes_the_line_away(monkeypatch: pytest.MonkeyPatch) -> None:
