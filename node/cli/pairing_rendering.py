@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from rich.console import Group, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.text import Text
 
 from node.cli.big_digits import draw_digits
@@ -55,14 +56,12 @@ def render_confirm(value: "ConfirmAsked") -> RenderableType:
     name = plain(value.name)
     parts: list[RenderableType] = [
         Text.assemble("\n", (name, "bold"), f" ({plain(value.platform)}) asks to join. It must show these digits:"),
-        _large(value.sas),
+        _Digits(value.sas),
         Text(f"If you say yes, {name} will be able to read ALL of your memory, now and from now on:", style="yellow"),
         Text(f"  {_counts(value.readable)}", style="yellow"),
     ]
     if value.name_taken:
-        parts.append(
-            Text(f"You have a device called {name} already; no harm, but you would tell them apart by id only.")
-        )
+        parts.append(Text(f"You have a device called {name} already: only their ids would tell the two apart."))
     return Group(*parts)
 
 
@@ -82,7 +81,7 @@ def render_delivered(value: "Delivered") -> RenderableType:
 def render_sas(value: "SasShown") -> RenderableType:
     """Draw the six digits on the new device."""
     return Group(
-        Text(f"\n{plain(value.name)} asks to join. The other device must show the same digits:"), _large(value.sas)
+        Text(f"\n{plain(value.name)} asks to join. The other device must show the same digits:"), _Digits(value.sas)
     )
 
 
@@ -121,5 +120,15 @@ def _counted(count: int, one: str, many: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
-def _large(digits: str) -> RenderableType:
-    return indented(Text(draw_digits(digits), style="bold bright_cyan"))
+class _Digits:
+    """Six digits to compare: large where the terminal can show that whole, and always as ordinary ones as well."""
+
+    def __init__(self, digits: str) -> None:
+        self._digits = digits
+
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
+        drawn = draw_digits(self._digits)
+        if options.encoding.lower().startswith("utf") and options.max_width >= cell_len(drawn.splitlines()[0]) + 8:
+            yield indented(Text(drawn, style="bold bright_cyan"))
+        half = len(self._digits) // 2
+        yield Text(f"    {self._digits[:half]} {self._digits[half:]}", style="bold bright_cyan")

@@ -13,9 +13,10 @@ from rich.console import Console, RenderableType
 
 from node.cli.big_digits import draw_digits
 from node.cli.pairing_commands import clock_text
-from node.cli.pairing_rendering import render_code, render_confirm
+from node.cli.pairing_rendering import render_code, render_confirm, render_sas
 from node.cli.qr_picture import PIXELS_PER_MODULE, QrPicture, qr_png
 from node.cli.recovery_code import confirm_recovery_code, two_groups
+from node.joining import SasShown
 from node.requests import CodeShown, ConfirmAsked, Readable
 from sync.pairing_code import make_code
 from tests.support.qr_reader import UnreadableError, read_qr
@@ -110,6 +111,16 @@ def test_no_two_digits_look_alike() -> None:
     drawn = {digit: draw_digits(digit * 6) for digit in "0123456789"}
     assert all(drawn[a] != drawn[b] for a, b in combinations(drawn, 2))
     assert {len(line) for picture in drawn.values() for line in picture.splitlines()} == {38}
+
+
+@pytest.mark.parametrize(
+    ("width", "encoding", "large"), [(80, "utf-8", True), (40, "utf-8", False), (80, "ascii", False)]
+)
+def test_the_digits_are_never_torn_apart(width: int, encoding: str, large: bool) -> None:
+    text = on_terminal(render_sas(SasShown(sas="493201", name="Phone")), width=width, encoding=encoding, colours=None)
+    assert "493 201" in text
+    assert all(line.rstrip() in text for line in draw_digits("493201").splitlines()) is large
+    assert ("█" in text or "?" in text) is large
 
 
 def test_the_question_says_what_a_yes_means_and_cannot_be_forged_by_a_name() -> None:
