@@ -24,7 +24,9 @@ BLOCKS = [block for document in ("README.md", "node/README.md") for block in blo
 BIN = Path(CONSOLE_SCRIPT).parent
 FIXTURES = PROJECT / "tests/fixtures/imports"
 # Both devices are this machine, which is all the network that a test may use; or rooms, which have a network for them.
+# On this machine nodes find each other at its own address; `join` would ask all networks, and is told an address.
 ON_THIS_MACHINE = {"NUTHATCH_RUN_LISTEN": "127.0.0.1:0"}
+DISCOVERING = "NUTHATCH_RUN_DISCOVERY=true"
 IN_ROOMS = {"NUTHATCH_RUN_DISCOVERY": "true"}
 RUNNING, ASKED = "Ctrl-C stops it", "Type yes or no"
 PASTED_CODE, TYPED_CODE = r"NUT1:[0-9A-Z]+", r"(?:[0-9A-Z]{5}-){6}[0-9A-Z]{5}"
@@ -103,13 +105,17 @@ class Reader:
         return self.terminals.type(command.device, f"cd '{PROJECT}' && {command.line} && nuthatch --version")
 
     def _run(self, command: Command) -> str:
-        terminal = self._running[command.device] = self.terminals.start(command.device, command.line)
+        terminal = self._running[command.device] = self.terminals.start(command.device, f"{DISCOVERING} {command.line}")
         return self.terminals.read(terminal, RUNNING)
 
     def _stop(self, device: str) -> None:
         terminal = self._running.pop(device)
         self.terminals.interrupt(terminal)
         assert self.terminals.ended(terminal) == 0
+
+    def _run_again(self, device: str) -> None:
+        self._run(Command(device, "nuthatch run"))
+        self.terminals.type(device, "nuthatch status --wait 30")
 
     def _pair(self, command: Command) -> str:
         terminal = self.terminals.start(command.device, command.line)
@@ -163,10 +169,9 @@ class Reader:
     def _write_apart(self) -> None:
         self.terminals.type("laptop", "nuthatch status --wait 30")
         self._stop("desktop")
-        for device, title in (("laptop", "Key"), ("desktop", "Spare key")):
+        for device, title in (("laptop", "Spare key"), ("desktop", "Key with Ana")):
             self.terminals.type(device, f"nuthatch sql \"UPDATE memories SET title = '{title}'\"")
-        self._run(Command("desktop", "nuthatch run"))
-        self.terminals.type("laptop", "nuthatch status --wait 30")
+        self._run_again("desktop")
 
     def _import(self, command: Command) -> str:
         """See to it that the person has something to import."""
@@ -186,7 +191,7 @@ class Reader:
 
     def _uninstall(self, command: Command) -> str:
         shown = self._type(command)
-        self._run(Command(command.device, "nuthatch run"))
+        self._run_again(command.device)
         return shown
 
     def _make(self, command: Command) -> str:
