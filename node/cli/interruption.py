@@ -61,7 +61,7 @@ def run_to_end(work: Coroutine[object, object, T], *, interrupted: str = NOTHING
                 # Called between any two instructions of the loop itself: it must be woken to see it.
                 loop.call_soon_threadsafe(task.cancel)
             else:
-                _insist(number, len(received))
+                insist(number, len(received))
 
         with _handling(break_off):
             try:
@@ -91,7 +91,7 @@ def person_answers() -> Iterator[None]:
         yield
 
 
-def _insist(number: int, count: int) -> None:
+def insist(number: int, count: int) -> None:
     """Answer a person who does not want to wait: written by hand, since a handler may hold up whatever has a lock."""
     watched = os.isatty(_STANDARD_ERROR)
     if count >= _PATIENCE:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from typer import Context, Option
 
+from node.cli.interruption import insist
 from node.cli.invocation import Invocation, invocation_of
 from node.cli.options import DeviceName, OwnerPassphraseFile, PassphraseFile, Peers
 from node.cli.passphrase import read_new_passphrase, read_owner_passphrase_or, read_passphrase
@@ -116,12 +117,19 @@ async def _run(
 
     stop = asyncio.Event()
 
-    def stopping() -> None:
+    told: list[int] = []
+
+    def stopping(number: int) -> None:
+        told.append(number)
+        if len(told) > 1:
+            insist(number, len(told))
         stop.set()
         tell_supervisor("STOPPING=1", os.environ)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopping)
+    # Where the terminal goes away the node stops in good order, too, unless it was started to outlive it.
+    outlives = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    for number in (signal.SIGINT, signal.SIGTERM, *(() if outlives else (signal.SIGHUP,))):
+        asyncio.get_running_loop().add_signal_handler(number, stopping, number)
     try:
         async for event in run_node(config, passphrase=passphrase, stop=stop, listen=listen, api=api, peers=peers):
             if isinstance(event, Ready):

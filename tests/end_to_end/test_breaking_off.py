@@ -1,6 +1,7 @@
 """A person breaks a command off with Ctrl-C and is told how things stand; whatever it was, nothing is half done."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -100,9 +101,10 @@ def test_an_import_keeps_what_it_did_and_goes_on_from_there(home: Path, tmp_path
     assert (again["added"], again["unchanged"]) == (LINES - kept, kept)
 
 
-def test_a_running_node_stops_in_good_order(home: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_a_running_node_stops_in_good_order(home: Path, number: signal.Signals) -> None:
     with terminal(home, "run", "--listen", "127.0.0.1:0", *opens(home)) as shown:
         shown.expect_exact("Running.")
-        shown.sendintr()
+        shown.kill(number)
     assert shown.exitstatus == 0
     assert not (home / "api.json").exists()
