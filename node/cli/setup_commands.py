@@ -79,9 +79,11 @@ def run(
     """Run the node: keep this device in sync and serve its programs, until Ctrl-C."""
     import asyncio
 
+    from node.core_dumps import forbid_core_dumps
     from node.home import Home
     from node.transport.address import parse_address
 
+    forbid_core_dumps()
     invocation = invocation_of(context)
     config = invocation.config()
     Home(config.home_directory).require()
