@@ -5,7 +5,7 @@ import io
 import json
 import stat
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import cast
@@ -50,7 +50,8 @@ from node.requests import (
     SqlResult,
     StreamOperation,
 )
-from sync.limits import STRANGERS_MAX
+from sync.limits import STRANGER_SECONDS, STRANGERS_MAX
+from tests.support.nodes import SteppedClock
 
 ERROR_KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, HostError)]
 
@@ -310,3 +311,22 @@ async def test_a_connection_without_the_token_ends_with_its_answer(home: Home, a
     assert b"Connection: close" in await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
     writer.close()
     assert script.asked == []
+
+
+async def test_a_connection_that_never_shows_the_token_is_cut_off(home: Home, script: Script) -> None:
+    clock = SteppedClock()
+    async with serve_api(home, script, address="127.0.0.1:0", entropy=SystemEntropy(), clock=clock) as address:
+        host, port = address.rsplit(":", 1)
+        async with connect(home) as client:
+            # This one has shown the token, and may stay.
+            await client.call(REMEMBER, RememberRequest(text="t"))
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(b"POST /v1/remember HTTP/1.1\r\nHost: %b\r\nX-Slow: " % address.encode())
+            # An answer that was begun later tells that the slow one was accepted, and grows old from now on.
+            await client.call(REMEMBER, RememberRequest(text="u"))
+            clock.ahead_seconds = STRANGER_SECONDS + 1
+            with suppress(ConnectionResetError):
+                assert await asyncio.wait_for(reader.read(), 5) == b""
+            await client.call(REMEMBER, RememberRequest(text="v"))
+        writer.close()
+    assert script.asked == [RememberRequest(text=text) for text in "tuv"]
