@@ -7,6 +7,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from node.cli.layout import Adaptive
 from node.demo.findings import (
     Agreement,
     Apart,
@@ -20,6 +21,7 @@ from node.demo.findings import (
 )
 
 _TITLE_CHARACTERS = 33
+_NARROW_COLUMNS = 70
 # Enough of a digest to compare columns by eye; JSON output has all of it.
 _DIGEST_CHARACTERS = 12
 
@@ -35,7 +37,7 @@ def render_finding(finding: Finding) -> RenderableType:
         case Step():
             return _line(finding.title, finding.detail, finding.seconds, finding.network_bytes)
         case DevicePaired():
-            sas = f"{finding.sas[:3]} {finding.sas[3:]}"
+            sas = f"{finding.sas[:3]}\N{NO-BREAK SPACE}{finding.sas[3:]}"
             detail = Text.assemble("both screens: ", (sas, "bold bright_cyan"))
             return _line(f"The {finding.name} joins", detail, finding.seconds, finding.network_bytes)
         case Apart():
@@ -64,14 +66,31 @@ def counted_bytes(count: int) -> str:
 
 
 def _line(title: str, detail: str | Text, seconds: float, network_bytes: int) -> RenderableType:
+    carried = Text(counted_bytes(network_bytes) if network_bytes else "", style="dim")
+    took = f"{seconds:.2f} s"
+    return Adaptive(
+        lambda width: (
+            _below(title, detail, took, carried) if width < _NARROW_COLUMNS else _beside(title, detail, took, carried)
+        )
+    )
+
+
+def _below(title: str, detail: str | Text, took: str, carried: Text) -> RenderableType:
+    line = Table.grid(padding=(0, 1))
+    line.add_row(Text("✓", style="bold green"), Text(title, style="bold"))
+    parts = [Text(took), *([carried] if carried else []), detail if isinstance(detail, Text) else Text(detail)]
+    line.add_row("", Text(" · ").join(parts))
+    return line
+
+
+def _beside(title: str, detail: str | Text, took: str, carried: Text) -> RenderableType:
     line = Table.grid(padding=(0, 1), expand=False)
     line.add_column(width=1)
     line.add_column(width=_TITLE_CHARACTERS)
     line.add_column(justify="right", width=7)
     line.add_column(justify="right", width=9)
     line.add_column()
-    carried = Text(counted_bytes(network_bytes) if network_bytes else "", style="dim")
-    line.add_row(Text("✓", style="bold green"), Text(title, style="bold"), f"{seconds:.2f} s", carried, detail)
+    line.add_row(Text("✓", style="bold green"), Text(title, style="bold"), took, carried, detail)
     return line
 
 
@@ -79,7 +98,7 @@ def _deeds(finding: Apart) -> RenderableType:
     table = Table(box=None, header_style="bold dim", padding=(0, 2, 0, 0))
     table.add_column()
     for device in finding.deeds_by_device:
-        table.add_column(device, ratio=1)
+        table.add_column(device, ratio=1, overflow="fold")
     for thing in next(iter(finding.deeds_by_device.values())):
         table.add_row(Text(thing, style="dim"), *(deeds[thing] for deeds in finding.deeds_by_device.values()))
     return Padding(table, (1, 0, 1, 4))
@@ -95,7 +114,12 @@ def _outcome(finding: Together) -> RenderableType:
 
 
 def _agreement(finding: Agreement) -> RenderableType:
-    table = Table(box=None, header_style="bold dim", padding=(0, 2, 0, 0))
+    return Adaptive(lambda width: _digests(finding, narrow=width < _NARROW_COLUMNS))
+
+
+def _digests(finding: Agreement, *, narrow: bool) -> RenderableType:
+    table = Table(box=None, header_style="bold dim", padding=(0, 1 if narrow else 2, 0, 0), pad_edge=not narrow)
+    characters = _DIGEST_CHARACTERS // 3 if narrow else _DIGEST_CHARACTERS
     table.add_column("Digest of")
     table.add_column("Rows", justify="right")
     for device in finding.streams[0].digest_by_device:
@@ -106,10 +130,10 @@ def _agreement(finding: Agreement) -> RenderableType:
         table.add_row(
             stream.name,
             " / ".join(f"{count:,}" for count in rows),
-            *(Text(digest[:_DIGEST_CHARACTERS], style="cyan") for digest in stream.digest_by_device.values()),
+            *(Text(digest[:characters], style="cyan") for digest in stream.digest_by_device.values()),
             Text("=", style="bold green") if stream.equal else Text("DIFFERENT", style="bold red"),
         )
-    return Padding(table, (0, 0, 1, 4))
+    return Padding(table, (0, 0, 1, 0 if narrow else 4))
 
 
 def _unreadable(finding: Unreadable) -> RenderableType:
