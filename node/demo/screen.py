@@ -37,7 +37,7 @@ def render_finding(finding: Finding) -> RenderableType:
         case Step():
             return _line(finding.title, finding.detail, finding.seconds, finding.network_bytes)
         case DevicePaired():
-            sas = f"{finding.sas[:3]}\N{NO-BREAK SPACE}{finding.sas[3:]}"
+            sas = f"{finding.sas[:3]} {finding.sas[3:]}"
             detail = Text.assemble("both screens: ", (sas, "bold bright_cyan"))
             return _line(f"The {finding.name} joins", detail, finding.seconds, finding.network_bytes)
         case Apart():
@@ -78,8 +78,8 @@ def _line(title: str, detail: str | Text, seconds: float, network_bytes: int) ->
 def _below(title: str, detail: str | Text, took: str, carried: Text) -> RenderableType:
     line = Table.grid(padding=(0, 1))
     line.add_row(Text("✓", style="bold green"), Text(title, style="bold"))
-    parts = [Text(took), *([carried] if carried else []), detail if isinstance(detail, Text) else Text(detail)]
-    line.add_row("", Text(" · ").join(parts))
+    line.add_row("", detail)
+    line.add_row("", Text(" · ", style="dim").join([Text(took, style="dim"), *([carried] if carried else [])]))
     return line
 
 
