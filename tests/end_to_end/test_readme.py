@@ -3,10 +3,13 @@
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from os import kill
 from pathlib import Path
 
 import msgspec
@@ -86,7 +89,11 @@ class Reader:
         return handler(Command(command.device, line))
 
     def close(self) -> None:
+        """End whatever runs still, the node of a service that was not uninstalled as well."""
         self.terminals.close()
+        for file in (self._directory / "bin").glob("*.pid"):
+            with suppress(ProcessLookupError):
+                kill(int(file.read_text()), signal.SIGKILL)
 
     def _answers(self) -> Mapping[str, Answer]:
         """What this person says to questions; yes and no are no matter of course."""
