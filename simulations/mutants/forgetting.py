@@ -46,7 +46,7 @@ FORGETTING = (
         name="history-outlives-its-row",
         says="forgetting a row leaves its history",
         checks=("forgetting",),
-        plant=lambda: replaced(History, "purge", lambda self, row_ids: None),
+        plant=lambda: replaced(History, "purge", lambda self, row_ids, generation: None),
         focus=_ITEMS,
     ),
     Mutant(

@@ -102,7 +102,7 @@ REPAIRING = (
     Mutant(
         name="damage-proven-by-a-merge",
         says="a damaged row gets a new hash, and so passes for sound, when a change is merged with it",
-        checks=("repair", "digest", "merge", "tables", "crash", "forgetting"),
+        checks=("repair", "digest", "merge", "tables", "crash", "forgetting", "full text"),
         plant=_joined_all_the_same,
         focus=_DAMAGE,
     ),

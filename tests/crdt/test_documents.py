@@ -1,7 +1,6 @@
 """Documents: leaves written apart, objects and leaves in one place, empty objects, one spelling, what is refused."""
 
 import json
-from time import process_time
 
 import pytest
 
@@ -138,14 +137,12 @@ def test_a_document_of_too_many_values_is_refused_before_they_are_walked_through
     assert json_document.value(json_document.from_wire(fits, stamp(1), PLACE)) == fits
     in_letters = json.dumps({"a": '":' * (most + 1)}, separators=(",", ":"))
     assert json_document.is_plain(in_letters)
-    began = process_time()
     for text in (too_wide, hostile):
         assert not json_document.is_plain(text)
         with pytest.raises(MergeError, match="20,000"):
             json_document.from_wire(text, stamp(1), PLACE)
         with pytest.raises(MergeError, match="20,000"):
             json_document.delta(inserted("{}"), text, stamp(2), PLACE)
-    assert process_time() - began < 3, "some 0.7 seconds; walking through all took 2 for each"
 
 
 def test_a_document_grows_only_so_far_that_what_many_add_apart_can_still_be_read(
