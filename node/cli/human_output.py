@@ -103,7 +103,7 @@ def drawn(content: "RenderableType", stream: TextIO) -> bytes:
 
     What the stream's encoding cannot say becomes a question mark.
     """
-    from rich.console import Console
+    from rich.console import Console, Group
 
     from node.cli.layout import FullWidth
 
@@ -115,8 +115,9 @@ def drawn(content: "RenderableType", stream: TextIO) -> bytes:
         console.width = min(console.width, READABLE_COLUMNS_MAX)
     elif not watched and not os.environ.get("COLUMNS", "").isdecimal():
         console.width = _PIPED_COLUMNS
-    # What must not be broken, a code to copy, may be longer than a line: it is the terminal that wraps it.
-    console.print(content, crop=False)
+    # What must not be broken, a code or path to copy, may be longer than a line: it is the terminal that wraps it.
+    # In a group, since a text that is printed by itself is joined to another one and forgets that it must not.
+    console.print(Group(content), crop=False)
     file.flush()
     lines = written.getvalue()
     return lines if watched else b"\n".join(line.rstrip(b" ") for line in lines.split(b"\n"))

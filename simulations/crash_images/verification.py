@@ -134,7 +134,9 @@ def _check_integrity(store: Store) -> None:
     for table in store.catalogue.tables:
         # A damaged row that was taken out is counted until another device's copy comes in its place.
         awaited = f"SELECT 1 FROM {table.row_table} WHERE cells = x'c1'"
-        rows[table.stream] += store.query(f"SELECT count(*) FROM (SELECT 1 FROM {table.name} UNION ALL {awaited})")[0][0]
+        rows[table.stream] += store.query(f"SELECT count(*) FROM (SELECT 1 FROM {table.name} UNION ALL {awaited})")[0][
+            0
+        ]
     for stream in Stream:
         state = view.stream(stream)
         if store.recompute_digest(stream) != state.digest:

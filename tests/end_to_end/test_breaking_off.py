@@ -28,7 +28,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @contextmanager
 def terminal(home: Path, *arguments: str) -> Iterator["pexpect.spawn[str]"]:
-    environment = {**os.environ, **ENVIRONMENT, "TERM": "xterm-256color"}
+    # Wide enough for a sentence; the variable says so too, for one that is inherited would count before the terminal.
+    environment = {**os.environ, **ENVIRONMENT, "TERM": "xterm-256color", "COLUMNS": "100"}
     with pexpect.spawn(
         CONSOLE_SCRIPT,
         ["--home", str(home), *arguments],

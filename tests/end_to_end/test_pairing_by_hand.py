@@ -95,7 +95,7 @@ async def test_a_picture_overwrites_nothing_and_goes_with_an_interrupted_command
     mine = tmp_path / "holiday.png"
     mine.write_text("a photograph")
     with spawned(*home, "pair", "--qr-png", str(mine)) as refused:
-        refused.expect_exact("exists already;")
+        refused.expect(r"exists\s+already;")
         refused.wait()
     assert refused.exitstatus == 2
     assert mine.read_text() == "a photograph"
