@@ -35,9 +35,9 @@ def exit_code_of(command: Callable[[], object], arguments: Sequence[str]) -> int
         return _told(command, output)
     except (ReaderGoneError, BrokenPipeError):
         return READER_GONE
-    except SystemExit:
-        # What draws the help ends the process itself, with 1, when its reader has gone.
-        return READER_GONE
+    except SystemExit as ended:
+        # What draws the help ends the process itself, with 1, when its reader has gone; what completes a line, with 0.
+        return READER_GONE if ended.code else 0
 
 
 def _told(command: Callable[[], object], output: Output) -> int:
