@@ -1,6 +1,6 @@
 # Everything a person working on Nuthatch runs. Each target sets up .venv itself when it is missing or stale.
 .DEFAULT_GOAL := help
-.PHONY: help demo picture test mutants day check bench simulate crash-images clean force
+.PHONY: help demo picture test long day check bench simulate crash-images clean force
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; raise SystemExit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null \
@@ -15,7 +15,7 @@ help:
 	@echo 'make demo          three nodes pair, import a conversation, edit it apart and agree'
 	@echo 'make picture       the same, drawn into node/demo/demo.svg'
 	@echo 'make test          the whole test suite'
-	@echo 'make mutants       every planted bug of the simulation is killed'
+	@echo 'make long          what takes seconds a test: long stories, and every planted bug'
 	@echo 'make day           a day of three real devices: kills, a restored backup, a copied laptop'
 	@echo 'make check         ruff, mypy, the import contracts and the architecture tests'
 	@echo 'make simulate      simulations of several stores, SEED=42 SEEDS=500, and every planted bug'
@@ -44,8 +44,8 @@ picture: $(READY)
 test: $(READY)
 	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(PYTEST_ARGUMENTS)
 
-mutants: $(READY)
-	@$(BIN)/python -m pytest -m mutants --numprocesses auto --maxprocesses 4 --dist load $(PYTEST_ARGUMENTS)
+long: $(READY)
+	@$(BIN)/python -m pytest -m long --numprocesses auto --maxprocesses 4 --dist loadfile $(PYTEST_ARGUMENTS)
 
 day: $(READY)
 	@$(BIN)/python -m pytest -m day $(PYTEST_ARGUMENTS)

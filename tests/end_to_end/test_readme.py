@@ -37,7 +37,7 @@ PASTED_CODE, TYPED_CODE = r"NUT1:[0-9A-Z]+", r"(?:[0-9A-Z]{5}-){6}[0-9A-Z]{5}"
 MADE_ELSEWHERE = {
     "check": ".ci/run",
     "test": ".ci/run",
-    "mutants": ".ci/run",
+    "long": ".ci/run",
     "day": ".ci/run",
     "simulate": "tests/simulation",
     "crash-images": "tests/simulation",

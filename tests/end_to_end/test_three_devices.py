@@ -12,7 +12,7 @@ from tests.support.conversations import conversation_files, turns_of
 from tests.support.household import Household
 from tests.support.program import Fields, nuthatch, objects, rows, succeeds
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.long]
 
 # The tests of this module tell one story: each goes on where the one before ended.
 

@@ -15,7 +15,7 @@ from tests.support.household import JOIN_EVENTS, PAIR_EVENTS, compared_digits, o
 from tests.support.program import ANSWER_SECONDS
 from tests.support.rooms import Room, two_rooms
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.long]
 
 # The tests of this module tell one story: each goes on where the one before ended.
 

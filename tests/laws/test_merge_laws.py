@@ -316,6 +316,7 @@ def test_the_laws_catch_a_join_of_rows_that_errs(broken: Join) -> None:
         run_all()
 
 
+@pytest.mark.long
 def test_a_healthy_join_passes_the_search_that_catches_the_broken_ones() -> None:
     for seed in range(60):
         check_all(History(join=joiner(STRATEGY_BY_NAME), strategy_by_name=STRATEGY_BY_NAME), random_actions(seed))

@@ -53,6 +53,7 @@ REACHED_BY_FORKS = (
 REACHED_BY_UPDATES = ("killed in an update", "reference repaired", "updated", "updated with a damaged row")
 
 
+@pytest.mark.long
 def test_no_invariant_breaks_in_a_slice_of_seeds_and_the_slice_reaches_the_situations_that_matter() -> None:
     broken: list[str] = []
 
@@ -76,6 +77,7 @@ def test_a_device_set_back_without_a_trace_meets_its_lost_past_and_no_invariant_
     assert [label for label in REACHED_BY_FORKS if series.sometimes[label] == 0] == []
 
 
+@pytest.mark.long
 def test_devices_of_two_versions_hold_the_same_and_show_the_same_once_all_are_updated() -> None:
     def focus(plan: Plan) -> Plan:
         tables = tuple(table.name for table in DRILL.tables)

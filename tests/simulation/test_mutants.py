@@ -14,7 +14,7 @@ ONE_OF = 6
 
 
 def _planted(index: int, mutant: Mutant) -> object:
-    return pytest.param(mutant, id=mutant.name, marks=pytest.mark.mutants if index % ONE_OF else ())
+    return pytest.param(mutant, id=mutant.name, marks=pytest.mark.long if index % ONE_OF else ())
 
 
 @pytest.mark.parametrize("mutant", [_planted(*numbered) for numbered in enumerate(MUTANTS)])
@@ -24,7 +24,7 @@ def test_a_planted_bug_is_killed_by_a_check_that_ought_to_notice_it(mutant: Muta
     assert result.as_expected, f"{mutant.name} was killed by an unexpected check: {result.killed_by}"
 
 
-@pytest.mark.mutants
+@pytest.mark.long
 def test_the_runs_that_kill_mutants_are_clean_without_them() -> None:
     plans = {mutant.focus: mutant.name for mutant in MUTANTS}
     for focus, name in plans.items():

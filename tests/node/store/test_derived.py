@@ -262,6 +262,7 @@ def test_texts_and_documents_of_an_orphan_merge_out_of_sight_and_come_back_whole
 _EDITS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 11)), min_size=3, max_size=16)
 
 
+@pytest.mark.long
 @settings(max_examples=30, deadline=None, derandomize=True)
 @given(edits=_EDITS, seed=st.integers(0, 2**16))
 def test_whatever_is_written_apart_every_order_of_delivery_shows_the_same(
