@@ -15,7 +15,7 @@ help:
 	@echo 'make demo          three nodes pair, import a conversation, edit it apart and agree'
 	@echo 'make picture       the same, drawn into node/demo/demo.svg'
 	@echo 'make test          the whole test suite'
-	@echo 'make long          what takes seconds a test: long stories, and every planted bug'
+	@echo 'make long          what takes seconds a test: long stories, and most of the planted bugs'
 	@echo 'make day           a day of three real devices: kills, a restored backup, a copied laptop'
 	@echo 'make check         ruff, mypy, the import contracts and the architecture tests'
 	@echo 'make simulate      simulations of several stores, SEED=42 SEEDS=500, and every planted bug'

@@ -17,8 +17,9 @@ import msgspec
 
 from node.importers.documents import Document
 from node.importers.instants import instant_milliseconds
-from node.importers.json_records import JsonRecord, Unreadable, decoded, json_records
+from node.importers.json_records import Unreadable, decoded
 from node.importers.plan import ImportedRecord, LeftOut
+from node.importers.record_reading import each_record
 from node.importers.talks import Enclosure, Talk, Turn, record_of
 
 SOURCE = "chatgpt"
@@ -71,18 +72,11 @@ class ChatGptImporter:
 
     def records(self, document: Document) -> Iterator[ImportedRecord | LeftOut]:
         """Read one file of conversations."""
-        for record in json_records(document.blocks()):
-            place = f"{document.name}, line {record.line}"
-            try:
-                yield from _conversation(record, place)
-            except Unreadable as error:
-                yield LeftOut(place=place, problem=str(error), content=record.content)
+        return each_record(document, _conversation)
 
 
-def _conversation(record: JsonRecord, place: str) -> Iterator[ImportedRecord | LeftOut]:
-    if record.problem is not None:
-        raise Unreadable(record.problem)
-    found = decoded(record.content, _Conversation)
+def _conversation(content: bytes, place: str) -> Iterator[ImportedRecord | LeftOut]:
+    found = decoded(content, _Conversation)
     turns = []
     for node_id, node in found.mapping.items():
         try:

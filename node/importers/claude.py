@@ -16,9 +16,10 @@ import msgspec
 from crdt.identifiers import RowId
 from node.importers.documents import Document
 from node.importers.instants import instant_milliseconds
-from node.importers.json_records import JsonRecord, Unreadable, decoded, json_records
+from node.importers.json_records import Unreadable, decoded
 from node.importers.memory_rows import memory_row, whole_record
 from node.importers.plan import ImportedRecord, ImportedRow, LeftOut, content_row_id
+from node.importers.record_reading import each_record
 from node.importers.talks import Enclosure, Talk, Turn, record_of
 from node.repositories.ports import SqlValue
 from node.repositories.values import instant_text, to_json
@@ -96,24 +97,17 @@ class ClaudeImporter:
 
     def records(self, document: Document) -> Iterator[ImportedRecord | LeftOut]:
         """Read one file: each record says by what it holds whether it is a conversation, a project or memories."""
-        for record in json_records(document.blocks()):
-            place = f"{document.name}, line {record.line}"
-            try:
-                yield from _read(record, place)
-            except Unreadable as error:
-                yield LeftOut(place=place, problem=str(error), content=record.content)
+        return each_record(document, _read)
 
 
-def _read(record: JsonRecord, place: str) -> Iterator[ImportedRecord | LeftOut]:
-    if record.problem is not None:
-        raise Unreadable(record.problem)
-    fields = decoded(record.content, dict[str, msgspec.Raw])
+def _read(content: bytes, place: str) -> Iterator[ImportedRecord | LeftOut]:
+    fields = decoded(content, dict[str, msgspec.Raw])
     if "chat_messages" in fields:
-        yield from _conversation(decoded(record.content, _Conversation), place)
+        yield from _conversation(decoded(content, _Conversation), place)
     elif "conversations_memory" in fields or "project_memories" in fields:
-        yield whole_record(_memories(decoded(record.content, _Memories)), place, record.content)
+        yield whole_record(_memories(decoded(content, _Memories)), place, content)
     elif "docs" in fields or "prompt_template" in fields:
-        yield whole_record(_project(decoded(record.content, _Project)), place, record.content)
+        yield whole_record(_project(decoded(content, _Project)), place, content)
     else:
         raise Unreadable("this is no conversation, no project and no memory of Claude's")
 

@@ -12,9 +12,10 @@ import msgspec
 
 from node.importers.documents import Document
 from node.importers.instants import instant_milliseconds
-from node.importers.json_records import JsonRecord, Unreadable, decoded, json_records
+from node.importers.json_records import Unreadable, decoded
 from node.importers.memory_rows import memory_row, whole_record
 from node.importers.plan import ImportedRecord, ImportedRow, LeftOut, content_row_id
+from node.importers.record_reading import each_record
 from node.repositories.values import to_json
 
 SOURCE = "mem0"
@@ -41,20 +42,13 @@ class Mem0Importer:
 
     def records(self, document: Document) -> Iterator[ImportedRecord | LeftOut]:
         """Read one file."""
-        for record in json_records(document.blocks()):
-            place = f"{document.name}, line {record.line}"
-            try:
-                yield from _read(record, place)
-            except Unreadable as error:
-                yield LeftOut(place=place, problem=str(error), content=record.content)
+        return each_record(document, _read)
 
 
-def _read(record: JsonRecord, place: str) -> Iterator[ImportedRecord | LeftOut]:
-    if record.problem is not None:
-        raise Unreadable(record.problem)
-    fields = decoded(record.content, dict[str, msgspec.Raw])
+def _read(answer: bytes, place: str) -> Iterator[ImportedRecord | LeftOut]:
+    fields = decoded(answer, dict[str, msgspec.Raw])
     if not any(name in fields for name in (*_LISTS, "relations")):
-        yield whole_record([_memory(record.content)], place, record.content)
+        yield whole_record([_memory(answer)], place, answer)
         return
     for name in (*_LISTS, "relations"):
         items = bytes(fields.get(name, b"null"))

@@ -13,9 +13,10 @@ import msgspec
 
 from node.importers.documents import Document
 from node.importers.instants import instant_milliseconds
-from node.importers.json_records import JsonRecord, Unreadable, decoded, json_records
+from node.importers.json_records import Unreadable, decoded
 from node.importers.memory_rows import memory_row, whole_record
 from node.importers.plan import ImportedRecord, ImportedRow, LeftOut, content_row_id
+from node.importers.record_reading import each_record
 
 SOURCE = "pam"
 _UNDERSTOOD = frozenset(
@@ -51,12 +52,7 @@ class PortableMemoryImporter:
 
     def records(self, document: Document) -> Iterator[ImportedRecord | LeftOut]:
         """Read one store."""
-        for record in json_records(document.blocks()):
-            place = f"{document.name}, line {record.line}"
-            try:
-                yield from _read(record, place)
-            except Unreadable as error:
-                yield LeftOut(place=place, problem=str(error), content=record.content)
+        return each_record(document, _read)
 
 
 def content_hash(content: str) -> str:
@@ -65,10 +61,8 @@ def content_hash(content: str) -> str:
     return f"sha256:{sha256(words.encode()).hexdigest()}"
 
 
-def _read(record: JsonRecord, place: str) -> Iterator[ImportedRecord | LeftOut]:
-    if record.problem is not None:
-        raise Unreadable(record.problem)
-    store = decoded(record.content, _Store)
+def _read(root: bytes, place: str) -> Iterator[ImportedRecord | LeftOut]:
+    store = decoded(root, _Store)
     relations_by_memory: dict[object, list[Mapping[str, object]]] = {}
     for relation in store.relations or ():
         source = relation.get("from")

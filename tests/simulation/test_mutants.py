@@ -9,7 +9,7 @@ from simulations.mutants.registry import Mutant
 SEEDS = range(30)
 #: Each mutant's focused plans are run without it as well, on as many seeds as nearly all mutants need.
 CLEAN_SEEDS = range(1)
-#: Of so many planted bugs one is tried with the suite; all of them have a lane of their own.
+#: Of so many planted bugs one is tried with the suite; the others have a lane of their own.
 ONE_OF = 6
 
 
